@@ -1,0 +1,37 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <string>
+
+namespace kiln::log {
+namespace {
+
+spdlog::level::level_enum to_spdlog(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+void set_up(std::string_view program, Level level) {
+  auto logger = spdlog::stderr_color_mt(std::string(program));
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %^%l%$ %v");
+  logger->set_level(to_spdlog(level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void write(Level level, std::string_view text) { spdlog::log(to_spdlog(level), "{}", text); }
+
+}  // namespace kiln::log

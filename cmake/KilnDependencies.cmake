@@ -1,0 +1,41 @@
+# Every library that is not ours, as imported targets with SYSTEM includes.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(GTest REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(benchmark REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+find_package(Protobuf REQUIRED)
+
+# LibTorch comes from the torch wheel, through a target of our own: TorchConfig.cmake demands a CUDA toolkit.
+set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (scripts/setup sets it)")
+if(NOT KILN_PYTHON)
+  message(FATAL_ERROR "KILN_PYTHON is not set. Run scripts/setup, or pass -DKILN_PYTHON=<venv>/bin/python.")
+endif()
+execute_process(
+  COMMAND ${KILN_PYTHON} -I -c
+    "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin))"
+  OUTPUT_VARIABLE KILN_TORCH_DIR OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE torch_found)
+if(NOT torch_found EQUAL 0)
+  message(FATAL_ERROR "${KILN_PYTHON} has no torch package. Run scripts/setup.")
+endif()
+file(READ ${KILN_TORCH_DIR}/version.py torch_version_py)
+if(NOT torch_version_py MATCHES "__version__ = '2\\.11\\.0")
+  message(FATAL_ERROR "Kiln is pinned to torch 2.11.0; ${KILN_TORCH_DIR} holds another version. Run scripts/setup.")
+endif()
+
+add_library(kiln_torch INTERFACE)
+# The wheel's include folder carries its own protobuf and fmt: it goes only to targets that link kiln_torch.
+target_include_directories(kiln_torch SYSTEM INTERFACE
+  ${KILN_TORCH_DIR}/include ${KILN_TORCH_DIR}/include/torch/csrc/api/include)
+target_link_directories(kiln_torch INTERFACE ${KILN_TORCH_DIR}/lib)
+target_link_libraries(kiln_torch INTERFACE torch torch_cpu c10)
+target_link_options(kiln_torch INTERFACE -Wl,-rpath,${KILN_TORCH_DIR}/lib)
