@@ -18,6 +18,8 @@ extern char** environ;
 namespace kiln {
 namespace {
 
+constexpr unsigned kCloseRangeCloexec = 1U << 2U;  // CLOSE_RANGE_CLOEXEC, absent from older headers
+
 // Everything the child needs after fork, prepared before it: only async-signal-safe calls follow.
 struct ChildImage {
   std::string program;
@@ -88,6 +90,8 @@ bool place_descriptors(const std::vector<std::pair<int, int>>& wanted) {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
+  // Whatever our own parent leaked to us goes no further; placing clears the flag where it is wanted.
+  ::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
   if (!place_descriptors(wanted)) die();
   if (!options.working_directory.empty() && ::chdir(options.working_directory.c_str()) != 0) die();
   ::execve(image.program.c_str(), image.argv.data(), image.envp.data());
