@@ -1,0 +1,67 @@
+// The program `kiln`: everything but LibTorch. Starts in milliseconds.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+namespace kiln::cli {
+namespace {
+
+void print_error(const Error& error, const GlobalOptions& options) {
+  if (options.json) {
+    const nlohmann::json body = {{"error",
+                                  {{"code", to_string(error.code)},
+                                   {"message", error.message},
+                                   {"exit_code", exit_code(error)}}}};
+    fmt::print("{}\n", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  fmt::print(stderr, "kiln: {}\n", error.message);
+}
+
+// CLI11 has exit codes of its own; ours are in base/error.h.
+int report_parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  const int code = app.exit(error);
+  return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Kiln: a render farm for video models");
+  app.set_version_flag("--version", version_text());
+  app.require_subcommand(0, 1);
+
+  GlobalOptions options;
+  app.add_flag("--json", options.json, "Print one JSON value on stdout");
+  app.add_flag("-v,--verbose", options.verbose, "Log what happens in detail");
+  app.add_option("--config", options.config_file, "TOML configuration file");
+  app.fallthrough();
+
+  Action action;
+  add_run_command(app, action);
+  add_import_command(app, action);
+  add_config_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return report_parse_error(app, error);
+  }
+  if (!action) {
+    fmt::print("{}", app.help());
+    return 0;
+  }
+  log::set_up("kiln", options.verbose ? log::Level::kDebug : log::Level::kWarning);
+  std::signal(SIGPIPE, SIG_IGN);
+  const Result<int> result = action(options);
+  if (result) return *result;
+  print_error(result.error(), options);
+  return exit_code(result.error());
+}
+
+}  // namespace
+}  // namespace kiln::cli
+
+int main(int argc, char** argv) { return kiln::cli::run(argc, argv); }
