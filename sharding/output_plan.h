@@ -1,0 +1,66 @@
+// What comes out of a clip: its size, the shape bucket that is compiled, threads for each lane. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "sharding/tile_planner.h"
+
+namespace kiln::sharding {
+
+// A scale as it was written, without rounding: "1.5" is 3/2.
+struct ScaleRatio {
+  std::int64_t numerator = 1;
+  std::int64_t denominator = 1;  // > 0; the fraction is reduced
+  bool operator==(const ScaleRatio&) const = default;
+};
+
+// A decimal number > 0 with at most four places after the point ("2", "1.5", "2.25").
+[[nodiscard]] Result<ScaleRatio> parse_scale(std::string_view text);
+[[nodiscard]] std::string to_string(ScaleRatio scale);
+
+struct OutputSize {
+  int model_width = 0;  // what the model makes
+  int model_height = 0;
+  int width = 0;  // what is encoded
+  int height = 0;
+  std::string reason;
+
+  [[nodiscard]] bool is_resampled() const { return width != model_width || height != model_height; }
+};
+
+// Each side is source * scale, rounded to the nearest integer, halves up, at least 1. A scale above the model's is
+// refused: Kiln does not blow up what the model made. Whether a codec can hold the size (even sides) is checked where
+// codecs are known.
+[[nodiscard]] Result<OutputSize> plan_output_size(int source_width, int source_height, int model_scale,
+                                                  ScaleRatio scale);
+
+// One compiled input shape. Length of clip and segment are not in it: a clip of another length compiles nothing new.
+struct ShapeBucket {
+  int batch = 1;   // always 1; there are no short batches
+  int frames = 1;  // before + 1 + after
+  int channels = 3;
+  int height = 0;
+  int width = 0;
+  auto operator<=>(const ShapeBucket&) const = default;
+};
+
+[[nodiscard]] ShapeBucket shape_bucket(const TilePlan& tiles, int channels, int frames_before, int frames_after);
+// "1x3x180x320", or "1x5x3x180x320" for five frames.
+[[nodiscard]] std::string to_string(const ShapeBucket& bucket);
+
+// Operators of small convolutions stop gaining beyond this.
+inline constexpr int kThreadsPerLaneMax = 32;
+
+struct LaneThreads {
+  int threads = 1;
+  std::string reason;
+};
+
+// An equal share of the cores, at least one. `requested` > 0 is taken as it is (up to kThreadsPerLaneMax).
+// The result belongs into the plan of the clip: the bits of a frame may depend on it.
+[[nodiscard]] LaneThreads plan_lane_threads(int core_count, int lane_count, int requested = 0);
+
+}  // namespace kiln::sharding
