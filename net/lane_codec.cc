@@ -1,0 +1,487 @@
+#include "net/lane_codec.h"
+
+#include "net/lane.pb.h"
+
+namespace kiln::net {
+namespace {
+
+void put(const Fault& in, pb::Fault& out) {
+  out.set_code(std::string(to_string(in.error.code)));
+  out.set_message(in.error.message);
+  out.set_exit(static_cast<int>(in.error.exit));
+  out.set_failure(in.failure);
+}
+
+Fault get(const pb::Fault& in) {
+  Fault out;
+  out.error = Error{error_code_from_string(in.code()), in.message(), static_cast<ExitCode>(in.exit())};
+  out.failure = in.failure();
+  return out;
+}
+
+void put(const TensorSpec& in, pb::TensorSpec& out) {
+  out.set_dtype(in.dtype);
+  for (const auto& item : in.sizes) out.add_sizes(item);
+  for (const auto& item : in.strides) out.add_strides(item);
+}
+
+TensorSpec get(const pb::TensorSpec& in) {
+  TensorSpec out;
+  out.dtype = in.dtype();
+  out.sizes.assign(in.sizes().begin(), in.sizes().end());
+  out.strides.assign(in.strides().begin(), in.strides().end());
+  return out;
+}
+
+void put(const SetUp& in, pb::SetUp& out) {
+  out.set_lane(in.lane.value);
+  out.set_threads(in.threads);
+  out.set_device(in.device);
+  out.set_ffmpeg(in.ffmpeg);
+  out.set_ffprobe(in.ffprobe);
+  out.set_encoder_threads(in.encoder_threads);
+  for (const auto& item : in.trusted_keys) out.add_trusted_keys(item);
+}
+
+SetUp get(const pb::SetUp& in) {
+  SetUp out;
+  out.lane.value = in.lane();
+  out.threads = in.threads();
+  out.device = in.device();
+  out.ffmpeg = in.ffmpeg();
+  out.ffprobe = in.ffprobe();
+  out.encoder_threads = in.encoder_threads();
+  out.trusted_keys.assign(in.trusted_keys().begin(), in.trusted_keys().end());
+  return out;
+}
+
+void put(const LoadPackage& in, pb::LoadPackage& out) {
+  out.set_manifest(in.manifest);
+  out.set_dtype(in.dtype);
+  for (const auto& item : in.graphs) out.add_graphs(item);
+  out.set_tile_frames(in.tile_frames);
+  out.set_tile_height(in.tile_height);
+  out.set_tile_width(in.tile_width);
+}
+
+LoadPackage get(const pb::LoadPackage& in) {
+  LoadPackage out;
+  out.manifest = in.manifest();
+  out.dtype = in.dtype();
+  out.graphs.assign(in.graphs().begin(), in.graphs().end());
+  out.tile_frames = in.tile_frames();
+  out.tile_height = in.tile_height();
+  out.tile_width = in.tile_width();
+  return out;
+}
+
+void put(const DefineClip& in, pb::DefineClip& out) {
+  out.set_clip(in.clip.value);
+}
+
+DefineClip get(const pb::DefineClip& in) {
+  DefineClip out;
+  out.clip.value = in.clip();
+  return out;
+}
+
+void put(const OfferArtifact& in, pb::OfferArtifact& out) {
+  out.set_key(in.key);
+  out.set_envelope(in.envelope);
+}
+
+OfferArtifact get(const pb::OfferArtifact& in) {
+  OfferArtifact out;
+  out.key = in.key();
+  out.envelope = in.envelope();
+  return out;
+}
+
+void put(const ProbeTask& in, pb::ProbeTask& out) {
+  out.set_task(in.task.value);
+  out.set_source(in.source);
+  out.set_output(in.output);
+  out.set_codec(in.codec);
+  out.set_scale(in.scale);
+  out.set_network_scale(in.network_scale);
+  out.set_deinterlace(in.deinterlace);
+  out.set_frame_rate(in.frame_rate);
+  out.set_pixel_format(in.pixel_format);
+}
+
+ProbeTask get(const pb::ProbeTask& in) {
+  ProbeTask out;
+  out.task.value = in.task();
+  out.source = in.source();
+  out.output = in.output();
+  out.codec = in.codec();
+  out.scale = in.scale();
+  out.network_scale = in.network_scale();
+  out.deinterlace = in.deinterlace();
+  out.frame_rate = in.frame_rate();
+  out.pixel_format = in.pixel_format();
+  return out;
+}
+
+void put(const SegmentTask& in, pb::SegmentTask& out) {
+  out.set_task(in.task.value);
+  out.set_attempt(in.attempt.value);
+  out.set_clip(in.clip.value);
+  out.set_first(in.first);
+  out.set_last(in.last);
+  out.set_path(in.path);
+  out.set_tile_height(in.tile_height);
+  out.set_tile_width(in.tile_width);
+  out.set_output_width(in.output_width);
+  out.set_output_height(in.output_height);
+  out.set_codec(in.codec);
+  out.set_quality(in.quality);
+  out.set_preset(in.preset);
+  out.set_pixel_format(in.pixel_format);
+  out.set_executor(in.executor);
+  out.set_container(in.container);
+}
+
+SegmentTask get(const pb::SegmentTask& in) {
+  SegmentTask out;
+  out.task.value = in.task();
+  out.attempt.value = in.attempt();
+  out.clip.value = in.clip();
+  out.first = in.first();
+  out.last = in.last();
+  out.path = in.path();
+  out.tile_height = in.tile_height();
+  out.tile_width = in.tile_width();
+  out.output_width = in.output_width();
+  out.output_height = in.output_height();
+  out.codec = in.codec();
+  out.quality = in.quality();
+  out.preset = in.preset();
+  out.pixel_format = in.pixel_format();
+  out.executor = in.executor();
+  out.container = in.container();
+  return out;
+}
+
+void put(const JoinTask& in, pb::JoinTask& out) {
+  out.set_task(in.task.value);
+  out.set_clip(in.clip.value);
+  for (const auto& item : in.segments) out.add_segments(item);
+  out.set_path(in.path);
+  out.set_codec(in.codec);
+  out.set_output(in.output);
+  out.set_output_width(in.output_width);
+  out.set_output_height(in.output_height);
+}
+
+JoinTask get(const pb::JoinTask& in) {
+  JoinTask out;
+  out.task.value = in.task();
+  out.clip.value = in.clip();
+  out.segments.assign(in.segments().begin(), in.segments().end());
+  out.path = in.path();
+  out.codec = in.codec();
+  out.output = in.output();
+  out.output_width = in.output_width();
+  out.output_height = in.output_height();
+  return out;
+}
+
+void put(const Cancel& in, pb::Cancel& out) {
+  out.set_task(in.task.value);
+}
+
+Cancel get(const pb::Cancel& in) {
+  Cancel out;
+  out.task.value = in.task();
+  return out;
+}
+
+void put(const Shutdown&, pb::Shutdown&) {
+}
+
+Shutdown get(const pb::Shutdown&) {
+  return {};
+}
+
+void put(const Hello& in, pb::Hello& out) {
+  out.set_protocol(in.protocol);
+  out.set_pid(in.pid);
+  out.set_isa(in.isa);
+  out.set_torch(in.torch);
+}
+
+Hello get(const pb::Hello& in) {
+  Hello out;
+  out.protocol = in.protocol();
+  out.pid = in.pid();
+  out.isa = in.isa();
+  out.torch = in.torch();
+  return out;
+}
+
+void put(const PackageLoaded& in, pb::PackageLoaded& out) {
+  for (const auto& item : in.inputs) put(item, *out.add_inputs());
+  out.set_peak_activation_bytes(in.peak_activation_bytes);
+  out.set_weights_bytes(in.weights_bytes);
+}
+
+PackageLoaded get(const pb::PackageLoaded& in) {
+  PackageLoaded out;
+  for (const auto& item : in.inputs()) out.inputs.push_back(get(item));
+  out.peak_activation_bytes = in.peak_activation_bytes();
+  out.weights_bytes = in.weights_bytes();
+  return out;
+}
+
+void put(const ArtifactBound& in, pb::ArtifactBound& out) {
+  out.set_key(in.key);
+}
+
+ArtifactBound get(const pb::ArtifactBound& in) {
+  ArtifactBound out;
+  out.key = in.key();
+  return out;
+}
+
+void put(const ArtifactRefused& in, pb::ArtifactRefused& out) {
+  out.set_key(in.key);
+  put(in.fault, *out.mutable_fault());
+}
+
+ArtifactRefused get(const pb::ArtifactRefused& in) {
+  ArtifactRefused out;
+  out.key = in.key();
+  out.fault = get(in.fault());
+  return out;
+}
+
+void put(const ProbeDone& in, pb::ProbeDone& out) {
+  out.set_task(in.task.value);
+  out.set_clip(in.clip);
+  out.set_frames(in.frames);
+  out.set_width(in.width);
+  out.set_height(in.height);
+  out.set_frames_per_second(in.frames_per_second);
+  out.set_duration_s(in.duration_s);
+  out.set_pixel_format(in.pixel_format);
+  out.set_output_pixel_format(in.output_pixel_format);
+  out.set_output_width(in.output_width);
+  out.set_output_height(in.output_height);
+  for (const auto& item : in.warnings) out.add_warnings(item);
+  out.set_ffmpeg_version(in.ffmpeg_version);
+}
+
+ProbeDone get(const pb::ProbeDone& in) {
+  ProbeDone out;
+  out.task.value = in.task();
+  out.clip = in.clip();
+  out.frames = in.frames();
+  out.width = in.width();
+  out.height = in.height();
+  out.frames_per_second = in.frames_per_second();
+  out.duration_s = in.duration_s();
+  out.pixel_format = in.pixel_format();
+  out.output_pixel_format = in.output_pixel_format();
+  out.output_width = in.output_width();
+  out.output_height = in.output_height();
+  out.warnings.assign(in.warnings().begin(), in.warnings().end());
+  out.ffmpeg_version = in.ffmpeg_version();
+  return out;
+}
+
+void put(const Progress& in, pb::Progress& out) {
+  out.set_task(in.task.value);
+  out.set_attempt(in.attempt.value);
+  out.set_frames_done(in.frames_done);
+  out.set_frames_compiled(in.frames_compiled);
+  out.set_resident_bytes(in.resident_bytes);
+}
+
+Progress get(const pb::Progress& in) {
+  Progress out;
+  out.task.value = in.task();
+  out.attempt.value = in.attempt();
+  out.frames_done = in.frames_done();
+  out.frames_compiled = in.frames_compiled();
+  out.resident_bytes = in.resident_bytes();
+  return out;
+}
+
+void put(const SegmentDone& in, pb::SegmentDone& out) {
+  out.set_task(in.task.value);
+  out.set_attempt(in.attempt.value);
+  out.set_frames(in.frames);
+  out.set_frames_compiled(in.frames_compiled);
+  out.set_decode_s(in.decode_s);
+  out.set_model_s(in.model_s);
+  out.set_encode_s(in.encode_s);
+  out.set_wall_s(in.wall_s);
+  out.set_wait_decode_s(in.wait_decode_s);
+  out.set_wait_encode_s(in.wait_encode_s);
+  out.set_frame_hashes(in.frame_hashes);
+  out.set_bytes_written(in.bytes_written);
+  out.set_settings_digest(in.settings_digest);
+}
+
+SegmentDone get(const pb::SegmentDone& in) {
+  SegmentDone out;
+  out.task.value = in.task();
+  out.attempt.value = in.attempt();
+  out.frames = in.frames();
+  out.frames_compiled = in.frames_compiled();
+  out.decode_s = in.decode_s();
+  out.model_s = in.model_s();
+  out.encode_s = in.encode_s();
+  out.wall_s = in.wall_s();
+  out.wait_decode_s = in.wait_decode_s();
+  out.wait_encode_s = in.wait_encode_s();
+  out.frame_hashes = in.frame_hashes();
+  out.bytes_written = in.bytes_written();
+  out.settings_digest = in.settings_digest();
+  return out;
+}
+
+void put(const JoinDone& in, pb::JoinDone& out) {
+  out.set_task(in.task.value);
+  out.set_frames(in.frames);
+  for (const auto& item : in.warnings) out.add_warnings(item);
+}
+
+JoinDone get(const pb::JoinDone& in) {
+  JoinDone out;
+  out.task.value = in.task();
+  out.frames = in.frames();
+  out.warnings.assign(in.warnings().begin(), in.warnings().end());
+  return out;
+}
+
+void put(const TaskFailed& in, pb::TaskFailed& out) {
+  out.set_task(in.task.value);
+  out.set_attempt(in.attempt.value);
+  put(in.fault, *out.mutable_fault());
+}
+
+TaskFailed get(const pb::TaskFailed& in) {
+  TaskFailed out;
+  out.task.value = in.task();
+  out.attempt.value = in.attempt();
+  out.fault = get(in.fault());
+  return out;
+}
+
+void put(const Failed& in, pb::Failed& out) {
+  put(in.fault, *out.mutable_fault());
+}
+
+Failed get(const pb::Failed& in) {
+  Failed out;
+  out.fault = get(in.fault());
+  return out;
+}
+
+struct ToLanePut {
+  pb::ToLane& out;
+  void operator()(const SetUp& in) const { put(in, *out.mutable_set_up()); }
+  void operator()(const LoadPackage& in) const { put(in, *out.mutable_load_package()); }
+  void operator()(const DefineClip& in) const { put(in, *out.mutable_define_clip()); }
+  void operator()(const OfferArtifact& in) const { put(in, *out.mutable_offer_artifact()); }
+  void operator()(const ProbeTask& in) const { put(in, *out.mutable_probe()); }
+  void operator()(const SegmentTask& in) const { put(in, *out.mutable_segment()); }
+  void operator()(const JoinTask& in) const { put(in, *out.mutable_join()); }
+  void operator()(const Cancel& in) const { put(in, *out.mutable_cancel()); }
+  void operator()(const Shutdown& in) const { put(in, *out.mutable_shutdown()); }
+};
+
+Result<ToLane> open(const pb::ToLane& in) {
+  switch (in.body_case()) {
+    case pb::ToLane::kSetUp:
+      return get(in.set_up());
+    case pb::ToLane::kLoadPackage:
+      return get(in.load_package());
+    case pb::ToLane::kDefineClip:
+      return get(in.define_clip());
+    case pb::ToLane::kOfferArtifact:
+      return get(in.offer_artifact());
+    case pb::ToLane::kProbe:
+      return get(in.probe());
+    case pb::ToLane::kSegment:
+      return get(in.segment());
+    case pb::ToLane::kJoin:
+      return get(in.join());
+    case pb::ToLane::kCancel:
+      return get(in.cancel());
+    case pb::ToLane::kShutdown:
+      return get(in.shutdown());
+    case pb::ToLane::BODY_NOT_SET:
+      break;
+  }
+  return fail(make_error(ErrorCode::kDataLoss, "a message without a body"));
+}
+
+struct FromLanePut {
+  pb::FromLane& out;
+  void operator()(const Hello& in) const { put(in, *out.mutable_hello()); }
+  void operator()(const PackageLoaded& in) const { put(in, *out.mutable_package_loaded()); }
+  void operator()(const ArtifactBound& in) const { put(in, *out.mutable_artifact_bound()); }
+  void operator()(const ArtifactRefused& in) const { put(in, *out.mutable_artifact_refused()); }
+  void operator()(const ProbeDone& in) const { put(in, *out.mutable_probe_done()); }
+  void operator()(const Progress& in) const { put(in, *out.mutable_progress()); }
+  void operator()(const SegmentDone& in) const { put(in, *out.mutable_segment_done()); }
+  void operator()(const JoinDone& in) const { put(in, *out.mutable_join_done()); }
+  void operator()(const TaskFailed& in) const { put(in, *out.mutable_task_failed()); }
+  void operator()(const Failed& in) const { put(in, *out.mutable_failed()); }
+};
+
+Result<FromLane> open(const pb::FromLane& in) {
+  switch (in.body_case()) {
+    case pb::FromLane::kHello:
+      return get(in.hello());
+    case pb::FromLane::kPackageLoaded:
+      return get(in.package_loaded());
+    case pb::FromLane::kArtifactBound:
+      return get(in.artifact_bound());
+    case pb::FromLane::kArtifactRefused:
+      return get(in.artifact_refused());
+    case pb::FromLane::kProbeDone:
+      return get(in.probe_done());
+    case pb::FromLane::kProgress:
+      return get(in.progress());
+    case pb::FromLane::kSegmentDone:
+      return get(in.segment_done());
+    case pb::FromLane::kJoinDone:
+      return get(in.join_done());
+    case pb::FromLane::kTaskFailed:
+      return get(in.task_failed());
+    case pb::FromLane::kFailed:
+      return get(in.failed());
+    case pb::FromLane::BODY_NOT_SET:
+      break;
+  }
+  return fail(make_error(ErrorCode::kDataLoss, "a message without a body"));
+}
+
+template <typename Message, typename Put, typename Value>
+std::string serialize(const Value& value) {
+  Message message;
+  std::visit(Put{message}, value);
+  return message.SerializeAsString();
+}
+
+template <typename Message, typename Value>
+Result<Value> parse(std::string_view bytes) {
+  Message message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return fail(make_error(ErrorCode::kDataLoss, "{} bytes are no lane message", bytes.size()));
+  }
+  return open(message);
+}
+
+}  // namespace
+
+std::string encode(const ToLane& message) { return serialize<pb::ToLane, ToLanePut>(message); }
+std::string encode(const FromLane& message) { return serialize<pb::FromLane, FromLanePut>(message); }
+Result<ToLane> decode_to_lane(std::string_view bytes) { return parse<pb::ToLane, ToLane>(bytes); }
+Result<FromLane> decode_from_lane(std::string_view bytes) { return parse<pb::FromLane, FromLane>(bytes); }
+
+}  // namespace kiln::net

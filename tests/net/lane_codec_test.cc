@@ -1,0 +1,66 @@
+#include "net/lane_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace kiln::net {
+namespace {
+
+TEST(LaneCodecTest, SegmentTaskRoundTrips) {
+  SegmentTask task;
+  task.task.value = 7;
+  task.attempt.value = 2;
+  task.clip.value = 3;
+  task.first = 140;
+  task.last = 147;
+  task.path = "segments/7.nut";
+  task.executor = "compiled";
+  task.quality = 18;
+  const auto back = std::get<SegmentTask>(decode_to_lane(encode(ToLane(task))).value());
+  EXPECT_EQ(back.task, task.task);
+  EXPECT_EQ(back.attempt, task.attempt);
+  EXPECT_EQ(back.clip, task.clip);
+  EXPECT_EQ(back.first, 140);
+  EXPECT_EQ(back.last, 147);
+  EXPECT_EQ(back.path, task.path);
+  EXPECT_EQ(back.executor, "compiled");
+  EXPECT_EQ(back.quality, 18);
+}
+
+TEST(LaneCodecTest, FaultKeepsItsCodeAndExit) {
+  TaskFailed failed;
+  failed.fault.error = input_refused("broken.mp4: truncated");
+  failed.fault.failure = "bad_input";
+  const auto back = std::get<TaskFailed>(decode_from_lane(encode(FromLane(failed))).value());
+  EXPECT_EQ(back.fault.error.code, ErrorCode::kDataLoss);
+  EXPECT_EQ(exit_code(back.fault.error), 65);
+  EXPECT_EQ(back.fault.error.message, "broken.mp4: truncated");
+  EXPECT_EQ(back.fault.failure, "bad_input");
+}
+
+TEST(LaneCodecTest, RepeatedFieldsAndBinaryKeysSurvive) {
+  PackageLoaded loaded;
+  loaded.inputs = {{"float32", {1, 3, 8, 8}, {192, 1, 24, 3}}, {"float32", {64}, {1}}};
+  loaded.peak_activation_bytes = 1ULL << 40U;
+  const auto back = std::get<PackageLoaded>(decode_from_lane(encode(FromLane(loaded))).value());
+  ASSERT_EQ(back.inputs.size(), 2U);
+  EXPECT_EQ(back.inputs[0].strides, (std::vector<std::int64_t>{192, 1, 24, 3}));
+  EXPECT_EQ(back.peak_activation_bytes, 1ULL << 40U);
+  const OfferArtifact offer{std::string("\0\xff\x01", 3), "envelope"};
+  EXPECT_EQ(std::get<OfferArtifact>(decode_to_lane(encode(ToLane(offer))).value()).key, offer.key);
+}
+
+TEST(LaneCodecTest, AnyBytesDecodeOrAreRefused) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 20000; ++i) {
+    std::string bytes(random() % 64, '\0');
+    for (char& c : bytes) c = static_cast<char>(random());
+    (void)decode_to_lane(bytes);
+    (void)decode_from_lane(bytes);
+  }
+  EXPECT_FALSE(decode_to_lane(""));
+}
+
+}  // namespace
+}  // namespace kiln::net
