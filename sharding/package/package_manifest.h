@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sharding/tile_planner.h"
 
 namespace kiln::sharding {
 
@@ -22,7 +23,6 @@ inline constexpr std::size_t kPackageParametersMax = 65536;
 inline constexpr std::size_t kParameterRankMax = 8;
 
 enum class PackageKind { kUpscaler, kModule };
-enum class TilingKind { kExact, kApproximate, kWhole };
 
 // What a graph computes in.
 enum class GraphDtype { kFloat32, kFloat16, kBfloat16 };
