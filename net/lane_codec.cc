@@ -40,7 +40,7 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_ffmpeg(in.ffmpeg);
   out.set_ffprobe(in.ffprobe);
   out.set_encoder_threads(in.encoder_threads);
-  for (const auto& item : in.trusted_keys) out.add_trusted_keys(item);
+  out.set_trusted_keys(in.trusted_keys);
 }
 
 SetUp get(const pb::SetUp& in) {
@@ -51,7 +51,7 @@ SetUp get(const pb::SetUp& in) {
   out.ffmpeg = in.ffmpeg();
   out.ffprobe = in.ffprobe();
   out.encoder_threads = in.encoder_threads();
-  out.trusted_keys.assign(in.trusted_keys().begin(), in.trusted_keys().end());
+  out.trusted_keys = in.trusted_keys();
   return out;
 }
 

@@ -33,7 +33,7 @@ struct SetUp {
   std::string ffmpeg;
   std::string ffprobe;
   int encoder_threads = 1;
-  std::vector<std::string> trusted_keys;
+  std::string trusted_keys;
 };
 struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::string manifest;

@@ -1,0 +1,59 @@
+#include "worker/lane_process.h"
+
+#include <cstdlib>
+
+#include "net/lane_codec.h"
+
+namespace kiln::worker {
+namespace {
+
+constexpr int kLaneChannelFd = 3;  // where the lane finds its end
+constexpr std::chrono::seconds kSendDeadline{10};
+
+std::string library_path(const std::string& torch_folder) {
+  const char* inherited = std::getenv("LD_LIBRARY_PATH");
+  std::string path = torch_folder + "/lib";
+  if (inherited != nullptr && *inherited != '\0') path += std::string(":") + inherited;
+  return path;
+}
+
+}  // namespace
+
+Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
+  KILN_TRY_ASSIGN(auto ends, net::LocalChannel::make_pair());
+  SpawnOptions options;
+  options.argv = {start.program, "--channel", std::to_string(kLaneChannelFd), "--lane",
+                  std::to_string(id.value)};
+  if (start.verbose) options.argv.emplace_back("--verbose");
+  options.inherit = {{ends.second.fd(), kLaneChannelFd}};
+  options.stderr_fd = 2;
+  if (!start.torch_folder.empty()) {
+    options.set_env.emplace_back("LD_LIBRARY_PATH", library_path(start.torch_folder));
+  }
+  LaneProcess lane;
+  lane.id_ = id;
+  KILN_TRY_ASSIGN(lane.process_, ChildProcess::spawn(options));
+  lane.channel_ = std::move(ends.first);
+  return lane;
+}
+
+Status LaneProcess::send(const net::ToLane& message, const std::vector<int>& descriptors) {
+  return channel_.send(net::encode(message), descriptors, kSendDeadline);
+}
+
+Result<std::optional<net::FromLane>> LaneProcess::receive() {
+  KILN_TRY_ASSIGN(auto message, channel_.receive());
+  if (!message) return std::optional<net::FromLane>();
+  KILN_TRY_ASSIGN(auto decoded, net::decode_from_lane(message->bytes));
+  return std::optional<net::FromLane>(std::move(decoded));
+}
+
+ExitStatus LaneProcess::stop(std::chrono::milliseconds deadline) {
+  if (process_.running() && send(net::Shutdown{})) {
+    const auto ended = process_.wait_for(deadline);
+    if (ended && *ended) return **ended;
+  }
+  return process_.kill_and_wait();
+}
+
+}  // namespace kiln::worker

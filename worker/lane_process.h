@@ -1,0 +1,43 @@
+// One lane process as its worker sees it: started, spoken to, killed.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/process.h"
+#include "net/lane_messages.h"
+#include "net/local_channel.h"
+
+namespace kiln::worker {
+
+struct LaneStart {
+  std::string program;       // kiln-lane
+  std::string torch_folder;  // its lib/ is where the lane finds LibTorch; empty: as the program was linked
+  bool verbose = false;
+};
+
+// Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.
+class LaneProcess {
+ public:
+  [[nodiscard]] static Result<LaneProcess> start(LaneId id, const LaneStart& start);
+
+  [[nodiscard]] LaneId id() const { return id_; }
+  [[nodiscard]] pid_t pid() const { return process_.pid(); }
+  [[nodiscard]] int fd() const { return channel_.fd(); }  // readable: call receive()
+  [[nodiscard]] Status send(const net::ToLane& message, const std::vector<int>& descriptors = {});
+  // One message, which is there or on its way. nullopt: the lane closed its end, so it is ending.
+  [[nodiscard]] Result<std::optional<net::FromLane>> receive();
+  // Asks, waits up to `deadline`, then kills.
+  ExitStatus stop(std::chrono::milliseconds deadline);
+  ExitStatus kill() { return process_.kill_and_wait(); }
+
+ private:
+  LaneId id_;
+  ChildProcess process_;
+  net::LocalChannel channel_;
+};
+
+}  // namespace kiln::worker
