@@ -1,0 +1,81 @@
+// Settings. A flag overrides a KILN_* variable, that overrides the --config file (or, without one,
+// $XDG_CONFIG_HOME/kiln/kiln.toml), that overrides the built-in value.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace kiln::cli {
+
+// What every command reads. The values here are the built-in ones; ranges, meanings and the names in
+// files and environment are in the table that settings() returns.
+struct Config {
+  std::string state_dir;  // after load_config: never empty
+  int lanes = 1;
+  int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
+  int segment_frames = 48;
+  std::string executor = "any";
+  std::string codec;  // empty: by the output's name
+  int quality = -1;   // -1: the codec's default
+  int compile_deadline_s = 900;
+  int compile_memory_mib = 6144;
+  int compile_threads = 0;  // 0: as many as a lane
+  std::string python;       // these: empty = look beside the program, then in PATH
+  std::string ffmpeg;
+  std::string ffprobe;
+  std::string log_level = "info";
+};
+
+// One setting: the only place where its name, bounds and meaning are written.
+struct Setting {
+  using Member = std::variant<int Config::*, std::string Config::*>;
+
+  std::string_view name;      // in files: "run.lanes" is `lanes` in table [run]
+  std::string_view variable;  // in the environment
+  Member member;
+  std::string_view description;  // one line
+  int least = 0;                 // whole numbers: smallest and largest that are taken
+  int most = 0;
+  std::span<const std::string_view> choices{};  // texts: the only ones that are taken, if any
+};
+
+[[nodiscard]] std::span<const Setting> settings();
+
+// A value from the command line, e.g. {"run.lanes", "--lanes", "2"}.
+struct FlagValue {
+  std::string name;
+  std::string flag;
+  std::string value;
+};
+
+struct ConfigSources {
+  std::vector<FlagValue> flags;
+  std::string file;  // --config; empty: the user's own file, if there is one
+  // nullptr: the process's environment. Returns nullopt for a variable that is not set.
+  std::function<std::optional<std::string>(const std::string&)> environment;
+};
+
+struct LoadedConfig {
+  Config config;
+  std::map<std::string, std::string, std::less<>> origin;  // setting -> "--lanes", "KILN_LANES", "file:12"
+  std::string file;                                        // the file that was read, or empty
+};
+
+// An unknown key, a wrong type or a value out of range ends with exit code 78 and one line that names
+// the place, what is taken, and for a misspelt key the nearest one.
+[[nodiscard]] Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// The configuration as a TOML file; each line says in a comment what it means and where it came from.
+[[nodiscard]] std::string dump_config(const LoadedConfig& loaded);
+// The same with the built-in values: what configs/kiln.toml holds.
+[[nodiscard]] std::string annotated_defaults();
+
+}  // namespace kiln::cli
