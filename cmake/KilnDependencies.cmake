@@ -14,6 +14,10 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 find_package(Protobuf REQUIRED)
+# RapidCheck comes without a CMake package on Debian.
+find_library(KILN_RAPIDCHECK rapidcheck REQUIRED)
+add_library(kiln_rapidcheck INTERFACE)
+target_link_libraries(kiln_rapidcheck INTERFACE ${KILN_RAPIDCHECK})
 
 # LibTorch comes from the torch wheel, through a target of our own: TorchConfig.cmake demands a CUDA toolkit.
 set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (scripts/setup sets it)")

@@ -1,4 +1,5 @@
-// What comes out of a clip: its size, the shape bucket that is compiled, threads for each lane. Pure.
+// What comes out of a clip: its size, the shape bucket that is compiled, threads for each lane.
+// Pure.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +32,14 @@ struct OutputSize {
   [[nodiscard]] bool is_resampled() const { return width != model_width || height != model_height; }
 };
 
-// Each side is source * scale, rounded to the nearest integer, halves up, at least 1. A scale above the model's is
-// refused: Kiln does not blow up what the model made. Whether a codec can hold the size (even sides) is checked where
-// codecs are known.
-[[nodiscard]] Result<OutputSize> plan_output_size(int source_width, int source_height, int model_scale,
-                                                  ScaleRatio scale);
+// Each side is source * scale, rounded to the nearest integer, halves up, at least 1. A scale above
+// the model's is refused: Kiln does not blow up what the model made. Whether a codec can hold the
+// size (even sides) is checked where codecs are known.
+[[nodiscard]] Result<OutputSize> plan_output_size(int source_width, int source_height,
+                                                  int model_scale, ScaleRatio scale);
 
-// One compiled input shape. Length of clip and segment are not in it: a clip of another length compiles nothing new.
+// One compiled input shape. Length of clip and segment are not in it: a clip of another length
+// compiles nothing new.
 struct ShapeBucket {
   int batch = 1;   // always 1; there are no short batches
   int frames = 1;  // before + 1 + after
@@ -47,7 +49,8 @@ struct ShapeBucket {
   auto operator<=>(const ShapeBucket&) const = default;
 };
 
-[[nodiscard]] ShapeBucket shape_bucket(const TilePlan& tiles, int channels, int frames_before, int frames_after);
+[[nodiscard]] ShapeBucket shape_bucket(const TilePlan& tiles, int channels, int frames_before,
+                                       int frames_after);
 // "1x3x180x320", or "1x5x3x180x320" for five frames.
 [[nodiscard]] std::string to_string(const ShapeBucket& bucket);
 
@@ -59,8 +62,9 @@ struct LaneThreads {
   std::string reason;
 };
 
-// An equal share of the cores, at least one. `requested` > 0 is taken as it is (up to kThreadsPerLaneMax).
-// The result belongs into the plan of the clip: the bits of a frame may depend on it.
+// An equal share of the cores, at least one. `requested` > 0 is taken as it is (up to
+// kThreadsPerLaneMax). The result belongs into the plan of the clip: the bits of a frame may depend
+// on it.
 [[nodiscard]] LaneThreads plan_lane_threads(int core_count, int lane_count, int requested = 0);
 
 }  // namespace kiln::sharding

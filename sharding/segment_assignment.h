@@ -1,10 +1,11 @@
-// Which lane renders which segment next. Pure: step() takes the state and one event and returns what is to be done.
+// Which lane renders which segment next. Pure: step() takes the state and one event and returns
+// what is to be done.
 //
-// Rules. Segments go out in the order of the clip, each to one lane at a time. A lane holds one segment. A failed try
-// goes back to the front, to a lane on which it has not failed while there is one alive. A segment fails for good after
-// as many tries as its kind of failure allows; then no more segments go out, what runs may end, and what is done stays
-// done. A lane that failed several times in a row is retired. A result whose (segment, attempt) is not the one that
-// runs is dropped.
+// Rules. Segments go out in the order of the clip, each to one lane at a time. A lane holds one
+// segment. A failed try goes back to the front, to a lane on which it has not failed while there is
+// one alive. A segment fails for good after as many tries as its kind of failure allows; then no
+// more segments go out, what runs may end, and what is done stays done. A lane that failed several
+// times in a row is retired. A result whose (segment, attempt) is not the one that runs is dropped.
 #pragma once
 
 #include <compare>
@@ -94,8 +95,8 @@ struct JobFailed {
   std::string reason;  // one line for the user
   FailureClass failure = FailureClass::kError;
 };
-using AssignmentEffect =
-    std::variant<AssignSegment, SegmentFinished, RestartLane, RetireLane, DropResult, JobDone, JobFailed>;
+using AssignmentEffect = std::variant<AssignSegment, SegmentFinished, RestartLane, RetireLane,
+                                      DropResult, JobDone, JobFailed>;
 
 struct AssignedSegment {
   SegmentState state = SegmentState::kWaiting;
@@ -128,10 +129,13 @@ struct AssignmentState {
   bool ended = false;    // JobDone or JobFailed was given out
   std::string stop_reason;
 
-  [[nodiscard]] bool all_done() const { return done_count == static_cast<std::int64_t>(segments.size()); }
+  [[nodiscard]] bool all_done() const {
+    return done_count == static_cast<std::int64_t>(segments.size());
+  }
 };
 
-// `finished`: done by an earlier run; `lanes`: all that may come up. Refuses a finished segment that does not exist.
+// `finished`: done by an earlier run; `lanes`: all that may come up. Refuses a finished segment
+// that does not exist.
 [[nodiscard]] Result<AssignmentState> begin_assignment(std::int64_t segment_count,
                                                        const std::vector<SegmentId>& finished,
                                                        const std::vector<LaneId>& lanes,
@@ -139,7 +143,8 @@ struct AssignmentState {
 
 // Asks the state for what is due without an event: JobDone when nothing is left to do at the start.
 [[nodiscard]] std::vector<AssignmentEffect> settle(AssignmentState& state);
-[[nodiscard]] std::vector<AssignmentEffect> step(AssignmentState& state, const AssignmentEvent& event);
+[[nodiscard]] std::vector<AssignmentEffect> step(AssignmentState& state,
+                                                 const AssignmentEvent& event);
 
 // Why this segment is where it is, in one line.
 [[nodiscard]] std::string explain(const AssignmentState& state, SegmentId segment);

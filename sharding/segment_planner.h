@@ -31,9 +31,9 @@ struct SegmentRequest {
   std::int64_t frames_after = 0;
 };
 
-// Frames [first, last) are rendered. Frames [read_first, read_last) are decoded for that: the neighbours as
-// well, as far as the clip reaches. Where it does not reach, its first or last frame stands in
-// (repeat_before, repeat_after times), as it does when the clip is rendered in one piece.
+// Frames [first, last) are rendered. Frames [read_first, read_last) are decoded for that: the
+// neighbours as well, as far as the clip reaches. Where it does not reach, its first or last frame
+// stands in (repeat_before, repeat_after times), as it does when the clip is rendered in one piece.
 struct Segment {
   SegmentId id;  // 0, 1, 2 … in the order of the clip
   std::int64_t first = 0;

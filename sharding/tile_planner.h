@@ -1,12 +1,13 @@
 // Chooses one tile shape for a whole clip, and the windows of a frame. Pure.
 //
-// A frame is first thought of as extended to the right and below by reflection ("padded frame": up to the
-// network's size multiple, or to one tile where the tile is larger). All windows have the tile's shape and lie
-// in the padded frame; their origins are multiples of the size multiple. Each pixel of the frame is kept from
-// exactly one window, in which it is at least `halo` pixels from every edge that is no edge of the padded frame.
+// A frame is first thought of as extended to the right and below by reflection ("padded frame": up
+// to the network's size multiple, or to one tile where the tile is larger). All windows have the
+// tile's shape and lie in the padded frame; their origins are multiples of the size multiple. Each
+// pixel of the frame is kept from exactly one window, in which it is at least `halo` pixels from
+// every edge that is no edge of the padded frame.
 //
-// Scaling the model's output down is done on the assembled frame, after the last tile: 1280x720 floats are 11 MB,
-// and a resampling filter then needs no halo and has one phase for the frame.
+// Scaling the model's output down is done on the assembled frame, after the last tile: 1280x720
+// floats are 11 MB, and a resampling filter then needs no halo and has one phase for the frame.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,9 @@ struct GraphShapeRange {
   int width_min = 0;
   int width_max = 0;
 
-  [[nodiscard]] bool is_static() const { return height_min == height_max && width_min == width_max; }
+  [[nodiscard]] bool is_static() const {
+    return height_min == height_max && width_min == width_max;
+  }
   [[nodiscard]] bool holds(TileShape shape) const {
     return shape.height >= height_min && shape.height <= height_max && shape.width >= width_min &&
            shape.width <= width_max;
@@ -72,8 +75,9 @@ struct TileRequest {
   std::uint64_t memory_limit_bytes = 0;  // for activations; 0: no limit
 };
 
-// All in input pixels. The window is [y, y + shape.height) x [x, x + shape.width) of the padded frame; the kept
-// part is in coordinates of the frame. Times the model's scale, both hold for the output.
+// All in input pixels. The window is [y, y + shape.height) x [x, x + shape.width) of the padded
+// frame; the kept part is in coordinates of the frame. Times the model's scale, both hold for the
+// output.
 struct TileWindow {
   int y = 0;
   int x = 0;
@@ -100,12 +104,14 @@ struct TilePlan {
 // The cheapest shape (fewest computed pixels) that fits; or a refusal that says what would fit.
 [[nodiscard]] Result<TilePlan> plan_tiles(const TileRequest& request);
 
-// The windows of one frame for a shape already chosen. The shape must be one that plan_tiles() may return.
-[[nodiscard]] std::vector<TileWindow> tile_windows(int frame_height, int frame_width, TileShape shape,
-                                                   const TilingRules& rules);
+// The windows of one frame for a shape already chosen. The shape must be one that plan_tiles() may
+// return.
+[[nodiscard]] std::vector<TileWindow> tile_windows(int frame_height, int frame_width,
+                                                   TileShape shape, const TilingRules& rules);
 
-// The pixel of an axis of `size` that stands at `index` >= 0 of the padded axis: mirrored at the last pixel without
-// repeating it (… n-2, n-1, n-2 …), as often as needed. An axis of one pixel repeats it.
+// The pixel of an axis of `size` that stands at `index` >= 0 of the padded axis: mirrored at the
+// last pixel without repeating it (… n-2, n-1, n-2 …), as often as needed. An axis of one pixel
+// repeats it.
 [[nodiscard]] int reflected_index(int index, int size);
 
 }  // namespace kiln::sharding
