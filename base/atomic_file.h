@@ -17,4 +17,8 @@ namespace kiln {
 [[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view text,
                                        std::uint32_t mode = 0644);
 
+// Removes what earlier processes left half-written in `folder` (names of random_temp_name()); returns how
+// many. Only while nobody else writes there.
+[[nodiscard]] Result<std::uint64_t> sweep_temp_files(FileSystem& files, const std::string& folder);
+
 }  // namespace kiln

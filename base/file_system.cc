@@ -123,7 +123,7 @@ class PosixFileSystem final : public FileSystem {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail(errno_error(errno, path));
     return FileInfo{static_cast<std::uint64_t>(info.st_size), S_ISDIR(info.st_mode),
-                    static_cast<std::uint32_t>(info.st_mode) & 07777U,
+                    S_ISREG(info.st_mode), static_cast<std::uint32_t>(info.st_mode) & 07777U,
                     std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
   }
 

@@ -18,6 +18,7 @@ namespace kiln {
 struct FileInfo {
   std::uint64_t size_bytes = 0;
   bool is_directory = false;
+  bool is_regular = false;  // false also for symbolic links, which stat() does not follow
   std::uint32_t mode = 0;  // permission bits only
   std::int64_t modified_ns = 0;
 };
