@@ -1,0 +1,134 @@
+#include "worker/host_probe.h"
+
+#include <gnu/libc-version.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/sha256.h"
+#include "base/text.h"
+
+namespace kiln::worker {
+namespace {
+
+constexpr std::uint64_t kProbeFileBytesMax = 1U << 20U;
+constexpr std::chrono::milliseconds kCompilerDeadline{10'000};
+
+std::optional<std::uint64_t> leading_number(std::string_view text) {
+  text = trim(text);
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  return value;
+}
+
+// Value of "name: 123 kB" in /proc/meminfo.
+std::uint64_t meminfo_bytes(std::string_view meminfo, std::string_view name) {
+  for (const auto line : split(meminfo, '\n')) {
+    if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
+    return leading_number(line.substr(name.size() + 1)).value_or(0) << 10U;
+  }
+  return 0;
+}
+
+std::string text_of(const std::string& path) {
+  auto text = read_file(path, kProbeFileBytesMax);
+  return text ? *text : std::string();
+}
+
+unsigned affinity_cores() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(CPU_COUNT(&set));
+  return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+// "max 100000" or "150000 100000": the quota of the cgroup that a container's root shows us.
+unsigned quota_cores(unsigned cores) {
+  const std::string text = text_of("/sys/fs/cgroup/cpu.max");
+  const auto parts = split(trim(text), ' ');
+  if (parts.size() != 2) return cores;
+  const auto quota = leading_number(parts[0]);
+  const auto period = leading_number(parts[1]);
+  if (!quota || !period || *period == 0) return cores;
+  const auto whole = static_cast<unsigned>(std::max<std::uint64_t>(1, (*quota + *period - 1) / *period));
+  return std::min(cores, whole);
+}
+
+// The text between quotes of a line like `git_version = '70d9…'`; empty for None or when absent.
+std::string python_string(std::string_view source, std::string_view name) {
+  for (const auto line : split(source, '\n')) {
+    const std::string_view text = trim(line);
+    if (!text.starts_with(name)) continue;
+    const std::string_view rest = trim(text.substr(name.size()));
+    if (!rest.starts_with('=') && !rest.starts_with(':')) continue;  // "cuda: Optional[str] = '13.0'" too
+    const auto equals = rest.find('=');
+    const auto open = rest.find('\'', equals);
+    const auto close = open == std::string_view::npos ? open : rest.find('\'', open + 1);
+    if (close != std::string_view::npos) return std::string(rest.substr(open + 1, close - open - 1));
+  }
+  return {};
+}
+
+Result<std::string> compiler_identity(const std::string& compiler) {
+  SpawnOptions options;
+  options.argv = {compiler, "--version"};
+  options.set_env = {{"LC_ALL", "C"}};
+  auto output = run_command(options, kCompilerDeadline, kProbeFileBytesMax);
+  if (!output || !output->status.ok()) {
+    return fail(make_error(ErrorCode::kNotFound,
+                           "no C++ compiler: '{} --version' does not run ({}); install g++ to compile models",
+                           compiler, output ? output->status.describe() : output.error().message));
+  }
+  const auto lines = split(output->out, '\n');
+  return std::string(lines.empty() ? std::string_view() : trim(lines.front()));
+}
+
+}  // namespace
+
+sharding::IsaLevel host_isa_level() { return sharding::isa_level_of(read_cpuid()); }
+
+HostResources probe_resources() {
+  HostResources resources;
+  resources.cores = quota_cores(std::max(1U, affinity_cores()));
+  const std::string meminfo = text_of("/proc/meminfo");
+  resources.memory_bytes = meminfo_bytes(meminfo, "MemTotal");
+  resources.memory_available_bytes = meminfo_bytes(meminfo, "MemAvailable");
+  const auto limit = leading_number(text_of("/sys/fs/cgroup/memory.max"));  // "max": no limit
+  if (!limit) return resources;
+  const std::uint64_t used = leading_number(text_of("/sys/fs/cgroup/memory.current")).value_or(0);
+  resources.memory_bytes = std::min(resources.memory_bytes, *limit);
+  resources.memory_available_bytes =
+      std::min(resources.memory_available_bytes, *limit > used ? *limit - used : 0);
+  return resources;
+}
+
+Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
+  sharding::Toolchain toolchain;
+  auto version = read_file(files.torch_folder + "/version.py", kProbeFileBytesMax);
+  if (!version) {
+    return fail(make_error(ErrorCode::kNotFound,
+                           "no torch in '{}' ({}); name an interpreter that has it with --python",
+                           files.torch_folder, version.error().message));
+  }
+  toolchain.torch_version = python_string(*version, "__version__");
+  toolchain.torch_git = python_string(*version, "git_version");
+  if (toolchain.torch_git.empty()) {
+    return fail(make_error(ErrorCode::kFailedPrecondition, "'{}/version.py' names no git version of torch",
+                           files.torch_folder));
+  }
+  KILN_TRY_ASSIGN(const std::string recipe,
+                  read_file(files.package_folder + "/kiln_compile/recipe.py", kProbeFileBytesMax));
+  toolchain.recipe_sha256 = sha256(recipe).hex();
+  KILN_TRY_ASSIGN(toolchain.compiler, compiler_identity(files.compiler));
+  toolchain.libc = fmt::format("glibc {}", ::gnu_get_libc_version());
+  return toolchain;
+}
+
+}  // namespace kiln::worker

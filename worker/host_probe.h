@@ -1,0 +1,32 @@
+// What this host is, as far as artifacts depend on it, found in milliseconds and without importing torch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "sharding/compile_key.h"
+#include "sharding/isa_level.h"
+
+namespace kiln::worker {
+
+struct HostResources {
+  unsigned cores = 1;              // that this process may use (affinity, cgroup quota)
+  std::uint64_t memory_bytes = 0;  // of the host, or of the cgroup where that is less
+  std::uint64_t memory_available_bytes = 0;
+};
+
+[[nodiscard]] sharding::IsaLevel host_isa_level();
+[[nodiscard]] HostResources probe_resources();
+
+struct ToolchainFiles {
+  std::string torch_folder;    // …/site-packages/torch of the interpreter
+  std::string package_folder;  // holds kiln_compile/
+  std::string compiler = "g++";
+};
+
+// Identity of who would compile here. kNotFound when there is no compiler or no torch: graphs then run
+// uncompiled, and the message says what to install.
+[[nodiscard]] Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files);
+
+}  // namespace kiln::worker
