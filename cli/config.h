@@ -18,20 +18,20 @@ namespace kiln::cli {
 // What every command reads. The values here are the built-in ones; ranges, meanings and the names in
 // files and environment are in the table that settings() returns.
 struct Config {
-  std::string state_dir;  // after load_config: never empty
   int lanes = 1;
   int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
   int segment_frames = 48;
   std::string executor = "any";
-  std::string codec;  // empty: by the output's name
-  int quality = -1;   // -1: the codec's default
+  std::string state_dir;  // after load_config: never empty
+  std::string codec;      // empty: by the output's name
+  int quality = -1;       // -1: the codec's default
   int compile_deadline_s = 900;
   int compile_memory_mib = 6144;
   int compile_threads = 0;  // 0: as many as a lane
-  std::string python;       // these: empty = look beside the program, then in PATH
+  std::string python;       // these three: empty = look beside the program, then in PATH
   std::string ffmpeg;
   std::string ffprobe;
-  std::string log_level = "info";
+  std::string log_level = "warning";
 };
 
 // One setting: the only place where its name, bounds and meaning are written.

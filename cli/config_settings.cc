@@ -1,0 +1,60 @@
+// The table of settings.
+#include <array>
+
+#include "cli/config.h"
+
+namespace kiln::cli {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::array kExecutors{"any"sv, "compiled"sv, "uncompiled"sv};
+constexpr std::array kCodecs{""sv, "h264"sv, "hevc"sv, "av1"sv, "ffv1"sv, "prores"sv, "png"sv};
+constexpr std::array kLogLevels{"debug"sv, "info"sv, "warning"sv, "error"sv};
+
+constexpr int kMostLanes = 256;
+constexpr int kMostThreads = 1024;
+constexpr int kMostSegmentFrames = 100'000;
+constexpr int kMostQuality = 63;  // AV1 has the longest scale
+constexpr int kMostDeadlineS = 86'400;
+constexpr int kLeastCompileMemoryMib = 512;
+constexpr int kMostCompileMemoryMib = 1 << 20;
+
+const std::array kSettings{
+    Setting{"run.lanes", "KILN_LANES", &Config::lanes, "CPU lanes, one process each", 1, kMostLanes},
+    Setting{"run.threads_per_lane", "KILN_THREADS_PER_LANE", &Config::threads_per_lane,
+            "threads of each lane; 0: the machine's cores divided by the lanes", 0, kMostThreads},
+    Setting{"run.segment_frames", "KILN_SEGMENT_FRAMES", &Config::segment_frames,
+            "frames that are rendered and encoded as one piece", 1, kMostSegmentFrames},
+    Setting{"run.executor", "KILN_EXECUTOR", &Config::executor,
+            "which frames a job accepts: those of the compiled artifact, of the graph, or both", 0, 0,
+            kExecutors},
+    Setting{"run.state", "KILN_STATE", &Config::state_dir,
+            "folder of the store, the signing key and unfinished jobs; empty: $XDG_STATE_HOME/kiln"},
+    Setting{"video.codec", "KILN_CODEC", &Config::codec,
+            "how the output is encoded; empty: by the output's name", 0, 0, kCodecs},
+    Setting{"video.quality", "KILN_QUALITY", &Config::quality,
+            "quality on the encoder's own scale (CRF), smaller is better; -1: the codec's default", -1,
+            kMostQuality},
+    Setting{"compile.deadline_s", "KILN_COMPILE_DEADLINE_S", &Config::compile_deadline_s,
+            "seconds after which one compile is given up", 1, kMostDeadlineS},
+    Setting{"compile.memory_mib", "KILN_COMPILE_MEMORY_MIB", &Config::compile_memory_mib,
+            "resident memory (MiB) at which one compile is given up", kLeastCompileMemoryMib,
+            kMostCompileMemoryMib},
+    Setting{"compile.threads", "KILN_COMPILE_THREADS", &Config::compile_threads,
+            "threads of the compile child; 0: as many as a lane has", 0, kMostThreads},
+    Setting{"programs.python", "KILN_PYTHON", &Config::python,
+            "Python interpreter whose torch is used; empty: the one beside kiln, then python3"},
+    Setting{"programs.ffmpeg", "KILN_FFMPEG", &Config::ffmpeg,
+            "ffmpeg program; empty: the one beside kiln, then the one in PATH"},
+    Setting{"programs.ffprobe", "KILN_FFPROBE", &Config::ffprobe,
+            "ffprobe program; empty: the one beside kiln, then the one in PATH"},
+    Setting{"log.level", "KILN_LOG_LEVEL", &Config::log_level, "least serious message that is logged", 0,
+            0, kLogLevels},
+};
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+}  // namespace kiln::cli
