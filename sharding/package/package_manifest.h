@@ -2,7 +2,6 @@
 // Unknown keys, wrong types and values out of bounds are errors that name the line.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,7 +15,6 @@ namespace kiln::sharding {
 inline constexpr std::int64_t kPackageFormatVersion = 1;
 inline constexpr std::uint64_t kManifestBytesMax = std::uint64_t{8} << 20U;
 inline constexpr std::int64_t kScaleMax = 16;
-inline constexpr std::int64_t kFrameSideMax = 65536;
 inline constexpr std::int64_t kNeighbourFramesMax = 64;
 inline constexpr std::size_t kPackageGraphsMax = 4096;
 inline constexpr std::size_t kPackageParametersMax = 65536;
