@@ -166,8 +166,12 @@ std::string parent_directory(const std::string& path) {
 
 Status make_directories(FileSystem& files, const std::string& path, std::uint32_t mode) {
   if (path.empty() || path == "." || path == "/") return {};
-  if (auto info = files.stat(path); info && info->is_directory) return {};
   const std::string parent = parent_directory(path);
+  if (auto info = files.stat(path); info && info->is_directory) {
+    // Whoever made it may have died before it was durable. A parent that we may not open is not of our making.
+    const Status synced = files.sync_directory(parent);
+    return synced || synced.error().code == ErrorCode::kPermissionDenied ? Status() : synced;
+  }
   KILN_TRY(make_directories(files, parent, mode));
   KILN_TRY(files.make_directory(path, mode));
   return files.sync_directory(parent);
