@@ -186,8 +186,11 @@ TEST(FrameConverterTest, KeepsBlackerThanBlackWhenAsked) {
 TEST(FrameConverterTest, ReadsPlanarRgbInFfmpegsOrder) {
   const FrameConverter planar =
       a_converter("gbrp", a_color(ColorRange::kFull, ColorMatrix::kRgb), 1, 1);
-  EXPECT_EQ(rgb_of(planar, {std::byte{0}, std::byte{0}, std::byte{255}}),
-            (std::vector<float>{1.0F, 0.0F, 0.0F}));
+  constexpr std::byte kNone{0};
+  constexpr std::byte kAll{255};
+  EXPECT_EQ(rgb_of(planar, {kAll, kNone, kNone}), (std::vector<float>{0.0F, 1.0F, 0.0F}));
+  EXPECT_EQ(rgb_of(planar, {kNone, kAll, kNone}), (std::vector<float>{0.0F, 0.0F, 1.0F}));
+  EXPECT_EQ(planes_of(planar, {1.0F, 0.0F, 0.0F}), (std::vector{kNone, kNone, kAll}));
 }
 
 TEST(FrameConverterTest, RefusesWhatWasNotResolvedOrHasNoSize) {
