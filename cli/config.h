@@ -31,6 +31,7 @@ struct Config {
   std::string python;       // these three: empty = look beside the program, then in PATH
   std::string ffmpeg;
   std::string ffprobe;
+  std::string torch;  // folder of a torch package; empty: that of `python`
   std::string log_level = "warning";
 };
 

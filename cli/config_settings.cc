@@ -45,6 +45,8 @@ const std::array kSettings{
             "threads of the compile child; 0: as many as a lane has", 0, kMostThreads},
     Setting{"programs.python", "KILN_PYTHON", &Config::python,
             "Python interpreter whose torch is used; empty: the one beside kiln, then python3"},
+    Setting{"programs.torch", "KILN_TORCH", &Config::torch,
+            "folder of a torch package, whose lib/ lanes load; empty: that of the interpreter"},
     Setting{"programs.ffmpeg", "KILN_FFMPEG", &Config::ffmpeg,
             "ffmpeg program; empty: the one beside kiln, then the one in PATH"},
     Setting{"programs.ffprobe", "KILN_FFPROBE", &Config::ffprobe,
