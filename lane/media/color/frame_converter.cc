@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "lane/media/color/chroma_halver.h"
+#include "lane/media/color/interleave.h"
 #include "lane/media/color/padded_row.h"
 
 namespace kiln::lane {

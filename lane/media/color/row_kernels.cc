@@ -1,8 +1,12 @@
 #include "lane/media/color/row_kernels.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+
+#include "lane/media/color/interleave.h"
 
 // Rows never overlap: __restrict lets the compiler vectorise without checking.
 
@@ -67,30 +71,46 @@ float gamut(float value) {
   return kGamut == OutOfGamut::kClamp ? clamped(value, 1.0F) : value;
 }
 
+// Pixels are worked on in blocks that stay in the nearest cache, as three rows each.
+constexpr std::size_t kBlock = 128;
+struct Block {
+  alignas(16) float red[kBlock];
+  alignas(16) float green[kBlock];
+  alignas(16) float blue[kBlock];
+};
+
 template <OutOfGamut kGamut>
 void to_rgb(const float* __restrict luma, const float* __restrict first,
             const float* __restrict second, std::size_t count, const SignalMatrix& matrix,
-            float* __restrict rgb) {
+            Block& block) {
   const auto m = matrix.to_rgb;
   for (std::size_t i = 0; i < count; ++i) {
-    rgb[3 * i] = gamut<kGamut>(luma[i] + (m[0][0] * first[i] + m[0][1] * second[i]));
-    rgb[3 * i + 1] = gamut<kGamut>(luma[i] + (m[1][0] * first[i] + m[1][1] * second[i]));
-    rgb[3 * i + 2] = gamut<kGamut>(luma[i] + (m[2][0] * first[i] + m[2][1] * second[i]));
+    block.red[i] = gamut<kGamut>(luma[i] + (m[0][0] * first[i] + m[0][1] * second[i]));
+    block.green[i] = gamut<kGamut>(luma[i] + (m[1][0] * first[i] + m[1][1] * second[i]));
+    block.blue[i] = gamut<kGamut>(luma[i] + (m[2][0] * first[i] + m[2][1] * second[i]));
   }
 }
 
 template <OutOfGamut kGamut>
-void from_rgb(const float* __restrict rgb, std::size_t count, const SignalMatrix& matrix,
-              float* __restrict luma, float* __restrict first, float* __restrict second) {
-  const auto m = matrix.from_rgb;
+void clamp_block(Block& block, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    const float r = gamut<kGamut>(rgb[3 * i]);
-    const float g = gamut<kGamut>(rgb[3 * i + 1]);
-    const float b = gamut<kGamut>(rgb[3 * i + 2]);
-    luma[i] = m[0][0] * r + m[0][1] * g + m[0][2] * b;
-    first[i] = m[1][0] * r + m[1][1] * g + m[1][2] * b;
-    second[i] = m[2][0] * r + m[2][1] * g + m[2][2] * b;
+    block.red[i] = gamut<kGamut>(block.red[i]);
+    block.green[i] = gamut<kGamut>(block.green[i]);
+    block.blue[i] = gamut<kGamut>(block.blue[i]);
   }
+}
+
+void weigh(const Block& block, std::size_t count, const std::array<float, 3>& weights,
+           float* __restrict out) {
+  const auto w = weights;
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = w[0] * block.red[i] + w[1] * block.green[i] + w[2] * block.blue[i];
+  }
+}
+
+void load_block(const float* rgb, std::size_t count, OutOfGamut out_of_gamut, Block& block) {
+  deinterleave(rgb, count, block.red, block.green, block.blue);
+  if (out_of_gamut == OutOfGamut::kClamp) clamp_block<OutOfGamut::kClamp>(block, count);
 }
 
 }  // namespace
@@ -156,52 +176,33 @@ void signals_to_rgb(const float* luma, const float* first, const float* second, 
                     const SignalMatrix& matrix, OutOfGamut out_of_gamut, float* rgb) {
   const auto kernel =
       out_of_gamut == OutOfGamut::kClamp ? to_rgb<OutOfGamut::kClamp> : to_rgb<OutOfGamut::kKeep>;
-  kernel(luma, first, second, count, matrix, rgb);
+  Block block;
+  for (std::size_t i = 0; i < count; i += kBlock) {
+    const std::size_t size = std::min(kBlock, count - i);
+    kernel(luma + i, first + i, second + i, size, matrix, block);
+    interleave(block.red, block.green, block.blue, size, rgb + 3 * i);
+  }
 }
 
 void rgb_to_signals(const float* rgb, std::size_t count, const SignalMatrix& matrix,
                     OutOfGamut out_of_gamut, float* luma, float* first, float* second) {
-  const auto kernel = out_of_gamut == OutOfGamut::kClamp ? from_rgb<OutOfGamut::kClamp>
-                                                         : from_rgb<OutOfGamut::kKeep>;
-  kernel(rgb, count, matrix, luma, first, second);
+  Block block;
+  for (std::size_t i = 0; i < count; i += kBlock) {
+    const std::size_t size = std::min(kBlock, count - i);
+    load_block(rgb + 3 * i, size, out_of_gamut, block);
+    weigh(block, size, matrix.from_rgb[0], luma + i);
+    weigh(block, size, matrix.from_rgb[1], first + i);
+    weigh(block, size, matrix.from_rgb[2], second + i);
+  }
 }
 
 void rgb_to_luma(const float* rgb, std::size_t count, const SignalMatrix& matrix,
                  OutOfGamut out_of_gamut, float* luma) {
-  const float* __restrict pixels = rgb;
-  float* __restrict values = luma;
-  const auto w = matrix.from_rgb[0];
-  const bool clamp = out_of_gamut == OutOfGamut::kClamp;
-  for (std::size_t i = 0; i < count; ++i) {
-    const float r = clamp ? clamped(pixels[3 * i], 1.0F) : pixels[3 * i];
-    const float g = clamp ? clamped(pixels[3 * i + 1], 1.0F) : pixels[3 * i + 1];
-    const float b = clamp ? clamped(pixels[3 * i + 2], 1.0F) : pixels[3 * i + 2];
-    values[i] = w[0] * r + w[1] * g + w[2] * b;
-  }
-}
-
-void interleave(const float* red, const float* green, const float* blue, std::size_t count,
-                float* rgb) {
-  const float* __restrict r = red;
-  const float* __restrict g = green;
-  const float* __restrict b = blue;
-  float* __restrict pixels = rgb;
-  for (std::size_t i = 0; i < count; ++i) {
-    pixels[3 * i] = r[i];
-    pixels[3 * i + 1] = g[i];
-    pixels[3 * i + 2] = b[i];
-  }
-}
-
-void deinterleave(const float* rgb, std::size_t count, float* red, float* green, float* blue) {
-  const float* __restrict pixels = rgb;
-  float* __restrict r = red;
-  float* __restrict g = green;
-  float* __restrict b = blue;
-  for (std::size_t i = 0; i < count; ++i) {
-    r[i] = pixels[3 * i];
-    g[i] = pixels[3 * i + 1];
-    b[i] = pixels[3 * i + 2];
+  Block block;
+  for (std::size_t i = 0; i < count; i += kBlock) {
+    const std::size_t size = std::min(kBlock, count - i);
+    load_block(rgb + 3 * i, size, out_of_gamut, block);
+    weigh(block, size, matrix.from_rgb[0], luma + i);
   }
 }
 

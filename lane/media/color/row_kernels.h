@@ -46,9 +46,6 @@ void rgb_to_signals(const float* rgb, std::size_t count, const SignalMatrix& mat
 void rgb_to_luma(const float* rgb, std::size_t count, const SignalMatrix& matrix,
                  OutOfGamut out_of_gamut, float* luma);
 
-void interleave(const float* red, const float* green, const float* blue, std::size_t count,
-                float* rgb);
-void deinterleave(const float* rgb, std::size_t count, float* red, float* green, float* blue);
 void clamp_to_gamut(std::span<float> values);
 
 }  // namespace kiln::lane
