@@ -139,7 +139,7 @@ void put(const SegmentTask& in, pb::SegmentTask& out) {
   out.set_preset(in.preset);
   out.set_pixel_format(in.pixel_format);
   out.set_executor(in.executor);
-  out.set_container(in.container);
+  out.set_output(in.output);
 }
 
 SegmentTask get(const pb::SegmentTask& in) {
@@ -159,7 +159,7 @@ SegmentTask get(const pb::SegmentTask& in) {
   out.preset = in.preset();
   out.pixel_format = in.pixel_format();
   out.executor = in.executor();
-  out.container = in.container();
+  out.output = in.output();
   return out;
 }
 
@@ -172,6 +172,10 @@ void put(const JoinTask& in, pb::JoinTask& out) {
   out.set_output(in.output);
   out.set_output_width(in.output_width);
   out.set_output_height(in.output_height);
+  for (const auto& item : in.frame_counts) out.add_frame_counts(item);
+  out.set_quality(in.quality);
+  out.set_preset(in.preset);
+  out.set_pixel_format(in.pixel_format);
 }
 
 JoinTask get(const pb::JoinTask& in) {
@@ -184,6 +188,10 @@ JoinTask get(const pb::JoinTask& in) {
   out.output = in.output();
   out.output_width = in.output_width();
   out.output_height = in.output_height();
+  out.frame_counts.assign(in.frame_counts().begin(), in.frame_counts().end());
+  out.quality = in.quality();
+  out.preset = in.preset();
+  out.pixel_format = in.pixel_format();
   return out;
 }
 

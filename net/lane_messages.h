@@ -55,7 +55,7 @@ struct ProbeTask {
   std::string source;
   std::string output;
   std::string codec;
-  double scale = 0.0;
+  std::string scale;
   std::int64_t network_scale = 1;
   bool deinterlace = false;
   std::string frame_rate;
@@ -77,7 +77,7 @@ struct SegmentTask {
   std::string preset;
   std::string pixel_format;
   std::string executor;
-  std::string container;
+  std::string output;
 };
 struct JoinTask {
   TaskId task;
@@ -88,6 +88,10 @@ struct JoinTask {
   std::string output;
   std::int64_t output_width = 0;
   std::int64_t output_height = 0;
+  std::vector<std::int64_t> frame_counts;
+  int quality = -1;
+  std::string preset;
+  std::string pixel_format;
 };
 struct Cancel {
   TaskId task;

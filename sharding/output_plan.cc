@@ -101,23 +101,6 @@ Result<OutputSize> plan_output_size(int source_width, int source_height, int mod
   return size;
 }
 
-ShapeBucket shape_bucket(const TilePlan& tiles, int channels, int frames_before, int frames_after) {
-  ShapeBucket bucket;
-  bucket.frames = frames_before + 1 + frames_after;
-  bucket.channels = channels;
-  bucket.height = tiles.shape.height;
-  bucket.width = tiles.shape.width;
-  return bucket;
-}
-
-std::string to_string(const ShapeBucket& bucket) {
-  if (bucket.frames == 1) {
-    return fmt::format("{}x{}x{}x{}", bucket.batch, bucket.channels, bucket.height, bucket.width);
-  }
-  return fmt::format("{}x{}x{}x{}x{}", bucket.batch, bucket.frames, bucket.channels, bucket.height,
-                     bucket.width);
-}
-
 LaneThreads plan_lane_threads(int core_count, int lane_count, int requested) {
   if (requested > 0) {
     const int threads = std::min(requested, kThreadsPerLaneMax);

@@ -38,22 +38,6 @@ struct OutputSize {
 [[nodiscard]] Result<OutputSize> plan_output_size(int source_width, int source_height,
                                                   int model_scale, ScaleRatio scale);
 
-// One compiled input shape. Length of clip and segment are not in it: a clip of another length
-// compiles nothing new.
-struct ShapeBucket {
-  int batch = 1;   // always 1; there are no short batches
-  int frames = 1;  // before + 1 + after
-  int channels = 3;
-  int height = 0;
-  int width = 0;
-  auto operator<=>(const ShapeBucket&) const = default;
-};
-
-[[nodiscard]] ShapeBucket shape_bucket(const TilePlan& tiles, int channels, int frames_before,
-                                       int frames_after);
-// "1x3x180x320", or "1x5x3x180x320" for five frames.
-[[nodiscard]] std::string to_string(const ShapeBucket& bucket);
-
 // Operators of small convolutions stop gaining beyond this.
 inline constexpr int kThreadsPerLaneMax = 32;
 

@@ -47,8 +47,8 @@ TEST(LaneCodecTest, RepeatedFieldsAndBinaryKeysSurvive) {
   ASSERT_EQ(back.inputs.size(), 2U);
   EXPECT_EQ(back.inputs[0].strides, (std::vector<std::int64_t>{192, 1, 24, 3}));
   EXPECT_EQ(back.peak_activation_bytes, 1ULL << 40U);
-  const OfferArtifact offer{std::string("\0\xff\x01", 3), "envelope"};
-  EXPECT_EQ(std::get<OfferArtifact>(decode_to_lane(encode(ToLane(offer))).value()).key, offer.key);
+  const OfferArtifact offer{"ab12", std::string("\0\xff\x01", 3)};
+  EXPECT_EQ(std::get<OfferArtifact>(decode_to_lane(encode(ToLane(offer))).value()).envelope, offer.envelope);
 }
 
 TEST(LaneCodecTest, AnyBytesDecodeOrAreRefused) {

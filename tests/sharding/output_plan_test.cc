@@ -49,14 +49,6 @@ TEST(OutputPlanTest, RefusesAScaleAboveTheModels) {
   EXPECT_NE(size.error().message.find("--scale 4.5 is more than the model's 4"), std::string::npos);
 }
 
-TEST(OutputPlanTest, BucketsByTileAndNeverByClipLength) {
-  TilePlan tiles;
-  tiles.shape = {180, 320};
-  EXPECT_EQ(to_string(shape_bucket(tiles, 3, 0, 0)), "1x3x180x320");
-  EXPECT_EQ(to_string(shape_bucket(tiles, 3, 2, 2)), "1x5x3x180x320");
-  EXPECT_EQ(shape_bucket(tiles, 3, 1, 1), shape_bucket(tiles, 3, 2, 0));
-}
-
 TEST(OutputPlanTest, SharesCoresAmongLanes) {
   EXPECT_EQ(plan_lane_threads(2, 1).threads, 2);
   EXPECT_EQ(plan_lane_threads(2, 2).threads, 1);
