@@ -1,0 +1,274 @@
+#include "lane/lane_session.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "base/log.h"
+#include "cache_store/artifact_trust.h"
+#include "lane/chores.h"
+#include "lane/media/clip_description.h"
+#include "lane/output_request.h"
+#include "sharding/package/package_tiling.h"
+#include "net/lane_codec.h"
+
+namespace kiln::lane {
+namespace {
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::uint64_t resident_bytes() {
+  unsigned long long pages = 0;
+  unsigned long long resident = 0;
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  const int read = std::fscanf(file, "%llu %llu", &pages, &resident);
+  std::fclose(file);
+  return read == 2 ? resident * static_cast<unsigned long long>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+std::vector<TensorSpec> engine_tensors(const std::vector<cache::TensorSpec>& signed_specs) {
+  std::vector<TensorSpec> out;
+  for (const auto& spec : signed_specs) out.push_back({spec.dtype, spec.shape_min, spec.strides});
+  return out;
+}
+
+std::vector<net::TensorSpec> wire_tensors(const std::vector<TensorSpec>& specs) {
+  std::vector<net::TensorSpec> out;
+  for (const auto& spec : specs) out.push_back({spec.dtype, spec.sizes, spec.strides});
+  return out;
+}
+
+// [1, C, H, W] or [1, T, C, H, W].
+Result<TileShape> frame_shape(const std::vector<TensorSpec>& inputs) {
+  if (inputs.empty()) return fail(make_error(ErrorCode::kDataLoss, "an artifact without inputs"));
+  const auto& sizes = inputs.front().sizes;
+  if (sizes.size() == 4) return TileShape{1, sizes[2], sizes[3]};
+  if (sizes.size() == 5) return TileShape{sizes[1], sizes[3], sizes[4]};
+  return fail(make_error(ErrorCode::kDataLoss, "an artifact whose frames have {} dimensions", sizes.size()));
+}
+
+}  // namespace
+
+LaneSession::LaneSession(net::LocalChannel channel) : channel_(std::move(channel)), outbox_(channel_) {
+  chore_thread_ = std::thread([this] {
+    while (auto chore = chores_.pop()) (*chore)();
+  });
+}
+
+LaneSession::~LaneSession() {
+  chores_.close();
+  chore_thread_.join();
+}
+
+int LaneSession::run() {
+  net::Hello hello;
+  hello.pid = ::getpid();
+  hello.isa = cpu_isa_level();
+  outbox_.send(hello);
+  while (!ending_) {
+    auto received = channel_.receive();
+    if (!received) {
+      log::error("the worker's socket: {}", received.error().message);
+      return exit_code(received.error());
+    }
+    // Nobody is left to take results: what runs is not worth an orderly end.
+    if (!*received) ::_exit(0);
+    auto message = net::decode_to_lane((*received)->bytes);
+    if (!message) {
+      log::error("a message of the worker: {}", message.error().message);
+      return exit_code(message.error());
+    }
+    handle(*message, (*received)->descriptors);
+  }
+  pipeline_.reset();
+  return 0;
+}
+
+void LaneSession::handle(const net::ToLane& message, Descriptors& descriptors) {
+  const Status status =
+      std::visit([&](const auto& body) -> Status { return on_message(body, descriptors); }, message);
+  if (!status) outbox_.send(net::Failed{{status.error(), "error"}});
+}
+
+Status LaneSession::on_message(const net::SetUp& message, Descriptors&) {
+  set_up_ = message;
+  KILN_TRY_ASSIGN(trusted_, cache::TrustedKeys::parse(message.trusted_keys));
+  MediaToolsSearch search;
+  search.ffmpeg = message.ffmpeg;
+  search.program_directory = program_directory();
+  KILN_TRY_ASSIGN(tools_, find_media_tools(search));
+  return {};
+}
+
+Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& descriptors) {
+  if (descriptors.size() != message.graphs.size() + 1) {
+    return fail(make_error(ErrorCode::kDataLoss, "{} graphs come with {} descriptors", message.graphs.size(),
+                           descriptors.size()));
+  }
+  KILN_TRY_ASSIGN(manifest_, sharding::parse_package_manifest(message.manifest, "manifest.toml"));
+  NetworkSource source;
+  source.manifest = &manifest_;
+  KILN_TRY_ASSIGN(source.dtype, sharding::graph_dtype_from_string(message.dtype));
+  source.device = set_up_.device;
+  source.threads = set_up_.threads;
+  std::vector<Mapping> mappings;
+  for (const UniqueFd& fd : descriptors) {
+    KILN_TRY(require_sealed(fd.get()));
+    KILN_TRY_ASSIGN(Mapping mapping, Mapping::map(fd.get()));
+    mappings.push_back(std::move(mapping));
+  }
+  for (std::size_t i = 0; i < message.graphs.size(); ++i) {
+    if (message.graphs[i] >= manifest_.graphs.size()) {
+      return fail(make_error(ErrorCode::kDataLoss, "the package has no graph {}", message.graphs[i]));
+    }
+    source.graphs.push_back({manifest_.graphs[message.graphs[i]], mappings[i].bytes()});
+  }
+  source.weights = mappings.back().bytes();
+  KILN_TRY_ASSIGN(network_, Network::load(source));
+  UpscaleCallbacks callbacks;
+  callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
+  callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };
+  pipeline_ = std::make_unique<UpscalePipeline>(*network_, tools_, std::move(callbacks));
+
+  net::PackageLoaded loaded;
+  loaded.weights_bytes = network_->weights_bytes();
+  if (message.tile_height > 0) {
+    const TileShape shape{message.tile_frames, message.tile_height, message.tile_width};
+    KILN_TRY_ASSIGN(const auto inputs, network_->input_specs(shape));
+    KILN_TRY_ASSIGN(loaded.peak_activation_bytes, network_->peak_activation_bytes(shape));
+    loaded.inputs = wire_tensors(inputs);
+  }
+  outbox_.send(loaded);
+  return {};
+}
+
+Status LaneSession::on_message(const net::DefineClip& message, Descriptors& descriptors) {
+  if (descriptors.size() != 1) return fail(make_error(ErrorCode::kDataLoss, "a clip without its description"));
+  KILN_TRY_ASSIGN(const Mapping mapping, Mapping::map(descriptors[0].get()));
+  KILN_TRY_ASSIGN(ClipInfo clip, decode_clip(mapping.text()));
+  clips_[message.clip] = std::make_shared<const ClipInfo>(std::move(clip));
+  return {};
+}
+
+// Never fatal: an artifact that is not as it should be is refused, and the lane goes on uncompiled.
+Status LaneSession::on_message(const net::OfferArtifact& message, Descriptors& descriptors) {
+  if (descriptors.size() != 1) return fail(make_error(ErrorCode::kDataLoss, "an artifact without its library"));
+  if (const Status status = bind(message, descriptors[0].get()); !status) {
+    outbox_.send(net::ArtifactRefused{message.key, {status.error(), "artifact_mismatch"}});
+    return {};
+  }
+  outbox_.send(net::ArtifactBound{message.key});
+  pipeline_->artifact_arrived();
+  return {};
+}
+
+Status LaneSession::bind(const net::OfferArtifact& offer, int sealed_fd) {
+  if (network_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
+  KILN_TRY_ASSIGN(const Digest key, Digest::from_hex(offer.key));
+  auto manifest = cache::verify_artifact(offer.envelope, sealed_fd, key, trusted_, unix_seconds());
+  if (!manifest) {
+    return fail(make_error(ErrorCode::kDataLoss, "artifact {}: {}", key.hex(), manifest.error().message));
+  }
+  ArtifactSpec spec;
+  spec.isa = manifest->isa;
+  spec.device = manifest->device_arch == "cpu" ? "cpu" : "cuda";
+  spec.inputs = engine_tensors(manifest->inputs);
+  spec.outputs = engine_tensors(manifest->outputs);
+  KILN_TRY_ASSIGN(spec.shape, frame_shape(spec.inputs));
+  return network_->bind_artifact(spec, sealed_fd);
+}
+
+Status LaneSession::on_message(const net::ProbeTask& message, Descriptors&) {
+  chores_.push([this, message] { outbox_.send(run_probe(tools_, message)); });
+  return {};
+}
+
+Status LaneSession::on_message(const net::JoinTask& message, Descriptors&) {
+  const auto found = clips_.find(message.clip);
+  if (found == clips_.end()) return fail(make_error(ErrorCode::kNotFound, "clip {} is not known", message.clip.value));
+  chores_.push([this, message, clip = found->second] {
+    outbox_.send(run_join(tools_, *clip, message, set_up_.encoder_threads));
+  });
+  return {};
+}
+
+Status LaneSession::on_message(const net::SegmentTask& message, Descriptors&) {
+  auto spec = plan_segment(message);
+  if (!spec) {
+    outbox_.send(net::TaskFailed{message.task, message.attempt, {spec.error(), "error"}});
+    return {};
+  }
+  pipeline_->submit(std::move(*spec));
+  return {};
+}
+
+Status LaneSession::on_message(const net::Cancel& message, Descriptors&) {
+  if (pipeline_ != nullptr) pipeline_->cancel(message.task);
+  return {};
+}
+
+Status LaneSession::on_message(const net::Shutdown&, Descriptors&) {
+  ending_ = true;
+  return {};
+}
+
+Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) const {
+  if (pipeline_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
+  const auto found = clips_.find(task.clip);
+  if (found == clips_.end()) return fail(make_error(ErrorCode::kNotFound, "clip {} is not known", task.clip.value));
+  SegmentSpec spec;
+  spec.task = task.task;
+  spec.attempt = task.attempt;
+  spec.clip = found->second;
+  spec.range = {task.first, task.last, manifest_.frames_before, manifest_.frames_after, spec.clip->frame_count()};
+  if (task.first < 0 || task.first >= task.last || task.last > spec.clip->frame_count()) {
+    return fail(make_error(ErrorCode::kOutOfRange, "frames {} to {} of a clip with {}", task.first, task.last,
+                           spec.clip->frame_count()));
+  }
+  spec.path = task.path;
+  spec.tile = {manifest_.frames(), task.tile_height, task.tile_width};
+  const sharding::TileShape tile{static_cast<int>(task.tile_height), static_cast<int>(task.tile_width)};
+  spec.windows = sharding::tile_windows(spec.clip->height, spec.clip->width, tile, sharding::tiling_rules(manifest_));
+  spec.model_scale = static_cast<int>(manifest_.scale);
+  KILN_TRY_ASSIGN(spec.executor, executor_choice_from_string(task.executor));
+  OutputWish wish{task.codec,        task.output, task.pixel_format, task.output_width,
+                  task.output_height, task.quality,   task.preset,       set_up_.encoder_threads};
+  KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(*spec.clip, wish));
+  KILN_TRY_ASSIGN(spec.settings, plan_encoder(tools_, *spec.clip, request));
+  return spec;
+}
+
+void LaneSession::report_progress(const SegmentRun& run) {
+  outbox_.send(net::Progress{run.spec.task, run.spec.attempt, run.frames_done.load(), run.frames_compiled.load(),
+                             resident_bytes()});
+}
+
+void LaneSession::report_end(const SegmentRun& run) {
+  const SegmentSpec& spec = run.spec;
+  if (run.failed()) {
+    outbox_.send(net::TaskFailed{spec.task, spec.attempt, {run.error(), run.failure_class()}});
+    return;
+  }
+  net::SegmentDone done;
+  done.task = spec.task;
+  done.attempt = spec.attempt;
+  done.frames = run.frames_done.load();
+  done.frames_compiled = run.frames_compiled.load();
+  done.decode_s = run.decode_s;
+  done.model_s = run.model_s;
+  done.encode_s = run.encode_s;
+  done.wall_s = run.wall_s;
+  done.wait_decode_s = run.wait_decode_s;
+  done.wait_encode_s = run.wait_encode_s;
+  done.frame_hashes = run.frame_hashes;
+  done.bytes_written = run.bytes_written;
+  done.settings_digest = spec.settings.digest;
+  outbox_.send(done);
+}
+
+}  // namespace kiln::lane

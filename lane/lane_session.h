@@ -1,0 +1,65 @@
+// A lane's conversation with its worker: one thread receives and keeps what was defined; the pipeline
+// renders segments, a second thread probes and joins.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/sealed_file.h"
+#include "cache_store/trusted_keys.h"
+#include "lane/engine/network.h"
+#include "lane/media/media_tools.h"
+#include "lane/outbox.h"
+#include "lane/pipelines/upscale_pipeline.h"
+#include "net/local_channel.h"
+#include "sharding/package/package_manifest.h"
+
+namespace kiln::lane {
+
+// Probes and joins that wait; a worker sends few.
+inline constexpr std::size_t kChoresMax = 1024;
+
+class LaneSession {
+ public:
+  explicit LaneSession(net::LocalChannel channel);
+  ~LaneSession();
+  // Until the worker says so or closes the socket. The value is main's.
+  [[nodiscard]] int run();
+
+ private:
+  using Descriptors = std::vector<UniqueFd>;
+  void handle(const net::ToLane& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::SetUp& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::LoadPackage& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::DefineClip& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::OfferArtifact& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::ProbeTask& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::SegmentTask& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::JoinTask& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::Cancel& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::Shutdown& message, Descriptors& descriptors);
+
+  [[nodiscard]] Result<SegmentSpec> plan_segment(const net::SegmentTask& task) const;
+  [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
+  void report_progress(const SegmentRun& run);
+  void report_end(const SegmentRun& run);
+
+  net::LocalChannel channel_;
+  Outbox outbox_;
+  bool ending_ = false;
+  net::SetUp set_up_;
+  MediaTools tools_;
+  cache::TrustedKeys trusted_;
+  sharding::PackageManifest manifest_;
+  std::map<ClipId, std::shared_ptr<const ClipInfo>> clips_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<UpscalePipeline> pipeline_;  // after network_: it ends first
+  BoundedQueue<std::function<void()>> chores_{kChoresMax};
+  std::thread chore_thread_;
+};
+
+}  // namespace kiln::lane

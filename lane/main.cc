@@ -1,0 +1,60 @@
+// The program `kiln-lane`: one device and the process that owns it. Started by a worker, never by hand.
+#include <fcntl.h>
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "lane/engine/network.h"
+#include "lane/lane_session.h"
+
+namespace {
+
+constexpr std::string_view kUsage =
+    "kiln-lane is started by kiln, with --channel FD --lane N; kiln --help shows what there is to run\n";
+
+struct Arguments {
+  int channel = -1;
+  std::string lane = "0";
+  bool verbose = false;
+};
+
+bool parse(int argc, char** argv, Arguments& out) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    const bool has_value = i + 1 < argc;
+    if (name == "--verbose") {
+      out.verbose = true;
+    } else if (name == "--channel" && has_value) {
+      out.channel = std::atoi(argv[++i]);
+    } else if (name == "--lane" && has_value) {
+      out.lane = argv[++i];
+    } else {
+      return false;
+    }
+  }
+  return out.channel >= 3 && ::fcntl(out.channel, F_GETFD) >= 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--version") {
+    fmt::print("kiln-lane {}\n", KILN_VERSION);
+    return 0;
+  }
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) {
+    fmt::print(stderr, "{}", kUsage);
+    return static_cast<int>(kiln::ExitCode::kUsage);
+  }
+  kiln::lane::tune_allocator();
+  kiln::log::set_up("lane " + arguments.lane, arguments.verbose ? kiln::log::Level::kDebug : kiln::log::Level::kWarning);
+  std::signal(SIGPIPE, SIG_IGN);
+  ::fcntl(arguments.channel, F_SETFD, FD_CLOEXEC);
+  kiln::lane::LaneSession session((kiln::net::LocalChannel(kiln::UniqueFd(arguments.channel))));
+  return session.run();
+}

@@ -1,0 +1,166 @@
+#include "lane/media/clip_description.h"
+
+#include <nlohmann/json.hpp>
+
+namespace kiln::lane {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kSideMax = 65536;
+
+json to_json(Rational value) { return json::array({value.num, value.den}); }
+
+Rational rational(const json& value) {
+  return Rational{value.at(0).get<std::int64_t>(), value.at(1).get<std::int64_t>()};
+}
+
+json to_json(const ColorDescription& color) {
+  return json::array({static_cast<int>(color.range), static_cast<int>(color.matrix),
+                      static_cast<int>(color.transfer), static_cast<int>(color.primaries),
+                      static_cast<int>(color.siting)});
+}
+
+ColorDescription color(const json& value) {
+  ColorDescription out;
+  out.range = static_cast<ColorRange>(value.at(0).get<int>());
+  out.matrix = static_cast<ColorMatrix>(value.at(1).get<int>());
+  out.transfer = static_cast<ColorTransfer>(value.at(2).get<int>());
+  out.primaries = static_cast<ColorPrimaries>(value.at(3).get<int>());
+  out.siting = static_cast<ChromaSiting>(value.at(4).get<int>());
+  return out;
+}
+
+// Frames as three arrays: an hour of video has 100,000 of them.
+json frames_to_json(const std::vector<ClipFrame>& frames) {
+  json pts = json::array();
+  json durations = json::array();
+  json keyframes = json::array();
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    pts.push_back(frames[i].pts);
+    durations.push_back(frames[i].duration);
+    if (frames[i].keyframe) keyframes.push_back(i);
+  }
+  return {{"pts", std::move(pts)}, {"duration", std::move(durations)}, {"keyframes", std::move(keyframes)}};
+}
+
+std::vector<ClipFrame> frames_from_json(const json& value) {
+  const json& pts = value.at("pts");
+  const json& durations = value.at("duration");
+  std::vector<ClipFrame> frames(pts.size());
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    frames[i].pts = pts.at(i).get<std::int64_t>();
+    frames[i].duration = durations.at(i).get<std::int64_t>();
+  }
+  for (const json& index : value.at("keyframes")) frames.at(index.get<std::size_t>()).keyframe = true;
+  return frames;
+}
+
+json streams_to_json(const std::vector<SourceStream>& streams) {
+  json out = json::array();
+  for (const SourceStream& s : streams) {
+    out.push_back({{"index", s.index}, {"kind", static_cast<int>(s.kind)}, {"codec", s.codec},
+                   {"language", s.language}, {"file_name", s.file_name}});
+  }
+  return out;
+}
+
+std::vector<SourceStream> streams_from_json(const json& value) {
+  std::vector<SourceStream> out;
+  for (const json& s : value) {
+    out.push_back({s.at("index").get<int>(), static_cast<StreamKind>(s.at("kind").get<int>()),
+                   s.at("codec").get<std::string>(), s.at("language").get<std::string>(),
+                   s.at("file_name").get<std::string>()});
+  }
+  return out;
+}
+
+void read_picture(const json& in, ClipInfo& clip) {
+  clip.width = in.at("width").get<int>();
+  clip.height = in.at("height").get<int>();
+  const auto format = PixelFormat::from_ffmpeg_name(in.at("format").get<std::string>());
+  if (!format) throw std::invalid_argument("pixel format");
+  clip.format = *format;
+  clip.source_pixel_format = in.at("source_pixel_format").get<std::string>();
+  clip.color = color(in.at("color"));
+  clip.sample_aspect = rational(in.at("sample_aspect"));
+  if (!in.at("display_matrix").is_null()) clip.display_matrix = in.at("display_matrix").get<DisplayMatrix>();
+  clip.interlaced = in.at("interlaced").get<bool>();
+}
+
+ClipInfo read(const json& in) {
+  if (in.at("version").get<int>() != kClipDescriptionVersion) throw std::invalid_argument("version");
+  ClipInfo clip;
+  clip.source.path = in.at("path").get<std::string>();
+  clip.source.image_rate = rational(in.at("image_rate"));
+  clip.source.deinterlace = in.at("deinterlace").get<bool>();
+  clip.kind = static_cast<SourceKind>(in.at("kind").get<int>());
+  clip.container = in.at("container").get<std::string>();
+  clip.codec = in.at("codec").get<std::string>();
+  clip.stream_index = in.at("stream_index").get<int>();
+  read_picture(in, clip);
+  clip.frame_rate = rational(in.at("frame_rate"));
+  clip.time_base = rational(in.at("time_base"));
+  clip.time_origin = in.at("time_origin").get<std::int64_t>();
+  clip.frames = frames_from_json(in.at("frames"));
+  clip.other_streams = streams_from_json(in.at("other_streams"));
+  clip.image_files = in.at("image_files").get<std::vector<std::string>>();
+  clip.chapter_count = in.at("chapter_count").get<int>();
+  clip.warnings = in.at("warnings").get<std::vector<std::string>>();
+  return clip;
+}
+
+Status check(const ClipInfo& clip) {
+  const bool sized = clip.width > 0 && clip.height > 0 && clip.width <= kSideMax && clip.height <= kSideMax;
+  if (!sized || clip.frames.empty() || !clip.time_base.is_positive()) {
+    return fail(make_error(ErrorCode::kDataLoss, "a clip description without size, frames or time base"));
+  }
+  for (std::size_t i = 1; i < clip.frames.size(); ++i) {
+    if (clip.frames[i].pts <= clip.frames[i - 1].pts) {
+      return fail(make_error(ErrorCode::kDataLoss, "a clip description whose frame {} is not after {}", i, i - 1));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string encode_clip(const ClipInfo& clip) {
+  const json out = {{"version", kClipDescriptionVersion},
+                    {"path", clip.source.path},
+                    {"image_rate", to_json(clip.source.image_rate)},
+                    {"deinterlace", clip.source.deinterlace},
+                    {"kind", static_cast<int>(clip.kind)},
+                    {"container", clip.container},
+                    {"codec", clip.codec},
+                    {"stream_index", clip.stream_index},
+                    {"width", clip.width},
+                    {"height", clip.height},
+                    {"format", clip.format.ffmpeg_name()},
+                    {"source_pixel_format", clip.source_pixel_format},
+                    {"color", to_json(clip.color)},
+                    {"sample_aspect", to_json(clip.sample_aspect)},
+                    {"display_matrix", clip.display_matrix ? json(*clip.display_matrix) : json(nullptr)},
+                    {"interlaced", clip.interlaced},
+                    {"frame_rate", to_json(clip.frame_rate)},
+                    {"time_base", to_json(clip.time_base)},
+                    {"time_origin", clip.time_origin},
+                    {"frames", frames_to_json(clip.frames)},
+                    {"other_streams", streams_to_json(clip.other_streams)},
+                    {"image_files", clip.image_files},
+                    {"chapter_count", clip.chapter_count},
+                    {"warnings", clip.warnings}};
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<ClipInfo> decode_clip(std::string_view text) {
+  try {
+    ClipInfo clip = read(json::parse(text));
+    KILN_TRY(check(clip));
+    return clip;
+  } catch (const std::exception& error) {
+    return fail(make_error(ErrorCode::kDataLoss, "no clip description: {}", error.what()));
+  }
+}
+
+}  // namespace kiln::lane
