@@ -1,0 +1,81 @@
+// The lanes of this command: started, set up, told about clips and artifacts, started again when they die.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/ids.h"
+#include "cli/upscale/package_folder.h"
+#include "net/lane_messages.h"
+#include "worker/artifact_builder.h"
+#include "worker/lane_process.h"
+
+namespace kiln::cli {
+
+// A lane that renders but says nothing for this long hangs.
+inline constexpr std::chrono::minutes kLaneSilenceMax{10};
+inline constexpr std::chrono::seconds kLaneStopDeadline{5};
+
+struct LanePoolOptions {
+  worker::LaneStart start;
+  int threads_per_lane = 1;
+  int encoder_threads = 1;
+  std::string ffmpeg;
+  std::string trusted_keys;
+  sharding::GraphDtype dtype = sharding::GraphDtype::kFloat32;
+};
+
+struct LanePoolEvents {
+  std::function<void(LaneId, const net::FromLane&)> on_message;
+  std::function<void(LaneId, const std::string& why)> on_lost;
+};
+
+// One thread owns it, which also lives as long as the lanes should: they die with it.
+class LanePool {
+ public:
+  // `package` is borrowed and outlives the pool.
+  LanePool(LanePoolOptions options, const PackageFolder& package, LanePoolEvents events);
+
+  [[nodiscard]] Status start(LaneId id);
+  // Every lane, now and after a restart, gets it before it is given segments.
+  void define_clip(ClipId clip, std::shared_ptr<UniqueFd> description);
+  void offer_artifact(std::shared_ptr<const worker::ReadyArtifact> artifact);
+
+  [[nodiscard]] Status send(LaneId id, const net::ToLane& message);
+  // Descriptors to wait on, and what to do with those that are readable.
+  [[nodiscard]] std::vector<int> wait_fds() const;
+  void on_readable(int fd);
+  // Kills lanes that are busy and silent for kLaneSilenceMax.
+  void kill_silent(std::chrono::steady_clock::time_point now, const std::function<bool(LaneId)>& is_busy);
+  void stop(LaneId id);
+  void stop_all();
+  [[nodiscard]] std::size_t running() const { return lanes_.size(); }
+  [[nodiscard]] std::vector<pid_t> pids() const;
+
+ private:
+  struct Lane {
+    worker::LaneProcess process;
+    std::chrono::steady_clock::time_point heard;
+    bool loaded = false;
+  };
+  [[nodiscard]] Status set_up(Lane& lane);
+  [[nodiscard]] Status send_clip(Lane& lane, ClipId clip, const UniqueFd& description);
+  [[nodiscard]] Status send_artifact(Lane& lane, const worker::ReadyArtifact& artifact);
+  void catch_up(Lane& lane);
+  void lose(LaneId id, const std::string& why);
+
+  LanePoolOptions options_;
+  const PackageFolder& package_;
+  LanePoolEvents events_;
+  std::map<LaneId, Lane> lanes_;
+  std::map<ClipId, std::shared_ptr<UniqueFd>> clips_;
+  std::vector<std::shared_ptr<const worker::ReadyArtifact>> artifacts_;
+};
+
+}  // namespace kiln::cli

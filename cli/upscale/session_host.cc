@@ -1,0 +1,77 @@
+#include "cli/upscale/session_host.h"
+
+#include "base/log.h"
+#include "cache_store/disk_store.h"
+#include "cli/program_files.h"
+#include "worker/host_probe.h"
+
+namespace kiln::cli {
+namespace {
+
+// Where LibTorch comes from when there is no interpreter: --torch, or as kiln-lane was linked.
+void find_interpreter(const UpscaleOptions& options, SessionHost& host) {
+  auto python = find_python(options.config.python);
+  if (!python) {
+    host.no_compiling = python.error();
+    return;
+  }
+  host.python = python->program;
+  host.torch_folder = python->torch_folder;
+  auto folder = python_folder();
+  if (!folder) {
+    host.no_compiling = folder.error();
+    return;
+  }
+  host.python_folder = *folder;
+}
+
+Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptions& options, SessionHost& host) {
+  worker::ArtifactBuilderOptions builder;
+  worker::ToolchainFiles files;
+  files.torch_folder = host.torch_folder;
+  files.package_folder = host.python_folder;
+  KILN_TRY_ASSIGN(builder.toolchain, worker::probe_toolchain(files));
+  builder.target.isa = worker::host_isa_level();
+  if (builder.target.isa == sharding::IsaLevel::kNone) {
+    return fail(make_error(ErrorCode::kUnimplemented, "this CPU has no AVX2; frames are rendered uncompiled"));
+  }
+  builder.child.python = host.python;
+  builder.child.package_folder = host.python_folder;
+  builder.child.work_folder = options.config.state_dir + "/compile";
+  builder.child.torch_git = builder.toolchain.torch_git;
+  builder.child.compile_deadline = std::chrono::seconds(options.config.compile_deadline_s);
+  builder.child.memory_limit_bytes = static_cast<std::uint64_t>(options.config.compile_memory_mib) << 20U;
+  if (options.config.compile_threads > 0) builder.child.threads = options.config.compile_threads;
+  return std::make_unique<worker::ArtifactBuilder>(std::move(builder), *host.store, *host.key);
+}
+
+}  // namespace
+
+Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& options) {
+  SessionHost host;
+  const std::string& state = options.config.state_dir;
+  KILN_TRY(make_directories(files, state, 0700));
+  cache::DiskStoreOptions store;
+  store.root = state + "/store";
+  store.on_event = [](const cache::StoreEvent& event) {
+    log::warn("store: {} {}: {}", event.what, event.name, event.detail);
+  };
+  // The lock first: a second command must not make a second key.
+  KILN_TRY_ASSIGN(host.lock, files.lock(state + "/lock"));
+  KILN_TRY_ASSIGN(host.key, cache::SigningKey::load_or_create(files, state + "/worker.key"));
+  store.trusted.trust(host.key->public_key());
+  KILN_TRY_ASSIGN(host.store, cache::open_disk_store(files, std::move(store)));
+  KILN_TRY_ASSIGN(host.lane_program, lane_program());
+  find_interpreter(options, host);
+  if (options.config.executor == "uncompiled" || host.no_compiling) return host;
+  auto builder = open_builder(options, host);
+  if (builder) {
+    host.builder = std::move(*builder);
+  } else {
+    host.no_compiling = builder.error();
+    if (options.config.executor == "any") log::warn("{}", builder.error().message);
+  }
+  return host;
+}
+
+}  // namespace kiln::cli

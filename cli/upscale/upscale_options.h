@@ -1,0 +1,26 @@
+// What `kiln run upscale` was asked for: its own flags beside the configuration.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/config.h"
+
+namespace kiln::cli {
+
+struct UpscaleOptions {
+  std::vector<std::string> inputs;
+  std::string output;  // a file, an image pattern, or with several inputs a folder
+  std::string package;
+  std::string scale;         // empty: the network's
+  std::string pixel_format;  // empty: the source's
+  std::string preset;
+  std::string frame_rate;  // of image sequences
+  bool deinterlace = false;
+  bool overwrite = false;
+  bool json = false;
+  bool verbose = false;
+  Config config;
+};
+
+}  // namespace kiln::cli

@@ -1,0 +1,273 @@
+#include "cli/upscale/upscale_session.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/sealed_file.h"
+#include "cache_store/trusted_keys.h"
+#include "sharding/output_plan.h"
+#include "sharding/package/package_inputs.h"
+#include "worker/host_probe.h"
+
+namespace kiln::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kTurn{200};
+constexpr int kExitInterrupted = 130;
+// Of the memory that is free, what activations of all lanes may take: frames in queues, ffmpeg and the
+// compile child need the rest.
+constexpr double kActivationShare = 0.5;
+
+Result<UniqueFd> open_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  // Blocked before any thread is started, so that no thread of ours is interrupted instead.
+  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
+  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
+  return fd;
+}
+
+}  // namespace
+
+UpscaleSession::UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host)
+    : options_(options), package_(package), host_(host), progress_(!options.json) {}
+
+double UpscaleSession::elapsed_s() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
+
+Result<UpscaleReport> UpscaleSession::run(std::vector<ClipJob> clips) {
+  clips_ = std::move(clips);
+  const Status status = run_phases();
+  if (lanes_ != nullptr) lanes_->stop_all();
+  progress_.clear();
+  if (!status) {
+    // What was joined is in its place; of the rest nothing stays but the job's folder.
+    for (const ClipJob& clip : clips_) {
+      if (!clip.joined) clip.place->discard();
+    }
+    return fail(status.error());
+  }
+  report_.threads_per_lane = limits_.threads_per_lane;
+  return report_;
+}
+
+Status UpscaleSession::run_phases() {
+  KILN_TRY_ASSIGN(signals_, open_signals());
+  KILN_TRY(start_lanes());
+  KILN_TRY(probe_clips());
+  KILN_TRY(plan());
+  KILN_TRY(render());
+  return wait_for_compiles();
+}
+
+Status UpscaleSession::start_lanes() {
+  const worker::HostResources resources = worker::probe_resources();
+  limits_.lanes = options_.config.lanes;
+  limits_.threads_per_lane =
+      sharding::plan_lane_threads(static_cast<int>(resources.cores), limits_.lanes, options_.config.threads_per_lane)
+          .threads;
+  for (const ClipJob& clip : clips_) {
+    if (clip.earlier) limits_.threads_per_lane = clip.earlier->threads_per_lane;
+  }
+  limits_.activation_bytes_max = static_cast<std::uint64_t>(
+      static_cast<double>(resources.memory_available_bytes) * kActivationShare / limits_.lanes);
+
+  LanePoolOptions pool;
+  pool.start = {host_.lane_program, host_.torch_folder, options_.verbose};
+  pool.threads_per_lane = limits_.threads_per_lane;
+  pool.encoder_threads = std::max(1, static_cast<int>(resources.cores) / limits_.lanes);
+  pool.ffmpeg = options_.config.ffmpeg;
+  cache::TrustedKeys trusted;
+  trusted.trust(host_.key->public_key());
+  pool.trusted_keys = trusted.to_text();
+  lanes_ = std::make_unique<LanePool>(
+      std::move(pool), package_,
+      LanePoolEvents{[this](LaneId lane, const net::FromLane& message) { on_lane_message(lane, message); },
+                     [this](LaneId lane, const std::string& why) { on_lane_lost(lane, why); }});
+  for (int i = 0; i < limits_.lanes; ++i) KILN_TRY(lanes_->start(LaneId{static_cast<std::uint32_t>(i)}));
+  return {};
+}
+
+// ---- phases ----
+
+Status UpscaleSession::probe_clips() {
+  send_probes();
+  const auto probed = [](const ClipJob& clip) { return clip.probe.has_value(); };
+  while (!std::all_of(clips_.begin(), clips_.end(), probed)) KILN_TRY(turn());
+  return {};
+}
+
+// One lane looks at all clips, while the others are still loading.
+void UpscaleSession::send_probes() {
+  for (const ClipJob& clip : clips_) {
+    if (clip.probe) continue;
+    net::ProbeTask task;
+    task.task.value = kProbeTasks | clip.id.value;
+    task.source = clip.source;
+    task.output = clip.place->output();
+    task.codec = options_.config.codec;
+    task.scale = options_.scale;
+    task.network_scale = package_.manifest.scale;
+    task.deinterlace = options_.deinterlace;
+    task.frame_rate = options_.frame_rate;
+    task.pixel_format = options_.pixel_format;
+    (void)lanes_->send(LaneId{0}, task);
+  }
+}
+
+Status UpscaleSession::plan() {
+  std::int64_t segment_count = 0;
+  std::vector<SegmentId> finished;
+  for (ClipJob& clip : clips_) {
+    KILN_TRY(plan_clip(clip, options_, package_, limits_));
+    if (options_.config.executor != "uncompiled") request_artifact(clip);
+    KILN_TRY(settle_plan(clip, limits_));
+    clip.first_segment = segment_count;
+    segment_count += static_cast<std::int64_t>(clip.segments.segments.size());
+    for (const auto& record : clip.records) {
+      if (record) finished.push_back({static_cast<std::uint32_t>(clip.first_segment + record->segment)});
+    }
+    KILN_TRY_ASSIGN(UniqueFd description, make_sealed("clip", std::as_bytes(std::span(clip.probe->clip))));
+    clip.description = std::make_shared<UniqueFd>(std::move(description));
+    lanes_->define_clip(clip.id, clip.description);
+  }
+  if (failure_) return fail(*failure_);
+  std::vector<LaneId> ids;
+  for (int i = 0; i < limits_.lanes; ++i) ids.push_back({static_cast<std::uint32_t>(i)});
+  KILN_TRY_ASSIGN(assignment_, sharding::begin_assignment(segment_count, finished, ids));
+  return {};
+}
+
+Status UpscaleSession::render() {
+  rendering_ = true;
+  carry_out(sharding::settle(assignment_));
+  for (const auto& [lane, ready] : loaded_) {
+    if (ready) apply(sharding::LaneUp{lane});
+  }
+  const auto joined = [](const ClipJob& clip) { return clip.joined; };
+  while (!std::all_of(clips_.begin(), clips_.end(), joined)) {
+    join_finished_clips();
+    KILN_TRY(turn());
+    if (failure_) return fail(*failure_);
+  }
+  progress_.clear();
+  rendered_ = true;
+  report_.wall_s = elapsed_s();
+  report_.results_dropped = static_cast<std::uint64_t>(assignment_.dropped_count);
+  return {};
+}
+
+Status UpscaleSession::wait_for_compiles() {
+  if (host_.builder == nullptr) return {};
+  if (host_.builder->pending() > 0) {
+    lanes_->stop_all();
+    progress_.say("The video is done. Finishing the compiled artifact for next time (Ctrl-C twice to leave it).");
+  }
+  interrupts_ = 0;
+  while (host_.builder->pending() > 0 && interrupts_ < 2) KILN_TRY(turn());
+  host_.builder->cancel_pending();
+  const auto stats = host_.builder->stats();
+  report_.compiles = stats.compiles;
+  report_.store_hits = stats.store_hits;
+  report_.compile_failures = stats.failures;
+  return {};
+}
+
+// ---- one turn of the loop ----
+
+Status UpscaleSession::turn() {
+  std::vector<pollfd> polls = {{signals_.get(), POLLIN, 0}};
+  if (host_.builder != nullptr) polls.push_back({host_.builder->ready_fd(), POLLIN, 0});
+  const std::size_t first_lane = polls.size();
+  for (const int fd : lanes_->wait_fds()) polls.push_back({fd, POLLIN, 0});
+  if (::poll(polls.data(), polls.size(), static_cast<int>(kTurn.count())) < 0 && errno != EINTR) {
+    return fail(errno_error(errno, "poll"));
+  }
+  if (polls[0].revents != 0) KILN_TRY(on_signal());
+  if (first_lane == 2 && polls[1].revents != 0) on_artifacts();
+  for (std::size_t i = first_lane; i < polls.size(); ++i) {
+    if (polls[i].revents != 0) lanes_->on_readable(polls[i].fd);
+  }
+  lanes_->kill_silent(Clock::now(), [this](LaneId lane) { return running_.contains(lane); });
+  show_progress();
+  if (failure_) return fail(*failure_);
+  return {};
+}
+
+Status UpscaleSession::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++interrupts_;
+  if (rendered_) {
+    if (interrupts_ == 1) progress_.say("Once more to end without the artifact.");
+    return {};
+  }
+  return fail(Error{ErrorCode::kCancelled, "interrupted; the same command goes on where this one stopped",
+                    static_cast<ExitCode>(kExitInterrupted)});
+}
+
+void UpscaleSession::request_artifact(ClipJob& clip) {
+  const bool insists = options_.config.executor == "compiled";
+  if (host_.builder == nullptr) {
+    if (insists) fail_job(host_.no_compiling->with_context("--executor compiled"));
+    return;
+  }
+  const auto shaped_index = clip.tiles.graph_index;
+  worker::ArtifactRequest request;
+  request.pt2_fd = package_.graphs[shaped_index].pt2.get();
+  request.origin = package_.path;
+  request.inputs = sharding::package_inputs(package_.manifest, sharding::GraphDtype::kFloat32,
+                                            clip.tiles.shape.height, clip.tiles.shape.width);
+  auto key = host_.builder->request(request);
+  if (key) {
+    clip.artifact_key = *key;
+  } else if (insists) {
+    fail_job(key.error());
+  } else {
+    log::warn("no artifact: {}", key.error().message);
+  }
+}
+
+void UpscaleSession::on_artifacts() {
+  for (const worker::ArtifactOutcome& outcome : host_.builder->take()) {
+    if (outcome.artifact) {
+      lanes_->offer_artifact(*outcome.artifact);
+      continue;
+    }
+    if (options_.config.executor == "compiled" && !rendered_) {
+      fail_job(outcome.artifact.error());
+    } else {
+      progress_.say("no artifact, frames stay uncompiled: " + outcome.artifact.error().message);
+    }
+  }
+}
+
+void UpscaleSession::fail_job(Error error) {
+  if (!failure_) failure_ = std::move(error);
+}
+
+void UpscaleSession::show_progress() {
+  const auto now = Clock::now();
+  if (!rendering_ || rendered_ || now - shown_ < kTurn) return;
+  shown_ = now;
+  ProgressState state;
+  state.lanes = lanes_->running();
+  state.compiling = host_.builder != nullptr && host_.builder->pending() > 0;
+  for (const ClipJob& clip : clips_) {
+    state.frames_total += clip.probe->frames;
+    for (const auto& record : clip.records) {
+      if (record) state.frames_done += record->frames;
+    }
+  }
+  for (const auto& [lane, progress] : running_) state.frames_done += progress.frames_done;
+  progress_.show(state, elapsed_s());
+}
+
+}  // namespace kiln::cli
