@@ -74,15 +74,8 @@ int attempts_of(const AssignedSegment& segment, FailureClass failure) {
 }
 
 int limit_of(const AssignmentLimits& limits, FailureClass failure) {
-  switch (failure) {
-    case FailureClass::kCrash:
-      return limits.crash_attempts;
-    case FailureClass::kError:
-      return limits.error_attempts;
-    case FailureClass::kBadInput:
-      return limits.bad_input_attempts;
-  }
-  KILN_CHECK(false, "failure class {}", static_cast<int>(failure));
+  if (failure == FailureClass::kCrash) return limits.crash_attempts;
+  return failure == FailureClass::kError ? limits.error_attempts : limits.bad_input_attempts;
 }
 
 void count(AssignedSegment& segment, FailureClass failure) {

@@ -1,11 +1,11 @@
 // Which lane renders which segment next. Pure: step() takes the state and one event and returns
 // what is to be done.
 //
-// Rules. Segments go out in the order of the clip, each to one lane at a time. A lane holds one
-// segment. A failed try goes back to the front, to a lane on which it has not failed while there is
-// one alive. A segment fails for good after as many tries as its kind of failure allows; then no
-// more segments go out, what runs may end, and what is done stays done. A lane that failed several
-// times in a row is retired. A result whose (segment, attempt) is not the one that runs is dropped.
+// Rules. Segments go out in the order of the clip, each to one lane at a time; a lane holds one. A
+// failed try goes back to the front, to a lane on which it has not failed while one is alive. A
+// segment fails for good after as many tries as its kind of failure allows; then no more go out,
+// what runs may end, and what is done stays done. A lane that failed several times in a row is
+// retired. A result whose (segment, attempt) is not the one that runs is dropped.
 #pragma once
 
 #include <compare>
