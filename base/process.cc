@@ -94,6 +94,7 @@ bool place_descriptors(const std::vector<std::pair<int, int>>& wanted) {
   ::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec);
   if (!place_descriptors(wanted)) die();
   if (!options.working_directory.empty() && ::chdir(options.working_directory.c_str()) != 0) die();
+  if (options.before_exec && !options.before_exec()) die();
   ::execve(image.program.c_str(), image.argv.data(), image.envp.data());
   die();
   ::_exit(127);

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,6 +28,9 @@ struct SpawnOptions {
   // The child dies with the *thread* that spawned it (PR_SET_PDEATHSIG): spawn from a thread that
   // lives as long as the child should.
   bool die_with_parent = true;
+  // Called in the child right before exec, where only async-signal-safe calls are allowed: what confines
+  // the child. false: it ends, and spawn() reports errno.
+  std::function<bool()> before_exec;
   bool own_process_group = true;  // signals then reach grandchildren too; Ctrl-C at the terminal does not
 };
 

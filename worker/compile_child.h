@@ -18,16 +18,17 @@ namespace kiln::worker {
 
 inline constexpr std::size_t kCompileQueueMax = 64;
 inline constexpr std::uint64_t kCompiledLibraryBytesMax = 256_MiB;
-inline constexpr std::size_t kReplyBytesMax = 1U << 20U;  // one line of the child's answers
 
 struct CompileChildOptions {
   std::string python;          // interpreter whose torch compiles
   std::string package_folder;  // holds kiln_compile/; read-only for the child
   std::string work_folder;     // made when missing, emptied at each start of a child
   std::string compiler = "g++";
+  std::string torch_folder;    // of that interpreter; readable for the child
+  sharding::IsaLevel warm_isa = sharding::IsaLevel::kNone;  // what to warm up for; kNone: imports only
   std::string torch_git;       // the child must be of this build; empty: any
   int threads = 1;             // of the child's trial run; no trace of it in the artifact
-  int nice = 10;               // rendering goes first
+  int nice = 3;                // rendering goes first, but the artifact comes while it still helps
   std::chrono::milliseconds hello_deadline{180'000};
   std::chrono::milliseconds compile_deadline{900'000};
   std::uint64_t memory_limit_bytes = 8_GiB;  // resident set of the child and all it started
@@ -54,7 +55,8 @@ struct CompileChildStats {
   std::uint64_t starts = 0;    // of a child process
   std::uint64_t compiles = 0;  // requests answered with a library
   std::uint64_t failures = 0;
-  std::string confinement;     // "network, files" or what the kernel refused; empty before the first start
+  std::string confinement;     // what holds the child, and what the kernel refused; empty before the first start
+  double start_s = 0.0;        // of the last start, until the child said hello
 };
 
 using CompileTicket = std::uint64_t;

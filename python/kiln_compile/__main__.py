@@ -1,0 +1,82 @@
+"""`python -I kiln_compile/__main__.py REQUEST_FD REPLY_FD OPTIONS_JSON`: JSON lines on a private pair of
+descriptors, one request at a time. Whatever libraries print goes to stdout and stderr and is a log."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+
+PROTOCOL = 1
+MESSAGE_CHARACTERS_MAX = 2000
+
+
+def main(arguments: list[str]) -> int:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path.insert(0, os.path.dirname(folder))
+    requests = os.fdopen(int(arguments[0]), "r", encoding="utf-8")
+    replies = os.fdopen(int(arguments[1]), "w", encoding="utf-8")
+    for file in (requests, replies):
+        os.set_inheritable(file.fileno(), False)  # not for compilers
+
+    def reply(**fields) -> None:
+        replies.write(json.dumps(fields) + "\n")
+        replies.flush()
+
+    options = json.loads(arguments[2])
+    started = time.monotonic()
+    import torch
+
+    from kiln_compile.compiler import Compiler
+
+    with open(os.path.join(folder, "recipe.py"), "rb") as file:
+        recipe_id = hashlib.sha256(file.read()).hexdigest()
+    compiler = Compiler(options["work_folder"], options["compiler"], recipe_id)
+    reply(
+        event="hello", protocol=PROTOCOL, torch_version=torch.__version__, torch_git=torch.version.git_version,
+        recipe_sha256=recipe_id, import_s=time.monotonic() - started,
+    )  # fmt: skip
+    _warm_up(compiler, options, reply)
+    for line in requests:
+        _answer(compiler, json.loads(line), reply)
+    return 0
+
+
+def _warm_up(compiler, options: dict, reply) -> None:
+    started = time.monotonic()
+    try:
+        if options["isa"]:
+            compiler.warm_up(options["isa"])
+        reply(event="warm", warm_s=time.monotonic() - started)
+    except Exception as error:  # a request then says what is wrong, better than this graph could
+        traceback.print_exc()
+        reply(event="progress", text=f"warm-up failed: {_line(error)}")
+
+
+def _answer(compiler, request: dict, reply) -> None:
+    identity = request["id"]
+    try:
+        result = compiler.compile(request)
+    except Exception as error:
+        traceback.print_exc()
+        reply(event="error", id=identity, message=_line(error))
+    else:
+        reply(event="done", id=identity, **result)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The library stays until the next request; whoever asked copies it at once.
+    gc.collect()
+
+
+def _line(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines)[:MESSAGE_CHARACTERS_MAX]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,272 @@
+#include "worker/compile_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <span>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "worker/process_memory.h"
+
+namespace kiln::worker {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRequestFd = 3;  // in the child
+constexpr int kReplyFd = 4;
+constexpr std::string_view kKeptPrefix = "headers-";
+
+Status empty_work_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  std::filesystem::directory_iterator entries(folder, error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    if (entries->path().filename().string().starts_with(kKeptPrefix)) continue;
+    std::filesystem::remove_all(entries->path(), error);
+  }
+  if (!error) std::filesystem::create_directories(folder + "/tmp", error);
+  if (error) {
+    return fail(io_error("work folder of the compile child '{}': {}; make room or name another --state", folder,
+                         error.message()));
+  }
+  return {};
+}
+
+// Also where links lead: a venv's interpreter is a link into the installation that it was made from.
+void add_prefixes(const std::string& program, std::vector<std::string>& folders) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const fs::path& path : {fs::path(program), fs::canonical(program, error)}) {
+    const fs::path prefix = path.parent_path().parent_path();
+    if (prefix.has_relative_path()) folders.push_back(prefix.string());
+  }
+}
+
+ConfinementFolders folders_of(const CompileChildOptions& options) {
+  ConfinementFolders folders;
+  folders.writable = options.work_folder;
+  folders.readable = {options.package_folder};
+  if (!options.torch_folder.empty()) {  // site-packages: torch needs its neighbours
+    folders.readable.push_back(std::filesystem::path(options.torch_folder).parent_path().string());
+  }
+  if (!options.python.empty()) add_prefixes(options.python, folders.readable);
+  return folders;
+}
+
+// Nothing of our own environment: no token, no proxy, no setting of torch that would shape code.
+std::vector<std::pair<std::string, std::string>> environment_of(const CompileChildOptions& options) {
+  return {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+          {"HOME", options.work_folder},
+          {"TMPDIR", options.work_folder + "/tmp"},
+          {"LC_ALL", "C.UTF-8"},
+          {"OMP_NUM_THREADS", "1"},
+          {"CUDA_VISIBLE_DEVICES", ""},
+          {"TORCHINDUCTOR_CACHE_DIR", options.work_folder + "/cache"},
+          {"TORCHINDUCTOR_COMPILE_THREADS", "1"},
+          {"TORCHINDUCTOR_VEC_ISA_OK", "1"}};
+}
+
+std::vector<std::string> command_of(const CompileChildOptions& options) {
+  std::vector<std::string> argv = options.command;
+  if (argv.empty()) argv = {options.python, "-I", "-B", options.package_folder + "/kiln_compile/__main__.py"};
+  argv.push_back(std::to_string(kRequestFd));
+  argv.push_back(std::to_string(kReplyFd));
+  argv.push_back(encode_child_options(options));
+  return argv;
+}
+
+Status write_graph(const std::string& path, const std::string& json) {
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.valid()) return fail(errno_error(errno, "'" + path + "'"));
+  return write_fully(file.get(), std::as_bytes(std::span(json)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CompileProcess>> CompileProcess::start(const CompileChildOptions& options,
+                                                              const StopSignal& stop) {
+  KILN_TRY(empty_work_folder(options.work_folder));
+  std::unique_ptr<CompileProcess> process(new CompileProcess(options));
+  KILN_TRY(process->spawn());
+  KILN_TRY(process->expect_hello(stop));
+  return process;
+}
+
+Status CompileProcess::spawn() {
+  KILN_TRY_ASSIGN(Confinement confinement, Confinement::prepare(folders_of(options_)));
+  confinement_.emplace(std::move(confinement));
+  KILN_TRY_ASSIGN(Pipe requests, make_pipe());
+  KILN_TRY_ASSIGN(Pipe replies, make_pipe());
+  const std::string log_path = options_.work_folder + "/child.log";
+  UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_APPEND, 0600));
+  if (!log.valid()) return fail(errno_error(errno, "'" + log_path + "'"));
+
+  SpawnOptions spawn;
+  spawn.argv = command_of(options_);
+  spawn.clear_env = true;
+  spawn.set_env = environment_of(options_);
+  spawn.working_directory = options_.work_folder;
+  spawn.stdout_fd = log.get();
+  spawn.stderr_fd = log.get();
+  spawn.inherit = {{requests.read_end.get(), kRequestFd}, {replies.write_end.get(), kReplyFd}};
+  spawn.before_exec = [this] {
+    ::setpriority(PRIO_PROCESS, 0, options_.nice);
+    confinement_->enter();
+    return true;
+  };
+  KILN_TRY_ASSIGN(process_, ChildProcess::spawn(spawn));
+  requests_ = std::move(requests.write_end);
+  replies_ = std::move(replies.read_end);
+  return {};
+}
+
+Status CompileProcess::expect_hello(const StopSignal& stop) {
+  KILN_TRY_ASSIGN(const ChildReply reply, await_reply(options_.hello_deadline, stop));
+  const auto* hello = std::get_if<ChildHello>(&reply);
+  if (hello == nullptr || hello->protocol != kCompileProtocol) {
+    return fail(make_error(ErrorCode::kFailedPrecondition,
+                           "the compile child is of another version; python/ and kiln must be of one build"));
+  }
+  if (!options_.torch_git.empty() && hello->torch_git != options_.torch_git) {
+    return fail(make_error(ErrorCode::kFailedPrecondition,
+                           "the compile child has torch {}, artifacts are made for {}", hello->torch_git,
+                           options_.torch_git));
+  }
+  return {};
+}
+
+tl::expected<CompiledLibrary, CompileProcess::Failure> CompileProcess::compile(const CompileRequest& request,
+                                                                               std::uint64_t id,
+                                                                               const StopSignal& stop) {
+  const auto lost = [](Error error) { return tl::unexpected(Failure{std::move(error), false}); };
+  const std::string graph_path = options_.work_folder + "/graph.json";
+  peak_rss_bytes_ = 0;
+  if (auto written = write_graph(graph_path, request.graph_json); !written) return lost(written.error());
+  const std::string line = encode_compile_request(request, id, graph_path, options_.threads);
+  if (!write_fully(requests_.get(), std::as_bytes(std::span(line)))) return lost(death_error());
+  auto reply = await_reply(options_.compile_deadline, stop);
+  if (!reply) return lost(reply.error());
+  if (auto* refusal = std::get_if<ChildError>(&*reply); refusal != nullptr && refusal->id == id) {
+    return tl::unexpected(Failure{make_error(ErrorCode::kInternal, "{}", refusal->message), true});
+  }
+  auto* done = std::get_if<ChildDone>(&*reply);
+  if (done == nullptr || done->id != id) {
+    return lost(make_error(ErrorCode::kDataLoss, "the compile child answered something that was not asked"));
+  }
+  auto library = take_library(std::move(*done));
+  if (!library) return lost(library.error());
+  return std::move(*library);
+}
+
+Result<CompiledLibrary> CompileProcess::take_library(ChildDone done) {
+  const std::string expected = options_.work_folder + "/request/model.so";
+  if (done.library_path != expected) {
+    return fail(make_error(ErrorCode::kDataLoss, "the compile child names a file that is not its to name"));
+  }
+  // The child may not put a link or a pipe there: it could not read the target, but we could.
+  UniqueFd file(::open(expected.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat info{};
+  if (!file.valid() || ::fstat(file.get(), &info) != 0) return fail(errno_error(errno, "'" + expected + "'"));
+  if (!S_ISREG(info.st_mode)) {
+    return fail(make_error(ErrorCode::kDataLoss, "'{}' is no regular file", expected));
+  }
+  KILN_TRY_ASSIGN(done.result.library, read_to_end(file.get(), kCompiledLibraryBytesMax));
+  done.result.compile_peak_rss_bytes = peak_rss_bytes_;
+  return std::move(done.result);
+}
+
+Result<ChildReply> CompileProcess::await_reply(std::chrono::milliseconds deadline, const StopSignal& stop) {
+  const auto until = Clock::now() + deadline;
+  while (true) {
+    KILN_TRY_ASSIGN(std::optional<ChildReply> reply, next_line());
+    if (reply) return std::move(*reply);
+    if (stop.asked != nullptr && *stop.asked) return fail(make_error(ErrorCode::kCancelled, "cancelled"));
+    if (Clock::now() >= until) {
+      return fail(make_error(ErrorCode::kDeadlineExceeded, "the compile child took longer than {} s and was ended",
+                             std::chrono::duration_cast<std::chrono::seconds>(deadline).count()));
+    }
+    KILN_TRY(watch_memory());
+    std::array<pollfd, 2> polls{{{replies_.get(), POLLIN, 0}, {stop.wake_fd, POLLIN, 0}}};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+    const auto wait = std::clamp(left, std::chrono::milliseconds(1), kMemoryWatchInterval);
+    if (::poll(polls.data(), polls.size(), static_cast<int>(wait.count())) < 0 && errno != EINTR) {
+      return fail(errno_error(errno, "poll"));
+    }
+    if (polls[0].revents != 0) KILN_TRY(read_more());
+  }
+}
+
+Result<std::optional<ChildReply>> CompileProcess::next_line() {
+  while (true) {
+    const auto end = buffer_.find('\n');
+    if (end == std::string::npos) return std::optional<ChildReply>();
+    const std::string line = buffer_.substr(0, end);
+    buffer_.erase(0, end + 1);
+    KILN_TRY_ASSIGN(ChildReply reply, decode_child_reply(line));
+    const auto* progress = std::get_if<ChildProgress>(&reply);
+    if (progress == nullptr) return std::optional<ChildReply>(std::move(reply));
+    log::debug("compile child: {}", progress->text);
+  }
+}
+
+Status CompileProcess::read_more() {
+  std::array<char, 65536> bytes{};
+  const ssize_t n = ::read(replies_.get(), bytes.data(), bytes.size());
+  if (n < 0 && errno == EINTR) return {};
+  if (n <= 0) return fail(death_error());
+  buffer_.append(bytes.data(), static_cast<std::size_t>(n));
+  if (buffer_.size() > kReplyLineBytesMax) {
+    return fail(make_error(ErrorCode::kDataLoss, "the compile child answered nonsense: a line of more than {}",
+                           format_bytes(kReplyLineBytesMax)));
+  }
+  return {};
+}
+
+Status CompileProcess::watch_memory() {
+  const std::uint64_t resident = resident_bytes_of_tree(process_.pid());
+  peak_rss_bytes_ = std::max(peak_rss_bytes_, resident);
+  if (resident <= options_.memory_limit_bytes) return {};
+  return fail(make_error(ErrorCode::kResourceExhausted,
+                         "compiling took {} of memory, more than the limit of {}, and was ended",
+                         format_bytes(resident), format_bytes(options_.memory_limit_bytes)));
+}
+
+Error CompileProcess::death_error() {
+  constexpr std::chrono::milliseconds kGrace{2000};  // its end of the pipe closes a moment before it ends
+  const auto status = process_.wait_for(kGrace);
+  const bool ended = status && status->has_value();
+  return make_error(ErrorCode::kAborted, "the compile child ended: {}{}",
+                    ended ? (*status)->describe() : "it closed its connection", log_tail());
+}
+
+std::string CompileProcess::log_tail() const {
+  UniqueFd file(::open((options_.work_folder + "/child.log").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file.valid()) return {};
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  ::lseek(file.get(), std::max<off_t>(0, size - static_cast<off_t>(kChildLogTailBytes)), SEEK_SET);
+  const auto text = read_to_end(file.get(), 2 * kChildLogTailBytes);
+  if (!text) return {};
+  const auto lines = split(trim(*text), '\n');
+  std::string last(lines.empty() ? std::string_view() : trim(lines.back()));
+  std::replace_if(last.begin(), last.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
+  return last.empty() ? last : "; its last words: " + last;
+}
+
+bool CompileProcess::healthy() {
+  pollfd ready{replies_.get(), POLLIN, 0};
+  while (::poll(&ready, 1, 0) > 0) {
+    if (!read_more()) return false;
+  }
+  const auto unasked = next_line();
+  return unasked && !unasked->has_value() && process_.running();
+}
+
+}  // namespace kiln::worker

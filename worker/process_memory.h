@@ -1,0 +1,18 @@
+// Memory of a process and everything it started.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace kiln::worker {
+
+inline constexpr std::size_t kWatchedProcessesMax = 256;
+
+// `root` and all that it and its children started, as far as they are still attached to them.
+[[nodiscard]] std::vector<pid_t> process_tree(pid_t root);
+// Sum of resident sets, shared pages counted for each. 0 when the process has ended.
+[[nodiscard]] std::uint64_t resident_bytes_of_tree(pid_t root);
+
+}  // namespace kiln::worker
