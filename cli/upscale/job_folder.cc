@@ -44,7 +44,7 @@ Result<bool> JobFolder::load_plan(JobPlan& plan) const {
   return true;
 }
 
-Status JobFolder::begin(const JobPlan& plan) {
+Status JobFolder::begin(const JobPlan& plan) const {
   KILN_TRY_ASSIGN(const auto names, files_->list(path_));
   for (const std::string& name : names) KILN_TRY(forget(files_->remove_file(path_ + "/" + name)));
   return write_durably(std::string(kPlanName), encode_plan(plan));

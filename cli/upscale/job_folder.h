@@ -53,7 +53,7 @@ class JobFolder {
   // The plan of an earlier run, if there is one that can be read.
   [[nodiscard]] Result<bool> load_plan(JobPlan& plan) const;
   // Durable when it returns. Starting over: forgets all segments.
-  [[nodiscard]] Status begin(const JobPlan& plan);
+  [[nodiscard]] Status begin(const JobPlan& plan) const;
   // Records of finished segments whose files are as they were written; others are dropped.
   [[nodiscard]] Result<std::vector<SegmentRecord>> load_segments() const;
 
