@@ -13,14 +13,15 @@ namespace kiln::lane {
 
 class NutWriter {
  public:
-  // `fd` and `cancel` (may be null) are borrowed. Writing to a reader that is gone is kUnavailable.
+  // `fd` and `cancel` (may be null) are borrowed; a pipe is set non-blocking. Writing to a reader that is gone
+  // is kUnavailable.
   NutWriter(int fd, const CancelSignal* cancel);
   NutWriter(NutWriter&&) noexcept;
   NutWriter& operator=(NutWriter&&) noexcept;
   ~NutWriter();
 
   [[nodiscard]] Status write_header(const NutStream& stream);
-  // In decoding order. Blocks while the reader is behind, until cancel().
+  // In decoding order; the format has no negative times. Blocks while the reader is behind, until cancel().
   [[nodiscard]] Status write_packet(std::int64_t pts, bool keyframe, std::span<const std::byte> bytes);
 
  private:
