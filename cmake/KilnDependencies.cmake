@@ -37,9 +37,14 @@ if(NOT torch_version_py MATCHES "__version__ = '2\\.11\\.0")
 endif()
 
 add_library(kiln_torch INTERFACE)
-# The wheel's include folder carries its own protobuf and fmt: it goes only to targets that link kiln_torch.
-target_include_directories(kiln_torch SYSTEM INTERFACE
-  ${KILN_TORCH_DIR}/include ${KILN_TORCH_DIR}/include/torch/csrc/api/include)
+# The wheel's include folder carries its own protobuf and fmt, which must not hide ours: only LibTorch's
+# own folders are seen, through links.
+set(torch_include ${CMAKE_BINARY_DIR}/torch_include)
+file(MAKE_DIRECTORY ${torch_include})
+foreach(folder ATen c10 caffe2 torch)
+  file(CREATE_LINK ${KILN_TORCH_DIR}/include/${folder} ${torch_include}/${folder} SYMBOLIC)
+endforeach()
+target_include_directories(kiln_torch SYSTEM INTERFACE ${torch_include})
 target_link_directories(kiln_torch INTERFACE ${KILN_TORCH_DIR}/lib)
 target_link_libraries(kiln_torch INTERFACE torch torch_cpu c10)
 target_link_options(kiln_torch INTERFACE -Wl,-rpath,${KILN_TORCH_DIR}/lib)

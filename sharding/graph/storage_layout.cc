@@ -13,7 +13,7 @@ namespace {
 __extension__ typedef __int128 Wide;
 
 // Bytes of one tensor beyond any machine; keeps sums of them far from overflow.
-constexpr std::int64_t kStorageBytesMax = std::int64_t{1} << 48U;
+constexpr std::int64_t kStorageBytesMax = std::int64_t{1} << 44U;
 
 template <typename T>
 const T* find_kind(const GraphNode& node) {

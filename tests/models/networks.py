@@ -94,7 +94,7 @@ NETWORKS = (
                 lambda m: m.body[-1]),
     TinyNetwork("esrgan", _esrgan, lambda m: _alone(m.model[1].sub[:2]), lambda m: m.model[-1]),
     TinyNetwork("swinir", _swinir, lambda m: _alone(b for r in m.layers for b in r.residual_group.blocks),
-                lambda m: m.upsample[0], swap=(0, 2)),
+                lambda m: m.upsample[0], swap=(0, 2), arguments=("--tile-shape", "40x48")),
     TinyNetwork("dat", _dat, lambda m: _alone(m.layers[0].blocks), lambda m: m.upsample[0], swap=(0, 2)),
     TinyNetwork("plksr", _plksr, lambda m: _alone(m.feats[1:3]), lambda m: m.feats[-1]),
     TinyNetwork("omnisr", _omnisr, lambda m: _alone(m.residual_layer), lambda m: m.up[0],

@@ -1,0 +1,44 @@
+// The liveness walk against what a counting allocator sees.
+#include <gtest/gtest.h>
+
+#include "tests/lane/engine/counting_allocator.h"
+#include "tests/lane/engine/fixture.h"
+
+namespace kiln::lane {
+namespace {
+
+constexpr double kTolerance = 0.10;
+
+class PeakTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(PeakTest, EstimateIsWithinTenPercentOfTheAllocator) {
+  install_counting_allocator();
+  const Fixture fixture = load_fixture(GetParam());
+  auto network = Network::load(fixture.source());
+  ASSERT_TRUE(network) << network.error().message;
+  const TileShape shape = padded_shape(fixture, fixture.cases[0]);
+  const auto estimate = (*network)->peak_activation_bytes(shape);
+  ASSERT_TRUE(estimate) << estimate.error().message;
+  const auto pixels = static_cast<std::size_t>(shape.height * shape.width * 3);
+  const auto scale = static_cast<std::size_t>(fixture.manifest.scale);
+  const std::vector<float> input(pixels * static_cast<std::size_t>(shape.frames), 0.5F);
+  std::vector<float> output(pixels * scale * scale);
+  // The first run also checks every value; the second is what a lane does for hours.
+  ASSERT_TRUE((*network)->run(Executor::kUncompiled, input, shape, output));
+  restart_peak();
+  ASSERT_TRUE((*network)->run(Executor::kUncompiled, input, shape, output));
+  // A single frame is used where the caller has it, which the allocator does not see.
+  const std::uint64_t frames = shape.frames == 1 ? input.size() * sizeof(float) : 0;
+  const auto measured = static_cast<double>(peak_bytes() + frames);
+  EXPECT_NEAR(static_cast<double>(*estimate), measured, kTolerance * measured);
+  fmt::print(stderr, "{}: estimated {} bytes, measured {:.0f} ({:+.1f} %)\n", GetParam(), *estimate,
+             measured, 100.0 * (static_cast<double>(*estimate) / measured - 1));
+}
+
+INSTANTIATE_TEST_SUITE_P(Architectures, PeakTest,
+                         testing::Values("compact", "esrgan", "swinir", "dat", "plksr", "omnisr",
+                                         "realcugan", "three_frames"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+}  // namespace
+}  // namespace kiln::lane
