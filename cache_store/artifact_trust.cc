@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<TrustFailure, std::string_view>, 14> kFailureNames{{
+constexpr std::array<std::pair<TrustFailure, std::string_view>, 15> kFailureNames{{
     {TrustFailure::kEnvelopeMalformed, "envelope_malformed"},
     {TrustFailure::kPayloadTypeUnknown, "payload_type_unknown"},
     {TrustFailure::kSignerUnknown, "signer_unknown"},
@@ -28,6 +28,7 @@ constexpr std::array<std::pair<TrustFailure, std::string_view>, 14> kFailureName
     {TrustFailure::kNotSealed, "not_sealed"},
     {TrustFailure::kLengthMismatch, "length_mismatch"},
     {TrustFailure::kContentMismatch, "content_mismatch"},
+    {TrustFailure::kLibraryRefused, "library_refused"},
     {TrustFailure::kUnreadable, "unreadable"},
 }};
 

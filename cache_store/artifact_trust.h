@@ -30,6 +30,7 @@ enum class TrustFailure {
   kNotSealed,
   kLengthMismatch,
   kContentMismatch,
+  kLibraryRefused,  // signed, but it would do what no artifact does, or this machine cannot run it
   kUnreadable,
 };
 [[nodiscard]] std::string_view to_string(TrustFailure failure);
