@@ -1,9 +1,171 @@
-#include <CLI/CLI.hpp>
+// kiln import upscaler|module: Python makes the package, this checks it and tells the user.
+#include "cli/import_command.h"
 
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/text.h"
 #include "cli/command.h"
+#include "cli/program_files.h"
 
 namespace kiln::cli {
+namespace {
 
-void add_import_command(CLI::App&, Action&) {}
+constexpr std::uint64_t kMessageBytesMax = 4U << 20U;
+constexpr std::string_view kMessagePrefix = "kiln import: ";
+// Started so, and not with -m, Python does not look for modules in the folder it is started in.
+constexpr const char* kStart =
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    "from kiln_import.__main__ import main; sys.exit(main(sys.argv[1:]))";
+
+struct ImportOptions {
+  std::string kind;
+  std::string source;
+  std::string output;
+  std::string python;
+  std::vector<std::string> tile_shapes;
+  std::vector<std::string> dtypes;
+  bool fixed_sizes = false;
+  bool open_sizes = false;
+  int threads = 0;
+};
+
+std::vector<std::string> command_line(const ImportOptions& import, const std::string& program,
+                                      const std::string& folder) {
+  // -I: what is set for Python in this environment does not matter. A user's own module may need it.
+  std::vector<std::string> argv = {program};
+  if (import.kind == "upscaler") argv.emplace_back("-I");
+  argv.insert(argv.end(), {"-B", "-c", kStart, folder, import.kind, "-o", import.output});
+  for (const std::string& shape : import.tile_shapes) argv.insert(argv.end(), {"--tile-shape", shape});
+  for (const std::string& dtype : import.dtypes) argv.insert(argv.end(), {"--dtype", dtype});
+  if (import.fixed_sizes) argv.emplace_back("--static");
+  if (import.open_sizes) argv.emplace_back("--dynamic");
+  if (import.threads > 0) argv.insert(argv.end(), {"--threads", std::to_string(import.threads)});
+  argv.insert(argv.end(), {"--", import.source});
+  return argv;
+}
+
+// The importer's last word; what other libraries print before it is of use with --verbose only.
+std::string message_of(const std::string& printed) {
+  std::string_view last = "it printed nothing";
+  for (const std::string_view line : split(printed, '\n')) {
+    const std::string_view text = trim(line);
+    if (!text.empty()) last = text;
+    if (text.starts_with(kMessagePrefix)) return std::string(text.substr(kMessagePrefix.size()));
+  }
+  return std::string(last);
+}
+
+Error failure_of(const ExitStatus& status, const std::string& printed) {
+  const std::string message = message_of(printed);
+  for (const ExitCode code : {ExitCode::kInputRefused, ExitCode::kInputMissing, ExitCode::kOutputUnwritable,
+                              ExitCode::kIo}) {
+    if (status.signal == 0 && status.exit_code == static_cast<int>(code)) {
+      return make_error(ErrorCode::kFailedPrecondition, code, "{}", message);
+    }
+  }
+  return make_error(ErrorCode::kUnknown, ExitCode::kFailed, "import failed ({}): {}", status.describe(), message);
+}
+
+// Ctrl-C reaches the importer, which then removes its half-written folder; this program waits for it.
+class IgnoreInterrupt {
+ public:
+  IgnoreInterrupt() : previous_(std::signal(SIGINT, SIG_IGN)) {}
+  ~IgnoreInterrupt() { std::signal(SIGINT, previous_); }
+  IgnoreInterrupt(const IgnoreInterrupt&) = delete;
+  IgnoreInterrupt& operator=(const IgnoreInterrupt&) = delete;
+
+ private:
+  void (*previous_)(int);
+};
+
+Status run_importer(const ImportOptions& import, const GlobalOptions& options) {
+  KILN_TRY_ASSIGN(const PythonInterpreter python, find_python(import.python));
+  KILN_TRY_ASSIGN(const std::string folder, python_folder());
+  KILN_TRY_ASSIGN(Pipe messages, make_pipe());
+  SpawnOptions spawn;
+  spawn.argv = command_line(import, python.program, folder);
+  spawn.stdout_fd = options.json ? -1 : STDOUT_FILENO;
+  spawn.stderr_fd = messages.write_end.get();
+  spawn.own_process_group = false;
+  KILN_TRY_ASSIGN(ChildProcess child, ChildProcess::spawn(spawn));
+  const IgnoreInterrupt ignore;
+  messages.write_end.reset();
+  KILN_TRY_ASSIGN(const std::string printed, read_to_end(messages.read_end.get(), kMessageBytesMax));
+  KILN_TRY_ASSIGN(const ExitStatus status, child.wait());
+  if (options.verbose) fmt::print(stderr, "{}", printed);
+  if (status.ok()) return {};
+  return fail(failure_of(status, printed));
+}
+
+nlohmann::json to_json(const std::string& folder, const sharding::PackageManifest& manifest) {
+  return {{"package", folder},
+          {"name", manifest.name},
+          {"architecture", manifest.architecture},
+          {"scale", manifest.scale},
+          {"frames", manifest.frames()},
+          {"graphs", manifest.graphs.size()},
+          {"parameters", manifest.parameters.size()},
+          {"tiling",
+           {{"kind", to_string(manifest.tiling.kind)},
+            {"halo", manifest.tiling.halo},
+            {"difference", manifest.tiling.difference}}}};
+}
+
+Result<int> run_import(const ImportOptions& import, const GlobalOptions& options) {
+  KILN_TRY(run_importer(import, options));
+  const auto manifest = check_package(import.output);
+  if (!manifest) {
+    // It was written a moment ago by us and nobody can use it.
+    std::error_code ignored;
+    std::filesystem::remove_all(import.output, ignored);
+    return fail(manifest.error());
+  }
+  if (options.json) {
+    fmt::print("{}\n", to_json(import.output, *manifest)
+                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  }
+  return 0;
+}
+
+void add_kind(CLI::App& import, Action& action, const std::string& kind, const char* description,
+              const char* source) {
+  CLI::App* command = import.add_subcommand(kind, description);
+  const auto options = std::make_shared<ImportOptions>();
+  options->kind = kind;
+  command->add_option("source", options->source, source)->required();
+  command->add_option("-o,--output", options->output, "Folder to make; it must not exist")->required();
+  command->add_option("--python", options->python, "Python interpreter that has torch and spandrel");
+  command->add_option("--tile-shape", options->tile_shapes,
+                      "Make graphs for this input size only (HEIGHTxWIDTH); may be repeated")
+      ->take_all();
+  command->add_option("--dtype", options->dtypes, "Only float32, float16 or bfloat16; may be repeated")
+      ->take_all();
+  command->add_flag("--static", options->fixed_sizes, "Make graphs of fixed sizes, though open ones can be made");
+  command->add_flag("--dynamic", options->open_sizes, "Leave the size open, however long tracing takes");
+  command->add_option("--threads", options->threads, "Threads to use; 0: all")->check(CLI::Range(0, 1024));
+  command->callback([&action, options] {
+    action = [options](const GlobalOptions& global) { return run_import(*options, global); };
+  });
+}
+
+}  // namespace
+
+void add_import_command(CLI::App& app, Action& action) {
+  CLI::App* import = app.add_subcommand("import", "Make a model package");
+  import->require_subcommand(1);
+  add_kind(*import, action, "upscaler", "From a checkpoint (.pth .pt .ckpt .safetensors) or an ncnn pair",
+           "Checkpoint; of an ncnn pair either file");
+  add_kind(*import, action, "module", "From a network of your own: this runs your code",
+           "package.module:factory, a function that returns a torch.nn.Module");
+}
 
 }  // namespace kiln::cli

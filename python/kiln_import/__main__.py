@@ -71,7 +71,7 @@ def _import(options: argparse.Namespace) -> None:
     from .tiling_probe import probe
 
     progress(f"{network.architecture}, x{network.scale}, size multiple {network.size.multiple}")
-    graphs, parameters = make_graphs(network, options.dtype, options.tile_shape, options.static, progress)
+    graphs, parameters = make_graphs(network, options.dtype, options.tile_shape, options.sizes, progress)
     progress("probing how it may be tiled")
     tiling = probe(network)
     detail = f", halo {tiling.halo}" if tiling.kind != "whole" else ""
@@ -100,7 +100,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         command.add_argument("-o", "--output", required=True, metavar="PACKAGE")
         command.add_argument("--tile-shape", type=_tile_shape, action="append", default=[], metavar="HxW",
                              help="make static graphs for this input size; may be repeated")  # fmt: skip
-        command.add_argument("--static", action="store_true", help="make static graphs, though it exports with open sides")
+        sizes = command.add_mutually_exclusive_group()
+        sizes.add_argument("--static", dest="sizes", action="store_const", const="fixed", default="any",
+                           help="make graphs of fixed sizes, though open ones can be made")
+        sizes.add_argument("--dynamic", dest="sizes", action="store_const", const="open",
+                           help="leave the size open, however long tracing takes")  # fmt: skip
         command.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), action="append", default=[],
                              help="only graphs of this dtype; may be repeated")  # fmt: skip
         command.add_argument("--threads", type=int, default=0)

@@ -73,6 +73,7 @@ def _with_inputs(traced: Trace, parameters: list[Parameter]) -> torch.fx.Graph:
             graph.output(tuple(copies[n] for n in node.args[0]))
             continue
         copies[node] = graph.node_copy(node, lambda n: copies[n])
+        copies[node]._rename(f"v{len(copies)}")  # torch's own names count what happened while tracing
         copies[node].meta = dict(node.meta)
     return graph
 

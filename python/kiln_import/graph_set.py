@@ -17,10 +17,12 @@ from .trace import Parameter, Trace, explain, trace, weights_of
 # Static graphs are made for these tiles unless others are asked for.
 TILE_SHAPES = ((128, 128), (256, 256))
 EXAMPLE = (45, 37)
+# A graph with more of these is made for fixed sizes, unless asked otherwise.
+OPEN_VIEWS_MAX = 400
+VIEWS = ("aten.view", "aten.reshape", "aten._unsafe_view", "aten.expand", "aten.permute", "aten.slice")
 SIDES_MIN = (4, 8, 16, 24, 32, 48, 64)
 # Part of the output's range by which a graph may differ from the network: rounding in another order.
 DIFFERENCE_MAX = 2e-5
-CHECK_PIXELS_MAX = 128 * 128
 # Half precision is judged loosely: it is the network's own rounding. This only finds what is broken.
 HALF_DIFFERENCE_MAX = 0.25
 
@@ -42,10 +44,11 @@ class Graph:
         return f"graphs/network-{self.dtype_name}-{self.shape_name}.pt2"
 
 
-def make_graphs(network: Network, dtypes: list[str], tile_shapes: list[tuple[int, int]], static: bool,
+def make_graphs(network: Network, dtypes: list[str], tile_shapes: list[tuple[int, int]], sizes: str,
                 progress: Progress) -> tuple[list[Graph], list[Parameter]]:  # fmt: skip
+    """`sizes`: "open" or "fixed" where the user chose, else "any"."""
     graphs: list[Graph] = []
-    if network.try_dynamic and not static and not tile_shapes:
+    if sizes == "open" or (sizes == "any" and not tile_shapes and _may_stay_open(network, progress)):
         graphs = _dynamic_graphs(network, dtypes, progress)
     if not graphs:
         graphs = _static_graphs(network, dtypes, tile_shapes or list(TILE_SHAPES), progress)
@@ -62,6 +65,24 @@ def make_graphs(network: Network, dtypes: list[str], tile_shapes: list[tuple[int
     return graphs, parameters
 
 
+def _may_stay_open(network: Network, progress: Progress) -> bool:
+    """Tracing with open sizes reasons about every view in the graph: seconds for convolutions, hours for a large
+    transformer, whose graphs are then made for a few sizes instead."""
+    if not network.try_dynamic:
+        return False
+    size = network.size.padded(*EXAMPLE)
+    try:
+        nodes = trace(network, torch.float32, size, size).graph_module.graph.nodes
+    except ImportFailure:
+        raise
+    except Exception:
+        return False  # the static graphs will say why
+    views = sum(1 for node in nodes if str(node.target).startswith(VIEWS))
+    if views > OPEN_VIEWS_MAX:
+        progress(f"too large to leave its size open ({views} views); making graphs of fixed sizes")
+    return views <= OPEN_VIEWS_MAX
+
+
 def _dynamic_graphs(network: Network, dtypes: list[str], progress: Progress) -> list[Graph]:
     graphs: list[Graph] = []
     example, side_min = _example(network)
@@ -69,7 +90,10 @@ def _dynamic_graphs(network: Network, dtypes: list[str], progress: Progress) -> 
         progress(f"tracing {name}, any size")
         try:
             traced = trace(network, DTYPES[name], None, example, side_min)
-            _check_dynamic(network, traced, example, side_min)
+            if not graphs:
+                _check_dynamic(network, traced, example, side_min)
+            else:
+                _set_bounds(traced, graphs[0].traced.height)  # the same nodes in another dtype
         except ImportFailure:
             raise
         except Exception as error:
@@ -93,8 +117,7 @@ def _static_graphs(network: Network, dtypes: list[str], shapes: list[tuple[int, 
                 raise
             except Exception as error:
                 raise refused(network.name, f"{network.architecture} cannot become a graph: {explain(error)}") from None
-            small = size[0] * size[1] <= CHECK_PIXELS_MAX or size == sizes[0]
-            if not small or _holds(network, traced, size, progress):
+            if size != sizes[0] or _holds(network, traced, size, progress):
                 graphs.append(Graph(traced, name))
     return graphs
 
@@ -130,9 +153,12 @@ def _check_dynamic(network: Network, traced: Trace, example: tuple[int, int], si
             break
     else:
         raise ValueError("small sizes give wrong results")
-    bounds = ValueRanges(side, traced.height[1] // multiple * multiple)
-    traced.range_constraints = {symbol: bounds for symbol in traced.range_constraints}
-    traced.height = traced.width = (int(bounds.lower), int(bounds.upper))
+    _set_bounds(traced, (side, traced.height[1] // multiple * multiple))
+
+
+def _set_bounds(traced: Trace, bounds: tuple[int, int]) -> None:
+    traced.range_constraints = {symbol: ValueRanges(*bounds) for symbol in traced.range_constraints}
+    traced.height = traced.width = bounds
 
 
 def _agrees(network: Network, traced: Trace, size: tuple[int, int]) -> bool:

@@ -15,20 +15,15 @@ class Window:
 
 
 def windows(length: int, size: int, halo: int, multiple: int = 1) -> list[Window]:
-    """Windows of one size that lie inside an axis, with origins at multiples of `multiple`, the first at 0 and the last
-    at length - size. Every pixel is kept from exactly one window, in which it is at least `halo` pixels from each
-    edge that is no edge of the axis."""
+    """Windows of one size on an axis that is a multiple of `multiple`: the first at 0, the last ending with the axis,
+    all at multiples. Neighbours share the middle of their overlap, so that every pixel is kept from exactly one
+    window, in which it is at least `halo` pixels from each edge that is no edge of the axis."""
     if size >= length:
         return [Window(0, 0, length)]
-    step = (size - 2 * halo) // multiple * multiple
-    if step < 1:
+    stride = size - -(-2 * halo // multiple) * multiple
+    if stride < 1:
         raise ValueError(f"a tile of {size} pixels is too small for a halo of {halo}")
-    starts = list(range(0, length - size, step)) + [length - size]
-    result = []
-    keep_start = 0
-    for index, start in enumerate(starts):
-        is_last = index + 1 == len(starts)
-        keep_end = length if is_last else start + size - halo
-        result.append(Window(start, keep_start, keep_end))
-        keep_start = keep_end
-    return result
+    count = 1 + -(-(length - size) // stride)
+    starts = [min(index * stride, length - size) for index in range(count)]
+    seams = [(before + size + after) // 2 for before, after in zip(starts, starts[1:])]
+    return [Window(*w) for w in zip(starts, [0, *seams], [*seams, length], strict=True)]

@@ -1,0 +1,47 @@
+#include <span>
+
+#include "base/fd.h"
+#include "base/file_system.h"
+#include "base/sha256.h"
+#include "cli/import_command.h"
+#include "sharding/graph/exported_graph.h"
+#include "sharding/package/pt2_archive.h"
+
+namespace kiln::cli {
+namespace {
+
+Status check_hash(const std::string& path, const Digest& found, const std::string& expected) {
+  if (found.hex() == expected) return {};
+  return fail(input_refused("{}: not what the manifest says; the file was changed. Import the model again", path));
+}
+
+Status check_graph(const std::string& folder, const sharding::PackageManifest& manifest,
+                   const sharding::PackageGraph& entry) {
+  const std::string path = folder + "/" + entry.file;
+  KILN_TRY_ASSIGN(const std::string file, read_file(path, sharding::kPt2BytesMax));
+  KILN_TRY(check_hash(path, sha256(file), entry.sha256));
+  KILN_TRY_ASSIGN(const std::string_view json,
+                  sharding::read_pt2_graph(std::as_bytes(std::span(file.data(), file.size()))));
+  KILN_TRY_ASSIGN(const sharding::ExportedGraph graph, sharding::parse_exported_graph(json, path));
+  if (graph.inputs.size() == manifest.parameters.size() + 1) return {};
+  return fail(input_refused("{}: takes {} inputs, and the manifest lists the frames and {} parameters", path,
+                            graph.inputs.size(), manifest.parameters.size()));
+}
+
+}  // namespace
+
+Result<sharding::PackageManifest> check_package(const std::string& folder) {
+  const std::string origin = folder + "/manifest.toml";
+  KILN_TRY_ASSIGN(const std::string text, read_file(origin, sharding::kManifestBytesMax));
+  KILN_TRY_ASSIGN(sharding::PackageManifest manifest, sharding::parse_package_manifest(text, origin));
+  for (const sharding::PackageGraph& entry : manifest.graphs) {
+    KILN_TRY(check_graph(folder, manifest, entry));
+  }
+  const std::string weights = folder + "/" + manifest.weights.file;
+  KILN_TRY_ASSIGN(const UniqueFd file, posix_file_system().open_for_read(weights));
+  KILN_TRY_ASSIGN(const Digest digest, sha256_of_fd(file.get()));
+  KILN_TRY(check_hash(weights, digest, manifest.weights.sha256));
+  return manifest;
+}
+
+}  // namespace kiln::cli
