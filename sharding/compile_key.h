@@ -16,7 +16,7 @@ namespace kiln::sharding {
 // Raised when the key's fields or an artifact's calling convention change meaning.
 inline constexpr std::uint32_t kArtifactFormatVersion = 1;
 // Every tensor handed to an artifact starts at a multiple of this; generated code may rely on it.
-inline constexpr std::uint32_t kTensorAlignmentBytes = 64;
+inline constexpr std::uint32_t kTensorAlignmentBytes = 16;
 
 struct DimRange {
   std::int64_t min = 1;

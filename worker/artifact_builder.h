@@ -43,6 +43,7 @@ struct ArtifactBuilderOptions {
   CompileChildOptions child;
   sharding::CompileTarget target;
   sharding::Toolchain toolchain;
+  std::uint64_t epoch = 0;  // of what is signed here; at least what the lanes' trusted keys ask for
 };
 
 struct ArtifactBuilderStats {
@@ -63,7 +64,8 @@ class ArtifactBuilder {
 
   [[nodiscard]] Result<sharding::CompileKey> key_for(const ArtifactRequest& request) const;
   // Looks in the store at once; on a miss queues one compile. Either way the outcome comes through take(),
-  // once for each key. A key that is pending or was delivered already starts nothing.
+  // once for each key. A key that is pending or was delivered already starts nothing; one that failed is
+  // tried again.
   [[nodiscard]] Result<Digest> request(const ArtifactRequest& request);
   // Starts the child ahead of a compile that is likely.
   void warm_up();

@@ -14,11 +14,13 @@
 #include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "base/units.h"
 
 namespace kiln::worker {
 namespace {
 
 constexpr std::uint64_t kProbeFileBytesMax = 1U << 20U;
+constexpr std::uint64_t kCompileMemoryMax = 8_GiB;
 constexpr std::chrono::milliseconds kCompilerDeadline{10'000};
 
 std::optional<std::uint64_t> leading_number(std::string_view text) {
@@ -107,6 +109,10 @@ HostResources probe_resources() {
   resources.memory_available_bytes =
       std::min(resources.memory_available_bytes, *limit > used ? *limit - used : 0);
   return resources;
+}
+
+std::uint64_t compile_memory_limit_bytes(const HostResources& resources) {
+  return std::min<std::uint64_t>(kCompileMemoryMax, resources.memory_bytes / 2);
 }
 
 Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {

@@ -19,6 +19,9 @@ struct HostResources {
 [[nodiscard]] sharding::IsaLevel host_isa_level();
 [[nodiscard]] HostResources probe_resources();
 
+// What a compile child may use: compiling must not push rendering lanes into swap.
+[[nodiscard]] std::uint64_t compile_memory_limit_bytes(const HostResources& resources);
+
 struct ToolchainFiles {
   std::string torch_folder;    // …/site-packages/torch of the interpreter
   std::string package_folder;  // holds kiln_compile/

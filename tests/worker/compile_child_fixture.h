@@ -35,7 +35,7 @@ class CompileChildFixture : public ::testing::Test {
     CompileChildOptions options;
     options.python = environment("KILN_PYTHON");
     options.package_folder = environment("KILN_SOURCE_DIR") + "/tests/worker";
-    options.work_folder = folder_ + "/work";
+    options.work_folder = folder_ + "/child";
     options.torch_git = "test-git";
     options.hello_deadline = std::chrono::seconds(30);
     options.compile_deadline = std::chrono::seconds(30);

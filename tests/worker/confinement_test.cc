@@ -45,7 +45,7 @@ TEST_F(ConfinementTest, WritesOnlyInItsWorkFolder) {
   EXPECT_EQ(ask("write " + folder_ + "/state/file"), "Permission denied");
   EXPECT_EQ(ask("write " + folder_ + "/state/new"), "Permission denied");
   EXPECT_EQ(ask("write /tmp/kiln-confinement-test"), "Permission denied");
-  EXPECT_EQ(ask("write " + folder_ + "/work/tmp/fine"), "allowed");
+  EXPECT_EQ(ask("write " + folder_ + "/child/tmp/fine"), "allowed");
 }
 
 TEST_F(ConfinementTest, CannotReadTheSigningKey) {
