@@ -1,0 +1,179 @@
+#include "lane/media/encoder_settings.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/sha256.h"
+
+namespace kiln::lane {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+constexpr int kKeyframeSeconds = 4;  // how far a player jumps at most
+constexpr int kKeyframeFramesMax = 250;
+constexpr int kThreadsMax = 64;
+constexpr std::uint64_t kDigestVersion = 1;
+
+struct Quality {
+  int standard;
+  int best;
+  int worst;
+};
+
+// Near transparent for each: the upscaled detail is what the user waited for.
+Quality quality_of(Codec codec) {
+  switch (codec) {
+    case Codec::kH264:
+      return {17, 0, 51};
+    case Codec::kHevc:
+      return {18, 0, 51};
+    case Codec::kAv1:
+      return {24, 1, 63};
+    case Codec::kProres:
+      return {3, 0, 5};  // profiles: 0 proxy … 3 HQ, 4 4444, 5 4444 XQ
+    default:
+      return {0, 0, 0};
+  }
+}
+
+std::string frame_rate_text(Rational rate) { return rate.text(); }
+
+int keyframe_interval(Rational rate) {
+  const int frames = static_cast<int>(rate.value() * kKeyframeSeconds + 0.5);
+  return std::clamp(frames, 1, kKeyframeFramesMax);
+}
+
+// x264 and x265 learn the rate by name: the container between us carries only time stamps. Segments of
+// other lengths must still begin with the same parameter sets.
+void add_h264(const EncoderSettings& s, int quality, Arguments& out) {
+  const std::string preset = s.request.preset.empty() ? "medium" : s.request.preset;
+  out.insert(out.end(), {"-preset", preset, "-crf", std::to_string(quality), "-x264-params",
+                         "open-gop=0:fps=" + frame_rate_text(s.frame_rate)});
+}
+
+void add_hevc(const EncoderSettings& s, int quality, Arguments& out) {
+  const std::string preset = s.request.preset.empty() ? "medium" : s.request.preset;
+  // info=0: the version SEI names thread counts and would make parameter sets differ between hosts.
+  out.insert(out.end(),
+             {"-preset", preset, "-crf", std::to_string(quality), "-x265-params",
+              "open-gop=0:info=0:log-level=error:pools=" + std::to_string(s.request.encoder_threads) +
+                  ":fps=" + frame_rate_text(s.frame_rate)});
+}
+
+void add_av1(const EncoderSettings& s, int quality, Arguments& out) {
+  const std::string preset = s.request.preset.empty() ? "8" : s.request.preset;
+  out.insert(out.end(), {"-preset", preset, "-crf", std::to_string(quality), "-svtav1-params",
+                         "lp=" + std::to_string(s.request.encoder_threads)});
+}
+
+void add_prores(const EncoderSettings& s, int profile, Arguments& out) {
+  const bool four = s.request.format.layout == PixelLayout::kYuv444;
+  if (four && s.request.quality < 0) profile = 4;
+  out.insert(out.end(), {"-profile:v", std::to_string(profile), "-vendor", "apl0"});
+}
+
+void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
+  out.insert(out.end(), {"-c:v", std::string(encoder_name(s.request.codec)), "-threads",
+                         std::to_string(s.request.encoder_threads)});
+  switch (s.request.codec) {
+    case Codec::kH264:
+      add_h264(s, quality, out);
+      break;
+    case Codec::kHevc:
+      add_hevc(s, quality, out);
+      break;
+    case Codec::kAv1:
+      add_av1(s, quality, out);
+      break;
+    case Codec::kFfv1:
+      // Level 3 with checksums per slice; every frame a key frame, so that segments end anywhere.
+      out.insert(out.end(), {"-level", "3", "-coder", "1", "-context", "0", "-slicecrc", "1", "-g", "1",
+                             "-slices", "4"});
+      return;
+    case Codec::kProres:
+      add_prores(s, quality, out);
+      return;
+    case Codec::kPng:
+      return;
+  }
+  out.insert(out.end(), {"-g", std::to_string(keyframe_interval(s.frame_rate)), "-flags", "+cgop"});
+}
+
+// What the encoder takes where it has the same samples in another order.
+std::string encoder_pixel_format(Codec codec, PixelFormat format) {
+  if (codec == Codec::kFfv1 && format.is_rgb() && format.bit_depth == 8) return "bgr0";
+  if (codec == Codec::kPng && format.bit_depth == 16) return format.is_rgb() ? "rgb48be" : "gray16be";
+  return format.ffmpeg_name();
+}
+
+// Newer versions take the tags from the frames, older ones from the options: both are told. The planes
+// themselves are not touched, as frames and encoder agree.
+void add_color(const ColorDescription& color, PixelFormat format, Arguments& out) {
+  const auto number = [](auto value) { return std::to_string(static_cast<int>(value)); };
+  std::string filter = "setparams=field_mode=prog";
+  if (color.range != ColorRange::kUnspecified) {
+    filter += fmt::format(":range={}", color.range == ColorRange::kFull ? "pc" : "tv");
+  }
+  if (color.matrix != ColorMatrix::kUnspecified && color.matrix != ColorMatrix::kRgb) {
+    filter += fmt::format(":colorspace={}", number(color.matrix));
+  }
+  if (color.transfer != ColorTransfer::kUnspecified) {
+    filter += fmt::format(":color_trc={}", number(color.transfer));
+  }
+  if (color.primaries != ColorPrimaries::kUnspecified) {
+    filter += fmt::format(":color_primaries={}", number(color.primaries));
+  }
+  out.insert(out.end(), {"-vf", filter});
+  if (color.range != ColorRange::kUnspecified) {
+    out.insert(out.end(), {"-color_range", number(color.range)});
+  }
+  if (color.matrix != ColorMatrix::kUnspecified && color.matrix != ColorMatrix::kRgb) {
+    out.insert(out.end(), {"-colorspace", number(color.matrix)});
+  }
+  if (color.transfer != ColorTransfer::kUnspecified) {
+    out.insert(out.end(), {"-color_trc", number(color.transfer)});
+  }
+  if (color.primaries != ColorPrimaries::kUnspecified) {
+    out.insert(out.end(), {"-color_primaries", number(color.primaries)});
+  }
+  if (color.siting != ChromaSiting::kUnspecified && format.has_chroma_planes()) {
+    out.insert(out.end(), {"-chroma_sample_location", number(color.siting)});
+  }
+}
+
+std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
+  std::string text = fmt::format("{}\n{}\n{}x{} {}\n{}\n{}\n{}\n", kDigestVersion, tools.identity,
+                                 s.request.width, s.request.height, s.request.format.ffmpeg_name(),
+                                 s.time_base.text(), s.frame_rate.text(), s.sample_aspect.text());
+  for (const auto& argument : s.arguments) text += argument + "\n";
+  return sha256(text).hex();
+}
+
+}  // namespace
+
+Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& clip,
+                                     const OutputRequest& request) {
+  KILN_TRY(check_codec(request.codec, request.container, request.format, request.width, request.height));
+  KILN_TRY(check_encoder(tools, request.codec));
+  const Quality range = quality_of(request.codec);
+  const int quality = request.quality < 0 ? range.standard : request.quality;
+  if (quality < range.best || quality > range.worst) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "quality {} of {}: it goes from {} to {}", quality,
+                           to_string(request.codec), range.best, range.worst));
+  }
+  EncoderSettings settings;
+  settings.request = request;
+  settings.request.encoder_threads = std::clamp(request.encoder_threads, 1, kThreadsMax);
+  settings.sample_aspect = clip.sample_aspect;
+  settings.time_base = clip.time_base;
+  settings.frame_rate = clip.frame_rate.is_positive() ? clip.frame_rate : Rational{25, 1};
+  add_codec(settings, quality, settings.arguments);
+  settings.arguments.insert(settings.arguments.end(),
+                            {"-pix_fmt", encoder_pixel_format(request.codec, request.format)});
+  add_color(request.color, request.format, settings.arguments);
+  settings.digest = digest_of(tools, settings);
+  return settings;
+}
+
+}  // namespace kiln::lane

@@ -1,0 +1,155 @@
+#include "lane/media/join_streams.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
+namespace kiln::lane {
+namespace {
+
+bool any_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool is_movie(Container container) { return container == Container::kMp4 || container == Container::kMov; }
+
+bool holds_audio(Container container, std::string_view codec) {
+  if (container == Container::kMp4) {
+    return any_of(codec, {"aac", "ac3", "eac3", "mp3", "mp2", "alac", "flac", "opus", "dts"});
+  }
+  if (container == Container::kMov) {
+    return codec.starts_with("pcm_") || any_of(codec, {"aac", "ac3", "eac3", "mp3", "mp2", "alac"});
+  }
+  return true;
+}
+
+bool is_lossless_audio(std::string_view codec) {
+  return codec.starts_with("pcm_") ||
+         any_of(codec, {"flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape", "wmalossless"});
+}
+
+bool is_text_subtitle(std::string_view codec) {
+  return any_of(codec, {"subrip", "srt", "ass", "ssa", "webvtt", "text", "mov_text", "microdvd", "subviewer"});
+}
+
+// The encoder for a subtitle, "copy", or empty where the container has no place for it.
+std::string subtitle_coding(Container container, std::string_view codec, const MediaTools& tools) {
+  if (is_movie(container)) {
+    if (codec == "mov_text" || (container == Container::kMp4 && codec == "dvd_subtitle")) return "copy";
+    return is_text_subtitle(codec) && tools.has_encoder("mov_text") ? "mov_text" : "";
+  }
+  if (container != Container::kMatroska) return "";
+  if (any_of(codec, {"subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle",
+                     "hdmv_text_subtitle"})) {
+    return "copy";
+  }
+  if (!is_text_subtitle(codec)) return "";
+  for (const std::string_view encoder : {"subrip", "srt", "ass"}) {
+    if (tools.has_encoder(encoder)) return std::string(encoder);
+  }
+  return "";
+}
+
+std::string name_of(const SourceStream& stream) {
+  const std::string_view kind = stream.kind == StreamKind::kAudio          ? "audio"
+                                : stream.kind == StreamKind::kSubtitle     ? "subtitle"
+                                : stream.kind == StreamKind::kAttachment   ? "attachment"
+                                : stream.kind == StreamKind::kCoverPicture ? "cover picture"
+                                : stream.kind == StreamKind::kVideo        ? "further video"
+                                                                           : "data";
+  std::string name = fmt::format("{} track {} ({}", kind, stream.index, stream.codec);
+  if (!stream.language.empty()) name += ", " + stream.language;
+  if (!stream.file_name.empty()) name += ", " + stream.file_name;
+  return name + ")";
+}
+
+struct Planner {
+  const ClipInfo& clip;
+  Container container;
+  const MediaTools& tools;
+  StreamPlan plan;
+  int audio_count = 0;
+  int subtitle_count = 0;
+  int video_count = 1;  // 0 is ours
+
+  void map(const SourceStream& stream) {
+    plan.arguments.insert(plan.arguments.end(), {"-map", fmt::format("1:{}", stream.index)});
+  }
+
+  void leave_out(const SourceStream& stream, std::string_view why) {
+    plan.warnings.push_back(fmt::format("{}: {} is left out: {}", clip.source.path, name_of(stream), why));
+  }
+
+  void add_audio(const SourceStream& stream) {
+    std::string coding = "copy";
+    if (!holds_audio(container, stream.codec)) {
+      coding = is_lossless_audio(stream.codec) ? "alac" : "aac";
+      if (!tools.has_decoder(stream.codec) || !tools.has_encoder(coding)) {
+        return leave_out(stream, fmt::format("{} cannot hold it and this ffmpeg cannot convert it; use .mkv",
+                                             to_string(container)));
+      }
+      plan.warnings.push_back(fmt::format("{}: {} is converted to {}, as {} cannot hold it; .mkv can",
+                                          clip.source.path, name_of(stream), coding, to_string(container)));
+    }
+    map(stream);
+    plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:a:{}", audio_count), coding});
+    if (coding == "aac") {
+      plan.arguments.insert(plan.arguments.end(), {fmt::format("-b:a:{}", audio_count), "256k"});
+    }
+    ++audio_count;
+  }
+
+  void add_subtitle(const SourceStream& stream) {
+    const std::string coding = subtitle_coding(container, stream.codec, tools);
+    if (coding.empty()) {
+      return leave_out(stream, fmt::format("{} cannot hold it{}", to_string(container),
+                                           container == Container::kMatroska ? "" : "; .mkv may"));
+    }
+    if (coding != "copy") {
+      plan.warnings.push_back(fmt::format("{}: {} is converted to {}; styles may be lost", clip.source.path,
+                                          name_of(stream), coding));
+    }
+    map(stream);
+    plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:s:{}", subtitle_count), coding});
+    ++subtitle_count;
+  }
+
+  void add_cover(const SourceStream& stream) {
+    const bool picture = any_of(stream.codec, {"mjpeg", "png", "bmp"});
+    if (container != Container::kMp4 || !picture) {
+      return leave_out(stream, fmt::format("{} is not written with one", to_string(container)));
+    }
+    map(stream);
+    plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:v:{}", video_count), "copy",
+                                                 fmt::format("-disposition:v:{}", video_count), "attached_pic"});
+    ++video_count;
+  }
+
+  void add(const SourceStream& stream) {
+    switch (stream.kind) {
+      case StreamKind::kAudio:
+        return add_audio(stream);
+      case StreamKind::kSubtitle:
+        return add_subtitle(stream);
+      case StreamKind::kCoverPicture:
+        return add_cover(stream);
+      case StreamKind::kAttachment:
+        if (container != Container::kMatroska) return leave_out(stream, "only .mkv holds attachments");
+        return map(stream);
+      case StreamKind::kVideo:
+        return leave_out(stream, "one video is upscaled; name the others in runs of their own");
+      case StreamKind::kData:
+        return leave_out(stream, "it belongs to the original recording");
+    }
+  }
+};
+
+}  // namespace
+
+StreamPlan plan_streams(const ClipInfo& clip, Container container, const MediaTools& tools) {
+  Planner planner{clip, container, tools, {}};
+  for (const auto& stream : clip.other_streams) planner.add(stream);
+  return std::move(planner.plan);
+}
+
+}  // namespace kiln::lane

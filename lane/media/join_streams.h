@@ -1,0 +1,21 @@
+// PURE. What becomes of a source's audio, subtitles, attachments and pictures in another container.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lane/media/clip_info.h"
+#include "lane/media/codec.h"
+
+namespace kiln::lane {
+
+struct StreamPlan {
+  std::vector<std::string> arguments;  // ffmpeg's, with the source as input 1
+  std::vector<std::string> warnings;   // for people: what is converted or left out
+};
+
+// Everything that `container` can hold is copied. Audio that it cannot hold is re-encoded (lossless
+// stays lossless), text subtitles are converted, the rest is left out; each with a warning.
+[[nodiscard]] StreamPlan plan_streams(const ClipInfo& clip, Container container, const MediaTools& tools);
+
+}  // namespace kiln::lane

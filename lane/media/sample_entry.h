@@ -1,0 +1,18 @@
+// The codec description of an MP4 track, made equal for all segments and complete for the output.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "lane/media/color_description.h"
+
+namespace kiln::lane {
+
+// An stsd box without what differs between segments of one encoder (its average rate), and with the
+// colour tags that we were asked for, range included, which MOV's own form lacks.
+[[nodiscard]] Result<std::vector<std::byte>> normalised_description(std::span<const std::byte> stsd,
+                                                                    const ColorDescription& color);
+
+}  // namespace kiln::lane
