@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,13 @@ FOLDERS = ("base", "net", "sharding", "cache_store", "coordinator", "worker", "l
 
 def files(*suffixes: str) -> list[Path]:
     """Files of the repository, relative to its root; of an unpacked archive, all that is there."""
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"],
-                            capture_output=True, text=True, check=False)
-    if listed.returncode == 0:
+    command = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False) if shutil.which("git") else None
+    if listed is not None and listed.returncode == 0:
         names = [Path(name) for name in listed.stdout.split("\0") if name]
     else:
         names = [Path(folder, name).relative_to(ROOT) for folder, inner, leaves in os.walk(ROOT)
-                 for name in leaves if not NOT_SOURCES & set(Path(folder).relative_to(ROOT).parts)]
+                 for name in leaves if name not in NOT_SOURCES and not NOT_SOURCES & set(Path(folder).relative_to(ROOT).parts)]
     found = sorted(name for name in names if not suffixes or name.suffix in suffixes)
     return [name for name in found if (ROOT / name).is_file()]
 

@@ -11,7 +11,7 @@ PICTURES = {".png", ".jpg", ".mp4", ".bin"}
 NAME = re.compile(r"(^|_)(manager|helpers?|utils?|common|misc)(_|\.|$)")
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b(?!\(#\d+\))")
 # Paths of one person's machine: nothing of the repository may depend on them.
-MACHINE = re.compile(r"(?<![\w.$}/])/(ro" r"ot|wo" r"rk|ho" r"me/\w+|tmp/k)(/|\b)")
+MACHINE = re.compile(r"(?<![\w.$}/])/(ro" r"ot/|wo" r"rk/(main|wt|shared)\b|ho" r"me/\w+|tmp/k\b)")
 REGISTRIES = re.compile(r"\b(py" r"pi\.org|pythonhosted\.|deb\." r"debian\.org|hugging" r"face\.co|down" r"load\.pytorch\.)")
 
 
