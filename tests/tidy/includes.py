@@ -67,7 +67,7 @@ def check_library(name: Path, target: str) -> str | None:
         if re.match(pattern, target) and owner(name) not in allowed | {"integration"}:
             return f"only {', '.join(sorted(allowed))}/ may include this"
     tensors = target.startswith(("ATen/", "c10/")) and name.parent in TENSOR_HEADERS
-    light = target in FORWARD_DECLARATIONS
+    light = target in FORWARD_DECLARATIONS or (name.parts[0] == "tests" and target.startswith("nlohmann/"))
     if name.suffix == ".h" and HEAVY.match(target) and not tensors and not light:
         return "a heavy header belongs in a .cc file"
     return None
