@@ -9,7 +9,7 @@ namespace {
 
 // Each list in alphabetical order, so that find_operator can search it.
 constexpr std::string_view kFresh[] = {
-    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_log_softmax", "_softmax", "_to_copy",
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_log_softmax", "_native_batch_norm_legit_no_training", "_softmax", "_to_copy",
     "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "_weight_norm", "abs", "acos",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool2d",
     "add", "addcdiv", "addcmul", "addmm", "affine_grid_generator", "all", "amax", "amin", "any",
@@ -36,7 +36,7 @@ constexpr std::string_view kFresh[] = {
     "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "relu", "relu6", "remainder",
     "repeat", "repeat_interleave", "replication_pad1d", "replication_pad2d", "replication_pad3d",
     "rms_norm", "roll", "rot90", "round", "rsqrt", "rsub", "scalar_tensor", "scaled_dot_product_attention",
-    "scatter", "scatter_add", "selu", "sgn", "sigmoid", "sign", "silu", "sin", "sinh", "softmax",
+    "scatter", "scatter_add", "select_scatter", "selu", "sgn", "sigmoid", "sign", "silu", "sin", "sinh", "slice_scatter", "softmax",
     "softplus", "softshrink", "softsign", "sort", "sqrt", "square", "stack", "std", "std_mean",
     "sub", "sum", "take_along_dim", "tan", "tanh", "threshold", "tile", "topk", "tril", "triu",
     "true_divide", "trunc", "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d",
