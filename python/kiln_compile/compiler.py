@@ -32,6 +32,7 @@ class Compiler:
         codecache._HEADER_DIR = headers
         codecache._HEADER_LOCK_DIR = os.path.join(headers, "locks")
         torch.set_num_threads(1)
+        recipe.realize_scatter_operands()
 
     def warm_up(self, isa: str) -> None:
         """Makes the first real compile as fast as the second: goes through everything up to g++ with a small
