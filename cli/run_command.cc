@@ -69,8 +69,8 @@ void add_run_command(CLI::App& app, Action& action) {
                   "The same command, repeated after an interruption, goes on where it stopped.");
   upscale->callback([&action, flags] {
     action = [flags](const GlobalOptions& global) -> Result<int> {
-      KILN_TRY_ASSIGN(const UpscaleOptions options, finish_options(*flags, global));
-      return run_upscale(options);
+      KILN_TRY_ASSIGN(const UpscaleOptions finished, finish_options(*flags, global));
+      return run_upscale(finished);
     };
   });
 }
