@@ -37,6 +37,7 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
   }
   builder.child.python = host.python;
   builder.child.package_folder = host.python_folder;
+  builder.child.torch_folder = host.torch_folder;
   builder.child.work_folder = options.config.state_dir + "/compile";
   builder.child.torch_git = builder.toolchain.torch_git;
   builder.child.compile_deadline = std::chrono::seconds(options.config.compile_deadline_s);
