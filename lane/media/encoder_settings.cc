@@ -88,8 +88,7 @@ void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
       break;
     case Codec::kFfv1:
       // Level 3 with checksums per slice; every frame a key frame, so that segments end anywhere.
-      out.insert(out.end(), {"-level", "3", "-coder", "1", "-context", "0", "-slicecrc", "1", "-g", "1",
-                             "-slices", "4"});
+      out.insert(out.end(), {"-level", "3", "-coder", "1", "-context", "0", "-slicecrc", "1", "-g", "1"});
       return;
     case Codec::kProres:
       add_prores(s, quality, out);
@@ -150,12 +149,25 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
   return sha256(text).hex();
 }
 
+// Matroska files of ffmpeg before 7 and NUT files do not say that a picture is to be turned.
+Status check_rotation(const MediaTools& tools, const ClipInfo& clip, Container container) {
+  constexpr int kMatroskaTurnsSince = 7;
+  const bool old = tools.major_version != 0 && tools.major_version < kMatroskaTurnsSince;
+  const bool lost = container == Container::kNut || (container == Container::kMatroska && old);
+  if (!clip.display_matrix || !lost) return {};
+  return fail(make_error(ErrorCode::kInvalidArgument, ExitCode::kInputRefused,
+                         "{} is stored turned, and {} as written by ffmpeg {} cannot say so: it would play on its "
+                         "side; write .mp4 or .mov",
+                         clip.source.path, to_string(container), tools.version));
+}
+
 }  // namespace
 
 Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& clip,
                                      const OutputRequest& request) {
   KILN_TRY(check_codec(request.codec, request.container, request.format, request.width, request.height));
   KILN_TRY(check_encoder(tools, request.codec));
+  KILN_TRY(check_rotation(tools, clip, request.container));
   const Quality range = quality_of(request.codec);
   const int quality = request.quality < 0 ? range.standard : request.quality;
   if (quality < range.best || quality > range.worst) {

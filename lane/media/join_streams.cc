@@ -71,9 +71,13 @@ struct Planner {
   int audio_count = 0;
   int subtitle_count = 0;
   int video_count = 1;  // 0 is ours
+  int output_count = 1;
 
   void map(const SourceStream& stream) {
-    plan.arguments.insert(plan.arguments.end(), {"-map", fmt::format("1:{}", stream.index)});
+    // Naming one stream's metadata stops ffmpeg from copying any by itself, so each is named.
+    plan.arguments.insert(plan.arguments.end(),
+                          {"-map", fmt::format("1:{}", stream.index), fmt::format("-map_metadata:s:{}", output_count++),
+                           fmt::format("1:s:{}", stream.index)});
   }
 
   void leave_out(const SourceStream& stream, std::string_view why) {
