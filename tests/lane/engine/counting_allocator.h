@@ -1,4 +1,4 @@
-// Takes the place of LibTorch's CPU allocator and counts living bytes.
+// Stands in front of LibTorch's CPU allocator and counts living bytes.
 #pragma once
 
 #include <cstdint>
