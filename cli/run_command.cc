@@ -1,9 +1,78 @@
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
 
 #include "cli/command.h"
+#include "cli/upscale/run_upscale.h"
 
 namespace kiln::cli {
+namespace {
 
-void add_run_command(CLI::App&, Action&) {}
+// Flags that are settings: what the configuration file may say as well. Remembered as text, so that they
+// go through the same checks as the file's values.
+struct SettingFlag {
+  const char* flag;
+  const char* setting;
+  std::string value;
+};
+
+struct RunFlags {
+  UpscaleOptions options;
+  std::vector<SettingFlag> settings = {
+      {"--lanes", "run.lanes", ""},         {"--threads-per-lane", "run.threads_per_lane", ""},
+      {"--segment-frames", "run.segment_frames", ""}, {"--executor", "run.executor", ""},
+      {"--codec", "video.codec", ""},      {"--quality", "video.quality", ""},
+      {"--state", "run.state", ""},         {"--python", "programs.python", ""},
+      {"--ffmpeg", "programs.ffmpeg", ""},
+  };
+};
+
+Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions& global) {
+  UpscaleOptions options = flags.options;
+  ConfigSources sources;
+  sources.file = global.config_file;
+  for (const SettingFlag& flag : flags.settings) {
+    if (!flag.value.empty()) sources.flags.push_back({flag.setting, flag.flag, flag.value});
+  }
+  KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
+  options.config = loaded.config;
+  options.json = global.json;
+  options.verbose = global.verbose;
+  return options;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App* run = app.add_subcommand("run", "Render on this machine");
+  run->require_subcommand(1);
+  CLI::App* upscale = run->add_subcommand("upscale", "Video in, larger video out");
+  UpscaleOptions& options = flags->options;
+  upscale->add_option("inputs", options.inputs, "Video files, folders of images or patterns (shot_%04d.png)")->required();
+  upscale->add_option("-o,--output", options.output, "Output file, image pattern, or a folder for several inputs")->required();
+  upscale->add_option("-m,--model", options.package, "Model package (made by kiln import)")->required();
+  upscale->add_option("--scale", options.scale, "Output scale, at most the model's, e.g. 2 or 1.5 (default: the model's)");
+  upscale->add_option("--pixel-format", options.pixel_format, "Of the output, e.g. yuv420p (default: the source's)");
+  upscale->add_option("--preset", options.preset, "Of the encoder");
+  upscale->add_option("--frame-rate", options.frame_rate, "Of an image sequence, e.g. 25 or 30000/1001");
+  upscale->add_flag("--deinterlace", options.deinterlace, "Accept interlaced video and deinterlace it");
+  upscale->add_flag("--overwrite", options.overwrite, "Replace an output that exists");
+  for (SettingFlag& flag : flags->settings) {
+    const auto known = settings();
+    const auto setting = std::find_if(known.begin(), known.end(), [&](const Setting& s) { return s.name == flag.setting; });
+    upscale->add_option(flag.flag, flag.value, setting == known.end() ? "" : std::string(setting->description));
+  }
+  upscale->footer("Example:\n  kiln run upscale clip.mp4 -o large.mp4 --model realesr-animevideov3\n"
+                  "The same command, repeated after an interruption, goes on where it stopped.");
+  upscale->callback([&action, flags] {
+    action = [flags](const GlobalOptions& global) -> Result<int> {
+      KILN_TRY_ASSIGN(const UpscaleOptions finished, finish_options(*flags, global));
+      return run_upscale(finished);
+    };
+  });
+}
 
 }  // namespace kiln::cli

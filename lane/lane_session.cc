@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "base/log.h"
-#include "cache_store/artifact_trust.h"
+#include "cache_store/artifact_admission.h"
 #include "lane/chores.h"
 #include "lane/media/clip_description.h"
 #include "lane/output_request.h"
@@ -170,7 +170,7 @@ Status LaneSession::on_message(const net::OfferArtifact& message, Descriptors& d
 Status LaneSession::bind(const net::OfferArtifact& offer, int sealed_fd) {
   if (network_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
   KILN_TRY_ASSIGN(const Digest key, Digest::from_hex(offer.key));
-  auto manifest = cache::verify_artifact(offer.envelope, sealed_fd, key, trusted_, unix_seconds());
+  auto manifest = cache::admit_artifact(offer.envelope, sealed_fd, key, trusted_, unix_seconds());
   if (!manifest) {
     return fail(make_error(ErrorCode::kDataLoss, "artifact {}: {}", key.hex(), manifest.error().message));
   }

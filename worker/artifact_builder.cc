@@ -83,7 +83,10 @@ struct ArtifactBuilder::Impl {
         context{&options, &builder_store, &builder_key},
         ready(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     KILN_CHECK(ready.valid(), "eventfd: {}", errno);
-    child = std::make_unique<CompileChild>(options.child);
+    CompileChildOptions child_options = options.child;
+    if (child_options.torch_git.empty()) child_options.torch_git = options.toolchain.torch_git;
+    if (child_options.warm_isa == sharding::IsaLevel::kNone) child_options.warm_isa = options.target.isa;
+    child = std::make_unique<CompileChild>(std::move(child_options));
   }
 
   sharding::CompileKey make_key(const ArtifactRequest& request, std::string_view json) const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -17,6 +18,8 @@
 namespace kiln::worker {
 
 inline constexpr std::size_t kCompileQueueMax = 64;
+// Where the child finds its compiler and tools; our own PATH is the user's business.
+inline constexpr std::string_view kCompilerPath = "/usr/local/bin:/usr/bin:/bin";
 inline constexpr std::uint64_t kCompiledLibraryBytesMax = 256_MiB;
 
 struct CompileChildOptions {

@@ -22,22 +22,15 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kRequestFd = 3;  // in the child
 constexpr int kReplyFd = 4;
-constexpr std::string_view kKeptPrefix = "headers-";
 
-Status empty_work_folder(const std::string& folder) {
+bool holds_python(const std::filesystem::path& prefix) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  std::filesystem::directory_iterator entries(folder, error);
+  if (std::filesystem::exists(prefix / "pyvenv.cfg", error)) return true;
+  std::filesystem::directory_iterator entries(prefix / "lib", error);
   for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
-    if (entries->path().filename().string().starts_with(kKeptPrefix)) continue;
-    std::filesystem::remove_all(entries->path(), error);
+    if (entries->path().filename().string().starts_with("python3")) return true;
   }
-  if (!error) std::filesystem::create_directories(folder + "/tmp", error);
-  if (error) {
-    return fail(io_error("work folder of the compile child '{}': {}; make room or name another --state", folder,
-                         error.message()));
-  }
-  return {};
+  return false;
 }
 
 // Also where links lead: a venv's interpreter is a link into the installation that it was made from.
@@ -45,14 +38,15 @@ void add_prefixes(const std::string& program, std::vector<std::string>& folders)
   namespace fs = std::filesystem;
   std::error_code error;
   for (const fs::path& path : {fs::path(program), fs::canonical(program, error)}) {
-    const fs::path prefix = path.parent_path().parent_path();
-    if (prefix.has_relative_path()) folders.push_back(prefix.string());
+    const fs::path folder = path.parent_path();
+    // A link in ~/bin must not make all of the home readable.
+    folders.push_back(holds_python(folder.parent_path()) ? folder.parent_path().string() : folder.string());
   }
 }
 
 ConfinementFolders folders_of(const CompileChildOptions& options) {
   ConfinementFolders folders;
-  folders.writable = options.work_folder;
+  folders.writable = options.work_folder;  // a link is followed once, here
   folders.readable = {options.package_folder};
   if (!options.torch_folder.empty()) {  // site-packages: torch needs its neighbours
     folders.readable.push_back(std::filesystem::path(options.torch_folder).parent_path().string());
@@ -63,7 +57,7 @@ ConfinementFolders folders_of(const CompileChildOptions& options) {
 
 // Nothing of our own environment: no token, no proxy, no setting of torch that would shape code.
 std::vector<std::pair<std::string, std::string>> environment_of(const CompileChildOptions& options) {
-  return {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+  return {{"PATH", std::string(kCompilerPath)},
           {"HOME", options.work_folder},
           {"TMPDIR", options.work_folder + "/tmp"},
           {"LC_ALL", "C.UTF-8"},
@@ -93,8 +87,10 @@ Status write_graph(const std::string& path, const std::string& json) {
 
 Result<std::unique_ptr<CompileProcess>> CompileProcess::start(const CompileChildOptions& options,
                                                               const StopSignal& stop) {
-  KILN_TRY(empty_work_folder(options.work_folder));
+  KILN_TRY_ASSIGN(WorkFolder folder, WorkFolder::open(options.work_folder));
   std::unique_ptr<CompileProcess> process(new CompileProcess(options));
+  process->options_.work_folder = folder.path();
+  process->folder_.emplace(std::move(folder));
   KILN_TRY(process->spawn());
   KILN_TRY(process->expect_hello(stop));
   return process;

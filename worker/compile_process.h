@@ -11,6 +11,7 @@
 #include "worker/compile_child.h"
 #include "worker/compile_protocol.h"
 #include "worker/confinement.h"
+#include "worker/work_folder.h"
 
 namespace kiln::worker {
 
@@ -57,6 +58,7 @@ class CompileProcess {
   [[nodiscard]] std::string log_tail() const;
 
   CompileChildOptions options_;
+  std::optional<WorkFolder> folder_;
   std::optional<Confinement> confinement_;
   ChildProcess process_;
   UniqueFd requests_;  // we write

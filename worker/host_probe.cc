@@ -15,6 +15,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "worker/compile_child.h"
 
 namespace kiln::worker {
 namespace {
@@ -80,7 +81,7 @@ std::string python_string(std::string_view source, std::string_view name) {
 
 Result<std::string> compiler_identity(const std::string& compiler) {
   SpawnOptions options;
-  options.argv = {compiler, "--version"};
+  options.argv = {"/usr/bin/env", fmt::format("PATH={}", kCompilerPath), compiler, "--version"};
   options.set_env = {{"LC_ALL", "C"}};
   auto output = run_command(options, kCompilerDeadline, kProbeFileBytesMax);
   if (!output || !output->status.ok()) {

@@ -37,6 +37,7 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
   }
   builder.child.python = host.python;
   builder.child.package_folder = host.python_folder;
+  builder.child.torch_folder = host.torch_folder;
   builder.child.work_folder = options.config.state_dir + "/compile";
   builder.child.torch_git = builder.toolchain.torch_git;
   builder.child.compile_deadline = std::chrono::seconds(options.config.compile_deadline_s);
@@ -58,7 +59,8 @@ Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& o
   };
   // The lock first: a second command must not make a second key.
   KILN_TRY_ASSIGN(host.lock, files.lock(state + "/lock"));
-  KILN_TRY_ASSIGN(host.key, cache::SigningKey::load_or_create(files, state + "/worker.key"));
+  KILN_TRY_ASSIGN(auto key, cache::SigningKey::load_or_create(files, state + "/worker.key"));
+  host.key = std::make_unique<cache::SigningKey>(std::move(key));
   store.trusted.trust(host.key->public_key());
   KILN_TRY_ASSIGN(host.store, cache::open_disk_store(files, std::move(store)));
   KILN_TRY_ASSIGN(host.lane_program, lane_program());

@@ -30,7 +30,7 @@ struct SessionHost {
   std::string torch_folder;
   std::string python_folder;
   std::unique_ptr<FileLock> lock;  // one command for each state folder
-  std::optional<cache::SigningKey> key;
+  std::unique_ptr<cache::SigningKey> key;  // on the heap: the builder keeps its address
   std::unique_ptr<cache::Store> store;
   std::optional<Error> no_compiling;    // why artifacts cannot be made here
   std::unique_ptr<worker::ArtifactBuilder> builder;  // null: no_compiling says why

@@ -65,6 +65,11 @@ Status prepare_operator(PreparedNode& prepared, c10::Device device) {
   const GraphNode& node = *prepared.node;
   prepared.handle = c10::Dispatcher::singleton().findSchema({node.op, node.overload});
   if (!prepared.handle) return fail(input_refused("{}.{}: unknown to this LibTorch", node.op, node.overload));
+  // An overload that writes where the list says that its operator does not would escape the checks.
+  const OperatorTraits* traits = find_operator(node.op);
+  if (prepared.handle->schema().is_mutable() && (traits == nullptr || traits->storage != Storage::kInPlace)) {
+    return fail(input_refused("{}.{}: writes into its arguments", node.op, node.overload));
+  }
   const auto& parameters = prepared.handle->schema().arguments();
   for (const c10::Argument& parameter : parameters) {
     KILN_TRY_ASSIGN(Source source, find_source(node, parameter, device));

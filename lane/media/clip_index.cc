@@ -36,6 +36,15 @@ bool says_truncated(const std::string& complaints) {
                      [&](auto words) { return complaints.find(words) != std::string::npos; });
 }
 
+// The last frames that a decoder held back may come without a time: each follows the one before it, as
+// decoding to the end gives them.
+void fill_missing_times(std::vector<IndexedPacket>& frames) {
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    if (frames[i].pts) continue;
+    frames[i].pts = i == 0 ? 0 : *frames[i - 1].pts + std::max<std::int64_t>(1, frames[i - 1].duration);
+  }
+}
+
 Result<std::vector<IndexedPacket>> list_entries(const MediaTools& tools, const ClipInfo& clip,
                                                 const std::string& entries) {
   SpawnOptions options;
@@ -120,6 +129,7 @@ Status index_frames(const MediaTools& tools, ClipInfo& clip) {
   if (!trusted || !packets_tell_frames(entries)) {
     KILN_TRY_ASSIGN(entries, list_entries(tools, clip,
                                           "frame=key_frame,best_effort_timestamp,pkt_duration,duration"));
+    fill_missing_times(entries);
   }
   const Rational frame_time{clip.frame_rate.den, clip.frame_rate.num};
   clip.frames = frames_from(entries, rescale(1, frame_time, clip.time_base).value_or(1));

@@ -76,7 +76,8 @@ constexpr std::array kPngContainers{Container::kImageSequence, Container::kMatro
                                     Container::kNut};
 
 // H.264 level 6.2: 139264 macroblocks of 16×16. HEVC level 6.2: 35651584 samples, a side at most
-// sqrt(8 × that). SVT-AV1: 64 to 16384 across, 64 to 8704 down. x265 crashes below 64.
+// sqrt(8 × that). SVT-AV1: 64 to 16384 across, 64 to 8704 down. x265 crashes
+// with some sizes below 64x32.
 constexpr std::int64_t kH264Pixels = 139264LL * 256;
 constexpr std::int64_t kHevcPixels = 35651584;
 constexpr std::int64_t kAv1Pixels = 16384LL * 8704;
@@ -88,7 +89,7 @@ Limits limits_of(Codec codec) {
     case Codec::kH264:
       return {2, 2, 16384, kH264Pixels, kH264Formats, kVideoContainers};
     case Codec::kHevc:
-      return {64, 64, 16384, kHevcPixels, kHevcFormats, kVideoContainers};
+      return {64, 32, 16384, kHevcPixels, kHevcFormats, kVideoContainers};
     case Codec::kAv1:
       return {64, 64, 16384, kAv1Pixels, kAv1Formats, kAv1Containers};
     case Codec::kFfv1:

@@ -73,14 +73,6 @@ void add_prores(const EncoderSettings& s, int profile, Arguments& out) {
   out.insert(out.end(), {"-profile:v", std::to_string(profile), "-vendor", "apl0"});
 }
 
-// Large pictures are cut as the encoder sees fit, by their size alone. In small odd ones it finds no cut that keeps
-// halved chroma whole, and fails; there it is told to make none, which in large ones it refuses.
-void add_ffv1_slices(const OutputRequest& request, Arguments& out) {
-  constexpr int kSmallWidth = 352;
-  constexpr int kSmallHeight = 288;
-  if (request.width <= kSmallWidth && request.height <= kSmallHeight) out.insert(out.end(), {"-slices", "1"});
-}
-
 void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
   out.insert(out.end(), {"-c:v", std::string(encoder_name(s.request.codec)), "-threads",
                          std::to_string(s.request.encoder_threads)});
@@ -97,7 +89,6 @@ void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
     case Codec::kFfv1:
       // Level 3 with checksums per slice; every frame a key frame, so that segments end anywhere.
       out.insert(out.end(), {"-level", "3", "-coder", "1", "-context", "0", "-slicecrc", "1", "-g", "1"});
-      add_ffv1_slices(s.request, out);
       return;
     case Codec::kProres:
       add_prores(s, quality, out);
@@ -158,12 +149,25 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
   return sha256(text).hex();
 }
 
+// Matroska files of ffmpeg before 7 and NUT files do not say that a picture is to be turned.
+Status check_rotation(const MediaTools& tools, const ClipInfo& clip, Container container) {
+  constexpr int kMatroskaTurnsSince = 7;
+  const bool old = tools.major_version != 0 && tools.major_version < kMatroskaTurnsSince;
+  const bool lost = container == Container::kNut || (container == Container::kMatroska && old);
+  if (!clip.display_matrix || !lost) return {};
+  return fail(make_error(ErrorCode::kInvalidArgument, ExitCode::kInputRefused,
+                         "{} is stored turned, and {} as written by ffmpeg {} cannot say so: it would play on its "
+                         "side; write .mp4 or .mov",
+                         clip.source.path, to_string(container), tools.version));
+}
+
 }  // namespace
 
 Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& clip,
                                      const OutputRequest& request) {
   KILN_TRY(check_codec(request.codec, request.container, request.format, request.width, request.height));
   KILN_TRY(check_encoder(tools, request.codec));
+  KILN_TRY(check_rotation(tools, clip, request.container));
   const Quality range = quality_of(request.codec);
   const int quality = request.quality < 0 ? range.standard : request.quality;
   if (quality < range.best || quality > range.worst) {

@@ -71,12 +71,12 @@ struct Planner {
   int audio_count = 0;
   int subtitle_count = 0;
   int video_count = 1;  // 0 is ours
-  int attachment_count = 0;
+  int output_count = 1;
 
-  // `place`: of the output. ffmpeg hands tags on by itself only while nobody names any tags.
-  void map(const SourceStream& stream, const std::string& place) {
+  void map(const SourceStream& stream) {
+    // Naming one stream's metadata stops ffmpeg from copying any by itself, so each is named.
     plan.arguments.insert(plan.arguments.end(),
-                          {"-map", fmt::format("1:{}", stream.index), fmt::format("-map_metadata:s:{}", place),
+                          {"-map", fmt::format("1:{}", stream.index), fmt::format("-map_metadata:s:{}", output_count++),
                            fmt::format("1:s:{}", stream.index)});
   }
 
@@ -95,12 +95,8 @@ struct Planner {
       plan.warnings.push_back(fmt::format("{}: {} is converted to {}, as {} cannot hold it; .mkv can",
                                           clip.source.path, name_of(stream), coding, to_string(container)));
     }
-    map(stream, fmt::format("a:{}", audio_count));
+    map(stream);
     plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:a:{}", audio_count), coding});
-    if (container == Container::kNut) {
-      // The format has no times below zero, where a decoder's run-up may lie: nothing of it is heard.
-      plan.arguments.insert(plan.arguments.end(), {fmt::format("-bsf:a:{}", audio_count), "noise=drop=lt(pts\\,0)"});
-    }
     if (coding == "aac") {
       plan.arguments.insert(plan.arguments.end(), {fmt::format("-b:a:{}", audio_count), "256k"});
     }
@@ -117,7 +113,7 @@ struct Planner {
       plan.warnings.push_back(fmt::format("{}: {} is converted to {}; styles may be lost", clip.source.path,
                                           name_of(stream), coding));
     }
-    map(stream, fmt::format("s:{}", subtitle_count));
+    map(stream);
     plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:s:{}", subtitle_count), coding});
     ++subtitle_count;
   }
@@ -127,7 +123,7 @@ struct Planner {
     if (container != Container::kMp4 || !picture) {
       return leave_out(stream, fmt::format("{} is not written with one", to_string(container)));
     }
-    map(stream, fmt::format("v:{}", video_count));
+    map(stream);
     plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:v:{}", video_count), "copy",
                                                  fmt::format("-disposition:v:{}", video_count), "attached_pic"});
     ++video_count;
@@ -143,7 +139,7 @@ struct Planner {
         return add_cover(stream);
       case StreamKind::kAttachment:
         if (container != Container::kMatroska) return leave_out(stream, "only .mkv holds attachments");
-        return map(stream, fmt::format("t:{}", attachment_count++));
+        return map(stream);
       case StreamKind::kVideo:
         return leave_out(stream, "one video is upscaled; name the others in runs of their own");
       case StreamKind::kData:

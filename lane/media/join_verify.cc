@@ -49,12 +49,4 @@ Result<Rational> verify_times(const MediaTools& tools, const ClipInfo& clip, con
   return *tick;
 }
 
-Result<bool> shows_rotation(const MediaTools& tools, const std::string& output) {
-  SpawnOptions options;
-  options.argv = {tools.ffprobe_path, "-v", "error", "-select_streams", "v:0", "-show_entries", "stream_side_data",
-                  "-of", "compact=p=0", "-i", "file:" + output};
-  KILN_TRY_ASSIGN(const CommandOutput listing, run_command(std::move(options), kVerifyDeadline, kMaxListBytes));
-  return listing.out.find("Display Matrix") != std::string::npos;
-}
-
 }  // namespace kiln::lane

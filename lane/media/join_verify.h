@@ -12,9 +12,6 @@ namespace kiln::lane {
 [[nodiscard]] Result<Rational> verify_times(const MediaTools& tools, const ClipInfo& clip,
                                             const std::string& output);
 
-// Whether the file's first video says how it is to be turned.
-[[nodiscard]] Result<bool> shows_rotation(const MediaTools& tools, const std::string& output);
-
 // "out_%06d.png", 7 → "out_000007.png".
 [[nodiscard]] Result<std::string> image_name(const std::string& pattern, std::int64_t number);
 

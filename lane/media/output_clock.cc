@@ -14,7 +14,7 @@ std::int64_t output_timescale(Rational time_base) {
   return timescale;
 }
 
-std::vector<std::int64_t> decode_times(const std::vector<std::int64_t>& pts) {
+std::vector<std::int64_t> decode_times(const std::vector<std::int64_t>& pts, bool none_earlier) {
   std::vector<std::int64_t> sorted = pts;
   std::sort(sorted.begin(), sorted.end());
   // How far any frame is decoded after its place in the order of presentation.
@@ -25,16 +25,16 @@ std::vector<std::int64_t> decode_times(const std::vector<std::int64_t>& pts) {
     if (i > rank) delay = std::max(delay, i - rank);
   }
   const std::int64_t gap = sorted.size() > 1 ? std::max<std::int64_t>(1, sorted[1] - sorted[0]) : 1;
+  // There is room for one tick each when the second frame shown is far enough away; else nothing is squeezed.
+  const bool squeeze = none_earlier && gap > static_cast<std::int64_t>(delay);
   std::vector<std::int64_t> dts(pts.size());
   for (std::size_t i = 0; i < dts.size(); ++i) {
+    if (squeeze && i <= delay) {
+      dts[i] = sorted[0] + static_cast<std::int64_t>(i);
+      continue;
+    }
     dts[i] = i >= delay ? sorted[i - delay] : sorted[0] - static_cast<std::int64_t>(delay - i) * gap;
   }
-  return dts;
-}
-
-std::vector<std::int64_t> latest_decode_times(const std::vector<std::int64_t>& pts) {
-  std::vector<std::int64_t> dts = pts;
-  for (std::size_t i = dts.size(); i-- > 1;) dts[i - 1] = std::min(dts[i - 1], dts[i] - 1);
   return dts;
 }
 

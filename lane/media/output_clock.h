@@ -15,10 +15,8 @@ namespace kiln::lane {
 
 // Decode times for frames whose presentation times are given in decode order: rising, none above its own
 // presentation time, from the presentation times alone. Works for any reordering and variable rates.
-[[nodiscard]] std::vector<std::int64_t> decode_times(const std::vector<std::int64_t>& pts);
-
-// As late as can be: rising, and at most the frame's pts. For NUT, which has no times below zero: the first is
-// the first pts where frames are a few ticks apart.
-[[nodiscard]] std::vector<std::int64_t> latest_decode_times(const std::vector<std::int64_t>& pts);
+// The first `delay` of them lie before the first frame is shown; with `none_earlier` they are squeezed in behind
+// it instead (for containers without times below zero).
+[[nodiscard]] std::vector<std::int64_t> decode_times(const std::vector<std::int64_t>& pts, bool none_earlier = false);
 
 }  // namespace kiln::lane

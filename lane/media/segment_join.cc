@@ -100,8 +100,7 @@ Result<Timeline> make_timeline(const ClipInfo& clip, const EncoderSettings& sett
   }
   std::vector<std::int64_t> pts;
   for (const auto& sample : timeline.track.samples) pts.push_back(sample.pts);
-  const bool nut = settings.request.container == Container::kNut;
-  const std::vector<std::int64_t> dts = nut ? latest_decode_times(pts) : decode_times(pts);
+  const std::vector<std::int64_t> dts = decode_times(pts, settings.request.container == Container::kNut);
   timeline.first_dts = dts.front();
   for (std::size_t i = 0; i < dts.size(); ++i) {
     timeline.track.samples[i].dts = dts[i] - timeline.first_dts;
@@ -147,7 +146,8 @@ std::vector<std::string> container_arguments(Container container, std::int64_t t
     // A sound track's encoder delay may start below zero; shifting everything for it would move the picture.
     return {"-avoid_negative_ts", "disabled", "-f", "matroska"};
   }
-  if (container == Container::kNut) return {"-f", "nut"};
+  // NUT has no times below zero: an encoder's run-in, which is not heard anyway, is left out.
+  if (container == Container::kNut) return {"-avoid_negative_ts", "disabled", "-bsf:a", "noise=amount=0:drop=lt(pts\\,0)", "-f", "nut"};
   // The edit list, which says when each track begins, counts in ticks of the movie: fine ones.
   const std::int64_t movie = timescale * std::max<std::int64_t>(1, kMovieTimescaleMax / timescale);
   std::vector<std::string> out{"-video_track_timescale", std::to_string(timescale), "-movie_timescale",
@@ -155,13 +155,6 @@ std::vector<std::string> container_arguments(Container container, std::int64_t t
   if (codec == Codec::kHevc) out.insert(out.end(), {"-tag:v:0", "hvc1"});  // what Apple's players take
   out.insert(out.end(), {"-f", container == Container::kMp4 ? "mp4" : "mov"});
   return out;
-}
-
-// ffmpeg 5 takes an offset that is exactly the start of a broadcast file for a wish to begin at zero, and puts
-// the first track that is mapped there. A microsecond is less than half a tick of such files.
-std::string source_offset(const ClipInfo& clip) {
-  const auto micros = rescale(-clip.time_origin, clip.time_base, {1, 1'000'000});
-  return seconds_text(micros.value_or(0) + 1, {1, 1'000'000});
 }
 
 std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSettings& settings,
@@ -172,12 +165,12 @@ std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSetti
                                seconds_text(timeline.first_dts, tick), "-f", "mov", "-i", "pipe:0"};
   const auto add = [&](std::initializer_list<std::string> more) { out.insert(out.end(), more); };
   const bool file = clip.kind == SourceKind::kFile;
-  if (file && clip.time_origin != 0) add({"-itsoffset", source_offset(clip)});
+  if (file && clip.time_origin != 0) add({"-itsoffset", seconds_text(-clip.time_origin, clip.time_base)});
   if (file) add({"-i", "file:" + clip.source.path});
   add({"-map", "0:v:0", "-c:v:0", "copy"});
   out.insert(out.end(), streams.arguments.begin(), streams.arguments.end());
   if (file) {
-    add({"-map_metadata", "1", "-map_metadata:s:v:0", fmt::format("1:s:{}", clip.stream_index), "-map_chapters",
+    add({"-map_metadata", "1", "-map_metadata:s:0", fmt::format("1:s:{}", clip.stream_index), "-map_chapters",
          "1", "-c:t", "copy"});
   }
   add({"-max_muxing_queue_size", "65536"});
@@ -282,6 +275,9 @@ Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, 
                     [](const auto& stream) { return stream.kind == StreamKind::kAudio; })) {
       report.warnings.push_back(fmt::format("{}: images hold no sound; it is left out", clip.source.path));
     }
+    if (clip.display_matrix) {
+      report.warnings.push_back(fmt::format("{} is stored turned; the images are as stored", clip.source.path));
+    }
     return report;
   }
   KILN_TRY(check_writable(output));
@@ -294,13 +290,11 @@ Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, 
   KILN_TRY_ASSIGN(report.tick, verify_times(tools, clip, output));
   KILN_TRY(sync_file(output));
   report.warnings = streams.warnings;
-  if (clip.display_matrix) {
-    KILN_TRY_ASSIGN(const bool kept, shows_rotation(tools, output));
-    if (!kept) {
-      report.warnings.push_back(fmt::format("{}: its rotation is lost: this ffmpeg (version {}) writes none into {}; "
-                                            ".mp4 and .mov keep it",
-                                            clip.source.path, tools.version, to_string(request.container)));
-    }
+  const bool untagged = request.codec == Codec::kFfv1 || request.codec == Codec::kPng;
+  if (untagged && request.container == Container::kMov && request.color.range == ColorRange::kFull &&
+      !request.format.is_rgb()) {
+    report.warnings.push_back(fmt::format("{}: mov cannot say that {} uses the full range; write .mkv", output,
+                                          to_string(request.codec)));
   }
   return report;
 }

@@ -28,10 +28,14 @@ class Compiler:
             isa: recipe.write_compiler(work_folder, compiler, isa, self._torch_folder) for isa in recipe.MARCH
         }
         headers = os.path.join(work_folder, f"headers-{recipe_id[:16]}-{torch.version.git_version[:16]}")
+        for name in os.listdir(work_folder):  # of an older torch or recipe
+            if name.startswith("headers-") and name != os.path.basename(headers):
+                shutil.rmtree(os.path.join(work_folder, name), ignore_errors=True)
         codecache = torch._inductor.codecache
         codecache._HEADER_DIR = headers
         codecache._HEADER_LOCK_DIR = os.path.join(headers, "locks")
         torch.set_num_threads(1)
+        recipe.realize_scatter_operands()
 
     def warm_up(self, isa: str) -> None:
         """Makes the first real compile as fast as the second: goes through everything up to g++ with a small

@@ -70,3 +70,22 @@ def declare_vector_isa(isa: str) -> None:
 
     kind = {"avx2": cpu_vec_isa.VecAVX2, "avx512": cpu_vec_isa.VecAVX512}[isa]
     cpu_vec_isa.valid_vec_isa_list = lambda: [kind()]
+
+
+def realize_scatter_operands() -> None:
+    """Makes Inductor 2.11 write the operands of slice_scatter to memory before it reads them.
+
+    Fused with a constant (the masks of shifted windows in SwinIR and DAT are built so), its vector code for them
+    does not compile: `decltype(float)::blendv`. Revisit with every new torch."""
+    import torch
+    from torch._inductor import lowering
+
+    operator = torch.ops.aten.slice_scatter.default
+    fused = lowering.lowerings[operator]
+
+    def realized(x, source, *arguments, **options):
+        x.realize()
+        source.realize()
+        return fused(x, source, *arguments, **options)
+
+    lowering.lowerings[operator] = realized

@@ -48,6 +48,23 @@ TEST_F(ConfinementTest, WritesOnlyInItsWorkFolder) {
   EXPECT_EQ(ask("write " + folder_ + "/child/tmp/fine"), "allowed");
 }
 
+TEST_F(ConfinementTest, WorkFolderMayHaveBlanksAndBeRelative) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_);
+  CompileChildOptions options = fake_options();
+  options.work_folder = "my state/child's";
+  start(options);
+  const std::string made = ask("ok");
+  const std::string wrote = ask("write " + folder_ + "/my state/child's/tmp/fine");
+  const std::string variables = ask("environment");
+  child_.reset();
+  std::filesystem::current_path(before);
+  EXPECT_EQ(made, "made by the fake");
+  EXPECT_EQ(wrote, "allowed");
+  EXPECT_EQ(variables.find("my state"), std::string::npos) << variables;  // Inductor could not use that name
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/my state/child's/child.log"));
+}
+
 TEST_F(ConfinementTest, CannotReadTheSigningKey) {
   start(fake_options());
   REQUIRE_PART("file rules");

@@ -4,6 +4,9 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
 
 namespace kiln::lane {
 namespace {
@@ -19,41 +22,39 @@ void count(std::int64_t bytes) {
   }
 }
 
-struct Block {
-  c10::DataPtr memory;
-  std::int64_t bytes;
-};
+// The size is kept in front of the memory: LibTorch wants the memory itself as the context.
+constexpr std::size_t kHeaderBytes = 64;
 
-void free_block(void* context) {
-  auto* block = static_cast<Block*>(context);
-  count(-block->bytes);
-  delete block;
+void free_block(void* data) {
+  if (data == nullptr) return;
+  auto* block = static_cast<std::byte*>(data) - kHeaderBytes;
+  count(-*reinterpret_cast<std::int64_t*>(block));
+  std::free(block);
 }
 
 class CountingAllocator final : public c10::Allocator {
  public:
-  explicit CountingAllocator(c10::Allocator* inner) : inner_(inner) {}
   c10::DataPtr allocate(size_t bytes) override {
-    c10::DataPtr memory = inner_->allocate(bytes);
-    void* data = memory.get();
-    const auto size = static_cast<std::int64_t>(bytes);
-    auto* block = new Block{std::move(memory), size};
-    count(size);
-    return {data, block, &free_block, c10::Device(c10::DeviceType::CPU)};
+    const c10::Device cpu(c10::DeviceType::CPU);
+    if (bytes == 0) return {nullptr, nullptr, &free_block, cpu};
+    const std::size_t whole = (bytes + 2 * kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes;
+    auto* block = static_cast<std::byte*>(std::aligned_alloc(kHeaderBytes, whole));
+    if (block == nullptr) throw std::bad_alloc();
+    *reinterpret_cast<std::int64_t*>(block) = static_cast<std::int64_t>(bytes);
+    count(static_cast<std::int64_t>(bytes));
+    return {block + kHeaderBytes, block + kHeaderBytes, &free_block, cpu};
   }
+  c10::DeleterFnPtr raw_deleter() const override { return &free_block; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
-
- private:
-  c10::Allocator* inner_;
 };
 
 }  // namespace
 
 void install_counting_allocator() {
   static const bool installed = [] {
-    c10::SetCPUAllocator(new CountingAllocator(c10::GetCPUAllocator()), 1);
+    c10::SetCPUAllocator(new CountingAllocator(), 1);
     return true;
   }();
   (void)installed;

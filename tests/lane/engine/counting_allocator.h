@@ -1,4 +1,4 @@
-// Stands in front of LibTorch's CPU allocator and counts living bytes.
+// Takes the place of LibTorch's CPU allocator and counts living bytes.
 #pragma once
 
 #include <cstdint>

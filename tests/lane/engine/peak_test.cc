@@ -24,7 +24,8 @@ TEST_P(PeakTest, EstimateIsWithinTenPercentOfTheAllocator) {
   const std::vector<float> input(pixels * static_cast<std::size_t>(shape.frames), 0.5F);
   std::vector<float> output(pixels * scale * scale);
   // The first run also checks every value; the second is what a lane does for hours.
-  ASSERT_TRUE((*network)->run(Executor::kUncompiled, input, shape, output));
+  const auto first = (*network)->run(Executor::kUncompiled, input, shape, output);
+  ASSERT_TRUE(first) << first.error().message;
   restart_peak();
   ASSERT_TRUE((*network)->run(Executor::kUncompiled, input, shape, output));
   // A single frame is used where the caller has it, which the allocator does not see.
