@@ -65,7 +65,8 @@ def _with_inputs(traced: Trace, parameters: list[Parameter]) -> torch.fx.Graph:
             node.meta = dict(original.meta)
             copies[original] = node
         else:
-            node.meta = {"val": fake_mode.from_tensor(parameter.input_value(traced.dtype))}
+            node.meta = {"val": fake_mode.from_tensor(
+                parameter.input_value(traced.dtype), static_shapes=True)}
     for node in source.nodes:
         if node.op == "placeholder":
             continue

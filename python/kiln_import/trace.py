@@ -105,7 +105,9 @@ def trace(network: Network, dtype: torch.dtype, size: tuple[int, int] | None,
     dynamic_shapes = None
     if size is None:
         side = Dim.AUTO(min=side_min, max=SIDE_MAX)
-        dynamic_shapes = {"x": {x.dim() - 2: side, x.dim() - 1: side}, "weights": tuple({} for _ in values)}
+        dynamic_shapes = {"x": {x.dim() - 2: side, x.dim() - 1: side}}
+        if values:
+            dynamic_shapes["weights"] = tuple({} for _ in values)
     flat = _FlatCall(network.fresh_module(dtype), list(weights))
     previous = torch.get_default_dtype()
     try:
@@ -121,13 +123,17 @@ def trace(network: Network, dtype: torch.dtype, size: tuple[int, int] | None,
 
 def _flatten(program, network: Network, names: list[str], dtype: torch.dtype,
              size: tuple[int, int] | None) -> Trace:  # fmt: skip
-    outputs = [o for o in program.graph_signature.output_specs if o.kind == OutputKind.USER_OUTPUT]
-    if any(o.kind == OutputKind.BUFFER_MUTATION for o in program.graph_signature.output_specs):
-        raise refused(network.name, "the network changes its own state while it runs; Kiln renders frames in any order")
+    role = dict(zip(program.graph_signature.user_inputs, ["x", *names]))
+    specs = program.graph_signature.output_specs
+    # A network may use its input as scratch memory; weights and buffers that change are state.
+    changed = [s for s in specs if s.kind != OutputKind.USER_OUTPUT and role.get(s.target) != "x"]
+    if changed:
+        what = role.get(changed[0].target) or changed[0].target
+        raise refused(network.name, f"the network changes its own state ({what}) while it runs; "
+                                    "Kiln renders frames in any order")  # fmt: skip
+    outputs = [s for s in specs if s.kind == OutputKind.USER_OUTPUT]
     if len(outputs) != 1:
         raise refused(network.name, f"the network returns {len(outputs)} tensors; Kiln takes exactly one")
-    user_inputs = [n for n in program.graph_signature.user_inputs]
-    role = dict(zip(user_inputs, ["x", *names]))
     graph, inputs, constants = _rebuild(program, role, outputs[0].arg.name, network)
     graph_module = torch.fx.GraphModule(torch.nn.Module(), graph)
     _check_targets(graph, network)
