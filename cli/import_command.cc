@@ -67,7 +67,7 @@ std::string message_of(const std::string& printed) {
 Error failure_of(const ExitStatus& status, const std::string& printed) {
   const std::string message = message_of(printed);
   for (const ExitCode code : {ExitCode::kInputRefused, ExitCode::kInputMissing, ExitCode::kOutputUnwritable,
-                              ExitCode::kIo}) {
+                              ExitCode::kIo, ExitCode::kBadConfig}) {
     if (status.signal == 0 && status.exit_code == static_cast<int>(code)) {
       return make_error(ErrorCode::kFailedPrecondition, code, "{}", message);
     }

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 
-USAGE = 64
+BAD_CONFIG = 78
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -29,6 +29,10 @@ def main(arguments: list[str]) -> int:
     except ImportFailure as failure:
         print(f"kiln import: {failure}", file=sys.stderr)
         return failure.exit_code
+    except ModuleNotFoundError as error:
+        print(f"kiln import: {sys.executable} has no package {error.name}; run scripts/setup, or name another "
+              "interpreter with --python", file=sys.stderr)  # fmt: skip
+        return BAD_CONFIG
     except KeyboardInterrupt:
         print("kiln import: stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
