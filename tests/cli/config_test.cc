@@ -20,7 +20,7 @@ class ConfigTest : public ::testing::Test {
  protected:
   ConfigTest() {
     std::string pattern = ::testing::TempDir() + "/kiln-config-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
+    folder_ = fs::path(::mkdtemp(pattern.data())).lexically_normal().string();
     environment_["HOME"] = folder_;
   }
   ~ConfigTest() override { fs::remove_all(folder_); }

