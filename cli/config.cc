@@ -186,6 +186,10 @@ Result<LoadedConfig> load_config(const ConfigSources& given) {
   if (loaded.config.state_dir.empty()) {
     loaded.config.state_dir = xdg_folder(sources, "XDG_STATE_HOME", ".local/state");
   }
+  // Children work in folders of their own: what they are told must not depend on where they are.
+  std::error_code error;
+  const std::filesystem::path state = std::filesystem::absolute(loaded.config.state_dir, error);
+  if (!error) loaded.config.state_dir = state.lexically_normal().string();
   return loaded;
 }
 

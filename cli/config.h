@@ -22,7 +22,7 @@ struct Config {
   int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
   int segment_frames = 48;
   std::string executor = "any";
-  std::string state_dir;  // after load_config: never empty
+  std::string state_dir;  // after load_config: an absolute path
   std::string codec;      // empty: by the output's name
   int quality = -1;       // -1: the codec's default
   int compile_deadline_s = 900;

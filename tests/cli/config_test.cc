@@ -100,6 +100,12 @@ TEST_F(ConfigTest, XdgFoldersAreUsedAndRelativeOnesIgnored) {
   EXPECT_EQ(loaded->config.state_dir, folder_ + "/.local/state/kiln");
 }
 
+TEST_F(ConfigTest, RelativeStateFolderIsMadeAbsolute) {
+  auto loaded = load("", {{"run.state", "--state", "a/../b"}});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->config.state_dir, (fs::current_path() / "b").string());
+}
+
 TEST_F(ConfigTest, UnknownKeyNamesTheLineAndTheNearestName) {
   const std::string message = error_of("[run]\nlanes = 1\nsegment_frame = 3\n");
   EXPECT_THAT(message, HasSubstr("k.toml:3:"));
