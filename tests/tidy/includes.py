@@ -64,7 +64,7 @@ def check_own(name: Path, target: str) -> str | None:
 
 def check_library(name: Path, target: str) -> str | None:
     for pattern, allowed in ONLY_IN.items():
-        if re.match(pattern, target) and owner(name) not in allowed | {"integration"}:
+        if re.match(pattern, target) and owner(name) not in allowed | {"integration", "gpu"}:
             return f"only {', '.join(sorted(allowed))}/ may include this"
     tensors = target.startswith(("ATen/", "c10/")) and name.parent in TENSOR_HEADERS
     light = target in FORWARD_DECLARATIONS or (name.parts[0] == "tests" and target.startswith("nlohmann/"))
