@@ -55,10 +55,11 @@ class Compiler:
                 raise
         finally:
             torch._inductor.cpp_builder.CppBuilder.build = real_build
-            self._clean()
+            self.clean()
 
     def compile(self, request: dict) -> dict:
         started = time.monotonic()
+        self.clean()
         inputs = request["inputs"]
         with open(request["graph_json_path"], "rb") as file:
             graph = program.read_graph(file.read())
@@ -85,12 +86,10 @@ class Compiler:
             raise CompileError(f"Inductor wrote {made!r} instead of one library")
         return library
 
-    def _clean(self) -> None:
+    def clean(self) -> None:
+        """Removes what an earlier graph left; the headers stay."""
         shutil.rmtree(os.path.join(self._folder, "request"), ignore_errors=True)
         shutil.rmtree(os.environ["TORCHINDUCTOR_CACHE_DIR"], ignore_errors=True)
-        torch._dynamo.reset()
-
-    clean = _clean
 
 
 class _Enough(Exception):

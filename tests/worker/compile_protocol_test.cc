@@ -1,0 +1,70 @@
+#include "worker/compile_protocol.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace kiln::worker {
+namespace {
+
+constexpr const char* kDone =
+    R"({"event":"done","id":7,"library":"/w/request/model.so","compile_s":1.5,"run_ms":2.5,"run_peak_bytes":9,)"
+    R"("outputs":[{"shape":[[1,1],[3,6]],"dtype":"float32","strides":[3,1]}]})";
+
+// `kDone` with one text in it replaced.
+std::string done_with(const std::string& from, const std::string& to) {
+  std::string text = kDone;
+  text.replace(text.find(from), from.size(), to);
+  return text;
+}
+
+TEST(CompileProtocolTest, DoneIsRead) {
+  const auto reply = decode_child_reply(kDone);
+  ASSERT_TRUE(reply) << reply.error().message;
+  const auto& done = std::get<ChildDone>(*reply);
+  EXPECT_EQ(done.id, 7U);
+  EXPECT_EQ(done.result.outputs[0].shape[1], (sharding::DimRange{3, 6}));
+}
+
+TEST(CompileProtocolTest, WhatIsOutOfBoundsIsRefused) {
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {"1.5", "-1.5"},      {"1.5", "1e300"},           {"1.5", "\"fast\""},  {"[3,6]", "[6,3]"},
+      {"[3,6]", "[-3,6]"},  {"[3,6]", "[3]"},           {"\"id\":7", "\"id\":\"x\""},
+      {"done", "finished"}, {"float32", std::string(100, 'f')}, {"[3,1]", "[3,\"1\"]"}};
+  for (const auto& [from, to] : wrong) {
+    const auto reply = decode_child_reply(done_with(from, to));
+    ASSERT_FALSE(reply) << from << " " << to;
+    EXPECT_EQ(reply.error().code, ErrorCode::kDataLoss);
+    EXPECT_NE(reply.error().message.find("nonsense"), std::string::npos);
+  }
+  EXPECT_FALSE(decode_child_reply(""));
+  EXPECT_FALSE(decode_child_reply("[]"));
+  EXPECT_FALSE(decode_child_reply("{\"event\":\"\xff\"}"));
+}
+
+TEST(CompileProtocolTest, MessagesAreOneBoundedPrintableLine) {
+  const std::string line = R"({"event":"error","id":1,"message":"a\u001b[31m\nb)" + std::string(100'000, 'x') + "\"}";
+  const auto reply = decode_child_reply(line);
+  ASSERT_TRUE(reply);
+  const auto& message = std::get<ChildError>(*reply).message;
+  EXPECT_EQ(message.substr(0, 9), "a [31m bx");
+  EXPECT_EQ(message.size(), kCompileMessageBytesMax);
+}
+
+TEST(CompileProtocolTest, RequestIsOneLineWithRangesStridesAndMode) {
+  CompileRequest request;
+  request.inputs = {sharding::dense_tensor({1, 3, 4, 5}, "float16", true)};
+  request.settings.mode = sharding::CompileMode::kMaxAutotune;
+  request.isa = sharding::IsaLevel::kAvx512;
+  const std::string line = encode_compile_request(request, 3, "/w/my \"graph\".json", 2);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["inputs"][0]["shape"].dump(), "[[1,1],[3,3],[4,4],[5,5]]");
+  EXPECT_EQ(json["inputs"][0]["strides"].dump(), "[60,1,15,3]");
+  EXPECT_EQ(json["settings"]["mode"], "max-autotune");
+  EXPECT_EQ(json["isa"], "avx512");
+  EXPECT_EQ(json["graph_json_path"], "/w/my \"graph\".json");
+}
+
+}  // namespace
+}  // namespace kiln::worker
