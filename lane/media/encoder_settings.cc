@@ -73,6 +73,14 @@ void add_prores(const EncoderSettings& s, int profile, Arguments& out) {
   out.insert(out.end(), {"-profile:v", std::to_string(profile), "-vendor", "apl0"});
 }
 
+// Large pictures are cut as the encoder sees fit, by their size alone. In small odd ones it finds no cut that keeps
+// halved chroma whole, and fails; there it is told to make none, which in large ones it refuses.
+void add_ffv1_slices(const OutputRequest& request, Arguments& out) {
+  constexpr int kSmallWidth = 352;
+  constexpr int kSmallHeight = 288;
+  if (request.width <= kSmallWidth && request.height <= kSmallHeight) out.insert(out.end(), {"-slices", "1"});
+}
+
 void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
   out.insert(out.end(), {"-c:v", std::string(encoder_name(s.request.codec)), "-threads",
                          std::to_string(s.request.encoder_threads)});
@@ -89,6 +97,7 @@ void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
     case Codec::kFfv1:
       // Level 3 with checksums per slice; every frame a key frame, so that segments end anywhere.
       out.insert(out.end(), {"-level", "3", "-coder", "1", "-context", "0", "-slicecrc", "1", "-g", "1"});
+      add_ffv1_slices(s.request, out);
       return;
     case Codec::kProres:
       add_prores(s, quality, out);

@@ -157,6 +157,13 @@ std::vector<std::string> container_arguments(Container container, std::int64_t t
   return out;
 }
 
+// ffmpeg 5 takes an offset that is exactly the start of a broadcast file for a wish to begin at zero, and puts
+// the first track that is mapped there. A microsecond is less than half a tick of such files.
+std::string source_offset(const ClipInfo& clip) {
+  const auto micros = rescale(-clip.time_origin, clip.time_base, {1, 1'000'000});
+  return seconds_text(micros.value_or(0) + 1, {1, 1'000'000});
+}
+
 std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSettings& settings,
                                         const Timeline& timeline, const StreamPlan& streams,
                                         const std::string& output) {
@@ -165,7 +172,7 @@ std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSetti
                                seconds_text(timeline.first_dts, tick), "-f", "mov", "-i", "pipe:0"};
   const auto add = [&](std::initializer_list<std::string> more) { out.insert(out.end(), more); };
   const bool file = clip.kind == SourceKind::kFile;
-  if (file && clip.time_origin != 0) add({"-itsoffset", seconds_text(-clip.time_origin, clip.time_base)});
+  if (file && clip.time_origin != 0) add({"-itsoffset", source_offset(clip)});
   if (file) add({"-i", "file:" + clip.source.path});
   add({"-map", "0:v:0", "-c:v:0", "copy"});
   out.insert(out.end(), streams.arguments.begin(), streams.arguments.end());
