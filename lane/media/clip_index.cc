@@ -28,14 +28,6 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return value;
 }
 
-// What ffprobe says when a file ends before its own tables do.
-bool says_truncated(const std::string& complaints) {
-  static constexpr std::array<std::string_view, 4> kWords{"partial file", "ended prematurely",
-                                                          "Truncat", "truncat"};
-  return std::any_of(kWords.begin(), kWords.end(),
-                     [&](auto words) { return complaints.find(words) != std::string::npos; });
-}
-
 // The last frames that a decoder held back may come without a time: each follows the one before it, as
 // decoding to the end gives them.
 void fill_missing_times(std::vector<IndexedPacket>& frames) {
@@ -65,6 +57,13 @@ Result<std::vector<IndexedPacket>> list_entries(const MediaTools& tools, const C
 }
 
 }  // namespace
+
+bool says_truncated(const std::string& complaints) {
+  static constexpr std::array<std::string_view, 4> kWords{"partial file", "ended prematurely", "Truncat",
+                                                          "truncat"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](auto words) { return complaints.find(words) != std::string::npos; });
+}
 
 std::vector<IndexedPacket> parse_packets(std::string_view text) {
   std::vector<IndexedPacket> packets;

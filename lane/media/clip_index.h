@@ -14,6 +14,9 @@ namespace kiln::lane {
 // Fills clip.frames of a file. `clip` has its stream, codec, container and rates already.
 [[nodiscard]] Status index_frames(const MediaTools& tools, ClipInfo& clip);
 
+// Whether ffprobe's complaints mean that a file ends before its own tables do.
+[[nodiscard]] bool says_truncated(const std::string& complaints);
+
 struct IndexedPacket {
   std::optional<std::int64_t> pts;
   std::int64_t duration = 0;

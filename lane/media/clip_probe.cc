@@ -60,6 +60,9 @@ Result<Json> ask_ffprobe(const MediaTools& tools, const std::string& path) {
     }
     return fail(std::move(error));
   }
+  if (says_truncated(output.err)) {
+    return fail(input_refused("{} is truncated: it is shorter than its own tables say; get the whole file", path));
+  }
   Json json = Json::parse(output.out, nullptr, false);
   if (!json.is_object()) return fail(input_refused("{}: ffprobe's answer makes no sense", path));
   return json;

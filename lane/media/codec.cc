@@ -279,6 +279,7 @@ std::optional<PixelFormat> nearest_encodable_format(Codec codec, PixelFormat for
     const int colour = chroma(other) - chroma(format);
     int cost = (depth < 0 ? -20 * depth : depth) + (colour < 0 ? -100 * colour : 5 * colour);
     if (other.is_rgb() != format.is_rgb()) cost += 1000;
+    if (other.channels() < format.channels()) cost += 10000;
     if (!best || cost < best_cost) {
       best = other;
       best_cost = cost;

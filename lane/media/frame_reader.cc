@@ -1,5 +1,7 @@
 #include "lane/media/frame_reader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -114,6 +116,7 @@ Status FrameReader::State::start() {
     const std::string text = concat_list(clip.image_files, static_cast<std::size_t>(range.first),
                                          static_cast<std::size_t>(range.end));
     KILN_TRY_ASSIGN(list, make_sealed("images", std::as_bytes(std::span(text))));
+    ::lseek(list.get(), 0, SEEK_SET);  // the child shares our place in it
     ffmpeg.stdin_fd = list.get();
   }
   KILN_TRY_ASSIGN(child, FfmpegChild::start(std::move(ffmpeg)));

@@ -1,11 +1,13 @@
 #include "tests/lane/media/media_lab.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 #include "base/process.h"
@@ -112,6 +114,18 @@ std::vector<RawFrame> read_frames(const MediaTools& tools, const ClipInfo& clip,
 
 std::vector<RawFrame> read_all(const MediaTools& tools, const ClipInfo& clip) {
   return read_frames(tools, clip, {0, clip.frame_count()});
+}
+
+bool kill_children_named(const std::string& name) {
+  const std::string self = std::to_string(::getpid());
+  std::ifstream children("/proc/" + self + "/task/" + self + "/children");
+  bool any = false;
+  for (pid_t child = 0; children >> child;) {
+    std::string command;
+    std::ifstream("/proc/" + std::to_string(child) + "/comm") >> command;
+    if (command == name && ::kill(child, SIGKILL) == 0) any = true;
+  }
+  return any;
 }
 
 Result<JoinReport> round_trip(const MediaTools& tools, const ClipInfo& clip, const std::string& output,

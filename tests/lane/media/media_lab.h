@@ -44,6 +44,9 @@ class MediaLab : public ::testing::Test {
                                                 FrameRange range);
 [[nodiscard]] std::vector<RawFrame> read_all(const MediaTools& tools, const ClipInfo& clip);
 
+// Kills (-9) every child of this process that runs a program of that name; false where there is none.
+[[nodiscard]] bool kill_children_named(const std::string& name);
+
 struct TripOptions {
   Codec codec = Codec::kFfv1;
   Container container = Container::kMatroska;
