@@ -28,9 +28,14 @@ Result<PixelFormat> choose_format(const ClipInfo& clip, const OutputWish& wish, 
   return *nearest;
 }
 
-// The source's own tags, but for what a change between RGB and YUV makes meaningless.
-ColorDescription output_color(const ClipInfo& clip, PixelFormat format) {
+// The source's own tags, but for what a change between RGB and YUV makes meaningless. Players guess an untagged
+// matrix by the size: where the larger picture would be guessed otherwise, the one that is used is written down.
+ColorDescription output_color(const ClipInfo& clip, PixelFormat format, int width, int height) {
   ColorDescription color = clip.color;
+  if (!format.is_rgb() && !clip.format.is_rgb()) {
+    const ColorMatrix read = resolve_for_conversion(clip.color, clip.format, clip.width, clip.height).matrix;
+    if (resolve_for_conversion(clip.color, format, width, height).matrix != read) color.matrix = read;
+  }
   if (format.is_rgb()) {
     color.matrix = ColorMatrix::kRgb;
     color.range = ColorRange::kFull;
@@ -52,7 +57,7 @@ Result<OutputRequest> make_output_request(const ClipInfo& clip, const OutputWish
   KILN_TRY_ASSIGN(request.format, choose_format(clip, wish, request.codec));
   request.width = static_cast<int>(wish.width);
   request.height = static_cast<int>(wish.height);
-  request.color = output_color(clip, request.format);
+  request.color = output_color(clip, request.format, request.width, request.height);
   request.quality = wish.quality;
   request.preset = wish.preset;
   request.encoder_threads = wish.encoder_threads;
