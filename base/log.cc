@@ -32,6 +32,15 @@ void set_up(std::string_view program, Level level) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_level(Level level) { spdlog::set_level(to_spdlog(level)); }
+
+Level level_from_name(std::string_view name) {
+  if (name == "debug") return Level::kDebug;
+  if (name == "warning") return Level::kWarning;
+  if (name == "error") return Level::kError;
+  return Level::kInfo;
+}
+
 void write(Level level, std::string_view text) { spdlog::log(to_spdlog(level), "{}", text); }
 
 }  // namespace kiln::log

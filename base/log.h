@@ -11,6 +11,8 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 
 // Call once, in main. `program` ("kiln", "lane 2") is in every line.
 void set_up(std::string_view program, Level level);
+void set_level(Level level);
+[[nodiscard]] Level level_from_name(std::string_view name);  // "debug", "warning", "error"; else info
 void write(Level level, std::string_view text);
 
 template <typename... Args>

@@ -22,6 +22,7 @@ struct Config {
   int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
   int segment_frames = 48;
   std::string executor = "any";
+  std::string device = "cpu";
   std::string state_dir;  // after load_config: an absolute path
   std::string codec;      // empty: by the output's name
   int quality = -1;       // -1: the codec's default
@@ -30,7 +31,6 @@ struct Config {
   int compile_threads = 0;  // 0: as many as a lane
   std::string python;       // these three: empty = look beside the program, then in PATH
   std::string ffmpeg;
-  std::string ffprobe;
   std::string torch;  // folder of a torch package; empty: that of `python`
   std::string log_level = "warning";
 };

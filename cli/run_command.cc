@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/upscale/run_upscale.h"
 
@@ -25,7 +26,8 @@ struct RunFlags {
       {"--segment-frames", "run.segment_frames", ""}, {"--executor", "run.executor", ""},
       {"--codec", "video.codec", ""},      {"--quality", "video.quality", ""},
       {"--state", "run.state", ""},         {"--python", "programs.python", ""},
-      {"--ffmpeg", "programs.ffmpeg", ""},
+      {"--ffmpeg", "programs.ffmpeg", ""},  {"--torch", "programs.torch", ""},
+      {"--device", "run.device", ""},
   };
 };
 
@@ -38,6 +40,7 @@ Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions
   }
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   options.config = loaded.config;
+  if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   options.json = global.json;
   options.verbose = global.verbose;
   return options;

@@ -42,6 +42,7 @@ std::string job_identity(const UpscaleOptions& options, const PackageFolder& pac
   add(options.deinterlace ? "deinterlace" : "");
   add(options.config.codec);
   add(options.config.executor);
+  add(options.config.device);
   add(fmt::format("quality {} segment {} threads {}", options.config.quality, options.config.segment_frames,
                   options.config.threads_per_lane));
   return hash.finish().hex();

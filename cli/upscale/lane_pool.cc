@@ -19,6 +19,7 @@ Status LanePool::set_up(Lane& lane) {
   net::SetUp set_up;
   set_up.lane = lane.process.id();
   set_up.threads = options_.threads_per_lane;
+  set_up.device = options_.device;
   set_up.ffmpeg = options_.ffmpeg;
   set_up.encoder_threads = options_.encoder_threads;
   set_up.trusted_keys = options_.trusted_keys;

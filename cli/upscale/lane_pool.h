@@ -26,6 +26,7 @@ struct LanePoolOptions {
   worker::LaneStart start;
   int threads_per_lane = 1;
   int encoder_threads = 1;
+  std::string device = "cpu";
   std::string ffmpeg;
   std::string trusted_keys;
   sharding::GraphDtype dtype = sharding::GraphDtype::kFloat32;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cache_store/disk_store.h"
 #include "cli/program_files.h"
+#include "sharding/output_plan.h"
 #include "worker/host_probe.h"
 
 namespace kiln::cli {
@@ -10,13 +11,14 @@ namespace {
 
 // Where LibTorch comes from when there is no interpreter: --torch, or as kiln-lane was linked.
 void find_interpreter(const UpscaleOptions& options, SessionHost& host) {
+  host.torch_folder = options.config.torch;
   auto python = find_python(options.config.python);
   if (!python) {
     host.no_compiling = python.error();
     return;
   }
   host.python = python->program;
-  host.torch_folder = python->torch_folder;
+  if (host.torch_folder.empty()) host.torch_folder = python->torch_folder;
   auto folder = python_folder();
   if (!folder) {
     host.no_compiling = folder.error();
@@ -42,7 +44,12 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
   builder.child.torch_git = builder.toolchain.torch_git;
   builder.child.compile_deadline = std::chrono::seconds(options.config.compile_deadline_s);
   builder.child.memory_limit_bytes = static_cast<std::uint64_t>(options.config.compile_memory_mib) << 20U;
-  if (options.config.compile_threads > 0) builder.child.threads = options.config.compile_threads;
+  builder.child.threads = options.config.compile_threads;
+  if (builder.child.threads == 0) {
+    builder.child.threads = sharding::plan_lane_threads(static_cast<int>(worker::probe_resources().cores),
+                                                        options.config.lanes, options.config.threads_per_lane)
+                                .threads;
+  }
   return std::make_unique<worker::ArtifactBuilder>(std::move(builder), *host.store, *host.key);
 }
 
@@ -65,6 +72,10 @@ Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& o
   KILN_TRY_ASSIGN(host.store, cache::open_disk_store(files, std::move(store)));
   KILN_TRY_ASSIGN(host.lane_program, lane_program());
   find_interpreter(options, host);
+  if (options.config.device != "cpu" && !host.no_compiling) {
+    host.no_compiling = make_error(ErrorCode::kUnimplemented, "artifacts are made for the CPU only; on {} the graph "
+                                   "runs uncompiled", options.config.device);
+  }
   if (options.config.executor == "uncompiled" || host.no_compiling) return host;
   auto builder = open_builder(options, host);
   if (builder) {

@@ -84,6 +84,7 @@ Status UpscaleSession::start_lanes() {
   pool.start = {host_.lane_program, host_.torch_folder, options_.verbose};
   pool.threads_per_lane = limits_.threads_per_lane;
   pool.encoder_threads = std::max(1, static_cast<int>(resources.cores) / limits_.lanes);
+  pool.device = options_.config.device;
   pool.ffmpeg = options_.config.ffmpeg;
   cache::TrustedKeys trusted;
   trusted.trust(host_.key->public_key());
