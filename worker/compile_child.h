@@ -31,7 +31,7 @@ struct CompileChildOptions {
   sharding::IsaLevel warm_isa = sharding::IsaLevel::kNone;  // what to warm up for; kNone: imports only
   std::string torch_git;       // the child must be of this build; empty: any
   int threads = 1;             // of the child's trial run; no trace of it in the artifact
-  int nice = 3;                // rendering goes first, but the artifact comes while it still helps
+  int nice = 1;                // rendering goes first, but the artifact comes while it still helps
   std::chrono::milliseconds hello_deadline{180'000};
   std::chrono::milliseconds compile_deadline{900'000};
   std::uint64_t memory_limit_bytes = 8_GiB;  // resident set of the child and all it started
@@ -51,7 +51,7 @@ struct CompiledLibrary {
   double compile_s = 0.0;
   std::uint64_t compile_peak_rss_bytes = 0;
   double run_ms = 0.0;               // one run on this host, `threads` threads
-  std::uint64_t run_peak_bytes = 0;  // beyond inputs and outputs
+  std::uint64_t run_peak_bytes = 0;  // beyond inputs and parameters, outputs included
 };
 
 struct CompileChildStats {
