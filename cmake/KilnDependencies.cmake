@@ -46,5 +46,6 @@ foreach(folder ATen c10 caffe2 torch)
 endforeach()
 target_include_directories(kiln_torch SYSTEM INTERFACE ${torch_include})
 target_link_directories(kiln_torch INTERFACE ${KILN_TORCH_DIR}/lib)
-target_link_libraries(kiln_torch INTERFACE torch torch_cpu c10)
+# Not libtorch.so, which pulls in the CUDA part: a lane that runs on a card opens that itself.
+target_link_libraries(kiln_torch INTERFACE torch_cpu c10)
 target_link_options(kiln_torch INTERFACE -Wl,-rpath,${KILN_TORCH_DIR}/lib)

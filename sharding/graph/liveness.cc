@@ -84,6 +84,17 @@ std::vector<std::vector<ValueId>> last_uses(const ExportedGraph& graph) {
   return ending;
 }
 
+std::vector<bool> read_values(const ExportedGraph& graph) {
+  std::vector<bool> read(graph.values.size(), false);
+  for (const GraphNode& node : graph.nodes) {
+    for (const NamedArgument& argument : node.arguments) {
+      visit_tensors(argument.value, [&](ValueId id) { read[id] = true; });
+    }
+  }
+  for (const ValueId id : graph.outputs) read[id] = true;
+  return read;
+}
+
 Result<PeakEstimate> peak_activation_bytes(const ExportedGraph& graph, const SymbolValues& symbols,
                                            std::size_t activation_inputs) {
   KILN_TRY_ASSIGN(const StorageLayout layout, lay_out(graph, symbols));

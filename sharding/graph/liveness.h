@@ -13,6 +13,9 @@ namespace kiln::sharding {
 // For every node, the tensor values whose last use it is. Graph inputs and outputs never appear.
 [[nodiscard]] std::vector<std::vector<ValueId>> last_uses(const ExportedGraph& graph);
 
+// By value: whether a node reads it or the graph returns it.
+[[nodiscard]] std::vector<bool> read_values(const ExportedGraph& graph);
+
 struct PeakEstimate {
   std::uint64_t peak_bytes = 0;
   std::size_t node = 0;  // where the peak is
