@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <set>
@@ -72,6 +73,18 @@ Status check_output(const TensorSpec& expected, const at::Tensor& tensor) {
                                   fmt::join(tensor.sizes(), "x"), fmt::join(expected.sizes, "x"))));
 }
 
+// The loader takes two libraries of the same name for one, and a descriptor's number comes back after it
+// was closed while a library may stay loaded for good. So every opening has a spelling of its own: the
+// bits of a counter, as one or two slashes.
+std::string unique_path(int fd) {
+  constexpr unsigned kCounterBits = 24;
+  static std::atomic<std::uint32_t> counter{0};
+  const std::uint32_t number = counter++;
+  std::string path = "/proc/self/fd/";
+  for (unsigned bit = 0; bit < kCounterBits; ++bit) path += ((number >> bit) & 1U) != 0 ? ".//" : "./";
+  return path + std::to_string(fd);
+}
+
 }  // namespace
 
 struct CompiledArtifact::State {
@@ -106,7 +119,7 @@ Result<std::unique_ptr<CompiledArtifact>> CompiledArtifact::open(const ArtifactS
   auto state = std::make_unique<State>();
   try {
     state->runner = std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(
-        fmt::format("/proc/self/fd/{}", sealed_fd), 1, true);
+        unique_path(sealed_fd), 1, true);
     if (!state->runner->getConstantNamesToOriginalFQNs().empty()) {
       return fail(refused("it holds constants of its own"));
     }

@@ -14,8 +14,8 @@ VECTOR_BITS = {"avx2": 256, "avx512": 512}
 
 # A compiler for a declared target. Inductor always says -march=native, which is this host and not the
 # lane's. The paths of this host are taken out, and the stack is not executable (newer C libraries refuse to
-# load what asks for that). Libraries that nothing is taken from are not named: libtorch.so would pull CUDA's into
-# every lane. A compiler whose child is gone is of no use: it and every program that it
+# load what asks for that). libtorch.so, of which nothing is used, would pull CUDA's libraries
+# into every lane. A compiler whose child is gone is of no use: it and every program that it
 # starts die with their parents.
 COMPILER_SCRIPT = """#!/bin/sh
 link=
@@ -24,12 +24,13 @@ for argument do
   case "$argument" in
     -march=native) argument=-march={march} ;;
     -mtune=native) argument=-mtune=generic ;;
-    -shared) link='-Wl,-z,noexecstack -Wl,--build-id=none -Wl,--as-needed -s' ;;
+    -shared) link='-Wl,-z,noexecstack -Wl,--build-id=none -s' ;;
+    -ltorch) continue ;;
   esac
   set -- "$@" "$argument"
 done
 exec setpriv --pdeathsig KILL -- {compiler} -wrapper setpriv,--pdeathsig,KILL,-- \\
-  {prefix_maps} $link "$@"
+  {prefix_maps} "$@" $link
 """
 
 
