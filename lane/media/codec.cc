@@ -274,7 +274,7 @@ std::optional<PixelFormat> nearest_encodable_format(Codec codec, PixelFormat for
     return f.layout == kGray ? 0 : 3 - f.chroma_shift_x() - f.chroma_shift_y();
   };
   for (const PixelFormat other : formats) {
-    // Losing costs more than carrying too much; leaving RGB for YUV or back costs most.
+    // Losing costs more than carrying too much, leaving RGB for YUV or back more than that, all colour most.
     const int depth = other.bit_depth - format.bit_depth;
     const int colour = chroma(other) - chroma(format);
     int cost = (depth < 0 ? -20 * depth : depth) + (colour < 0 ? -100 * colour : 5 * colour);

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <span>
 
+#include "base/process.h"
 #include "base/sha256.h"
+#include "base/text.h"
 
 namespace kiln::lane {
 namespace {
@@ -14,6 +18,8 @@ constexpr int kKeyframeSeconds = 4;  // how far a player jumps at most
 constexpr int kKeyframeFramesMax = 250;
 constexpr int kThreadsMax = 64;
 constexpr std::uint64_t kDigestVersion = 1;
+constexpr std::chrono::seconds kHelpDeadline{30};
+constexpr std::uint64_t kHelpBytesMax = 4ULL << 20U;
 
 struct Quality {
   int standard;
@@ -158,6 +164,42 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
   return sha256(text).hex();
 }
 
+// Some builds carry an encoder without all of its depths (an x265 of 8 bits only), and would encode fewer bits
+// without a word.
+Status check_depth(const MediaTools& tools, const OutputRequest& request) {
+  SpawnOptions options;
+  options.argv = {tools.ffmpeg_path, "-hide_banner", "-v", "error", "-h", fmt::format("encoder={}", encoder_name(request.codec))};
+  options.set_env = {{"LC_ALL", "C"}};
+  KILN_TRY_ASSIGN(const CommandOutput help, run_command(std::move(options), kHelpDeadline, kHelpBytesMax));
+  constexpr std::string_view kLabel = "Supported pixel formats:";
+  const auto at = help.out.find(kLabel);
+  if (at == std::string::npos) return {};  // it does not say; then the encoder will
+  const std::string_view rest = std::string_view(help.out).substr(at + kLabel.size());
+  const auto names = split(rest.substr(0, rest.find('\n')), ' ');
+  const std::string wanted = encoder_pixel_format(request.codec, request.format);
+  if (std::find(names.begin(), names.end(), wanted) != names.end()) return {};
+  return fail(bad_config("the {} of {} (version {}) was built without {}; use another codec, or name an ffmpeg that "
+                         "has it with --ffmpeg (Debian's has)",
+                         encoder_name(request.codec), tools.ffmpeg_path, tools.version, wanted));
+}
+
+Status check_preset(const OutputRequest& request) {
+  static constexpr std::array<std::string_view, 10> kX26x{"ultrafast", "superfast", "veryfast", "faster", "fast",
+                                                          "medium",    "slow",      "slower",   "veryslow", "placebo"};
+  static constexpr std::array<std::string_view, 13> kSvt{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"};
+  if (request.preset.empty()) return {};
+  std::span<const std::string_view> known;
+  if (request.codec == Codec::kH264 || request.codec == Codec::kHevc) known = kX26x;
+  if (request.codec == Codec::kAv1) known = kSvt;
+  if (std::find(known.begin(), known.end(), request.preset) != known.end()) return {};
+  if (known.empty()) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "{} has no presets, but '{}' was given", to_string(request.codec),
+                           request.preset));
+  }
+  return fail(make_error(ErrorCode::kInvalidArgument, "preset '{}' of {}: it goes from {} to {}.{}", request.preset,
+                         to_string(request.codec), known.front(), known.back(), did_you_mean(request.preset, known)));
+}
+
 // Matroska files of ffmpeg before 7 and NUT files do not say that a picture is to be turned.
 Status check_rotation(const MediaTools& tools, const ClipInfo& clip, Container container) {
   constexpr int kMatroskaTurnsSince = 7;
@@ -176,6 +218,8 @@ Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& cl
                                      const OutputRequest& request) {
   KILN_TRY(check_codec(request.codec, request.container, request.format, request.width, request.height));
   KILN_TRY(check_encoder(tools, request.codec));
+  KILN_TRY(check_depth(tools, request));
+  KILN_TRY(check_preset(request));
   KILN_TRY(check_rotation(tools, clip, request.container));
   const Quality range = quality_of(request.codec);
   const int quality = request.quality < 0 ? range.standard : request.quality;

@@ -69,6 +69,7 @@ class SegmentJoinCodecTest : public ::testing::TestWithParam<Codec> {};
 
 TEST_P(SegmentJoinCodecTest, JoinedFramesDecodeAsTheSegmentsDo) {
   if (!tools().has_encoder(encoder_name(GetParam()))) GTEST_SKIP() << "this ffmpeg lacks the encoder";
+  if (!tools().has_decoder(to_string(GetParam()))) GTEST_SKIP() << "this ffmpeg lacks the decoder";
   const TempFolder folder;
   const ClipInfo clip = test::synthetic_clip(96, 64, k420, {1, 25}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
   const auto joined = test::render(folder, clip, test::request_for(clip, GetParam(), Container::kMatroska), 5);
