@@ -182,12 +182,24 @@ def _rebuild(program, role: dict[str, str], output: str, network: Network):
             continue
         copies[node] = graph.node_copy(node, lambda n: copies[n])
         copies[node].meta = {"val": node.meta["val"]} if "val" in node.meta else {}
+        _write_dtype(copies[node])
     # Scalars were made between placeholders: those must come first.
     _placeholders_first(graph)
     graph.eliminate_dead_code()
     for node in graph.nodes:
         node.meta.pop("constant", None)
     return graph, inputs, constants
+
+
+def _write_dtype(node: torch.fx.Node) -> None:
+    """`zeros(...)` without a dtype takes the default of whoever runs it; the graph says which one it was traced with."""
+    value = node.meta.get("val")
+    if not isinstance(node.target, torch._ops.OpOverload) or not isinstance(value, torch.Tensor):
+        return
+    arguments = {a.name: a.type.kind() for a in node.target._schema.arguments}
+    makes = "dtype" in arguments and "layout" in arguments and "TensorType" not in arguments.values()
+    if makes and node.kwargs.get("dtype") is None:
+        node.update_kwarg("dtype", value.dtype)
 
 
 def _placeholder(graph: torch.fx.Graph, name: str, original: torch.fx.Node) -> torch.fx.Node:
