@@ -20,7 +20,7 @@ namespace kiln::cli {
 struct Config {
   int lanes = 1;
   int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
-  int segment_frames = 48;
+  int segment_frames = 0;    // 0: chosen from the clip's length and the lanes
   std::string executor = "any";
   std::string device = "cpu";
   std::string state_dir;  // after load_config: an absolute path

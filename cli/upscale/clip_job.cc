@@ -109,6 +109,8 @@ Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolde
   sharding::SegmentRequest segments;
   segments.frame_count = job.probe->frames;
   segments.segment_frames = options.config.segment_frames;
+  // Going on with another number of lanes: what is finished was cut like this.
+  if (segments.segment_frames == 0 && job.earlier) segments.segment_frames = job.earlier->segment_frames;
   segments.lane_count = limits.lanes;
   segments.frames_before = package.manifest.frames_before;
   segments.frames_after = package.manifest.frames_after;

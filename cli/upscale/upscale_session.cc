@@ -69,6 +69,8 @@ Status UpscaleSession::run_phases() {
 }
 
 Status UpscaleSession::start_lanes() {
+  // An empty store has no artifact for this clip either: the child imports while the clip is looked at.
+  if (host_.builder != nullptr && host_.store->stats().used_bytes == 0) host_.builder->warm_up();
   const worker::HostResources resources = worker::probe_resources();
   limits_.lanes = options_.config.lanes;
   limits_.threads_per_lane =
