@@ -73,13 +73,13 @@ std::string fixtures_folder() {
   return environment("KILN_BINARY_DIR") + "/fixtures/" + recipe_digest();
 }
 
-Fixture load_fixture(const std::string& name) {
-  const std::string folder = fixtures_folder();
+Fixture load_fixture(const std::string& name, const std::string& dtype) {
+  const std::string folder = fixtures_folder() + (dtype == "float32" ? "" : "/" + dtype);
   Fixture fixture{folder + "/" + name, {}, {}, {}, {}};
   if (!fs::exists(fixture.folder)) {
     const std::string script = environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py";
-    const int code = std::system(fmt::format("'{}' '{}' --out '{}' --only {} --dtype float32 >&2",
-                                             environment("KILN_PYTHON"), script, folder, name).c_str());
+    const int code = std::system(fmt::format("'{}' '{}' --out '{}' --only {} --dtype {} >&2",
+                                             environment("KILN_PYTHON"), script, folder, name, dtype).c_str());
     EXPECT_EQ(code, 0) << "make_fixtures.py failed for " << name;
   }
   const std::string package = fixture.folder + "/package/";
@@ -93,13 +93,14 @@ Fixture load_fixture(const std::string& name) {
   return fixture;
 }
 
-NetworkSource Fixture::source(int threads) const {
+NetworkSource Fixture::source(int threads, sharding::GraphDtype dtype) const {
   NetworkSource source;
   source.manifest = &manifest;
   source.weights = weights.bytes();
   source.threads = threads;
+  source.dtype = dtype;
   for (std::size_t i = 0; i < manifest.graphs.size(); ++i) {
-    if (manifest.graphs[i].dtype == sharding::GraphDtype::kFloat32) {
+    if (manifest.graphs[i].dtype == dtype) {
       source.graphs.push_back({manifest.graphs[i], graph_files[i].bytes()});
     }
   }

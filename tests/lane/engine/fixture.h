@@ -24,11 +24,12 @@ struct Fixture {
   std::vector<Mapping> graph_files;  // beside manifest.graphs
   std::vector<FixtureCase> cases;
 
-  [[nodiscard]] NetworkSource source(int threads = 1) const;  // every float32 graph
+  // Every graph of one dtype.
+  [[nodiscard]] NetworkSource source(int threads = 1, sharding::GraphDtype dtype = {}) const;
 };
 
 // Fails the test, and returns an empty fixture, where it cannot be made.
-[[nodiscard]] Fixture load_fixture(const std::string& name);
+[[nodiscard]] Fixture load_fixture(const std::string& name, const std::string& dtype = "float32");
 [[nodiscard]] std::string fixtures_folder();
 
 // Runs one case: pads as the manifest says, crops the result.

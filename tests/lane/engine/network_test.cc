@@ -42,6 +42,24 @@ INSTANTIATE_TEST_SUITE_P(Architectures, NetworkTest,
                                          "realcugan", "three_frames"),
                          [](const auto& tested) { return std::string(tested.param); });
 
+// A graph of half the width on the CPU: what a card runs, and what its results are compared with.
+TEST(HalfWidthNetworkTest, Float16AndBfloat16RunOnTheCpu) {
+  constexpr float kHalfWidthTolerance = 0.05F;  // of the output's range: bfloat16 keeps 8 bits
+  for (const char* name : {"float16", "bfloat16"}) {
+    const Fixture fixture = load_fixture("compact", name);
+    const auto dtype = sharding::graph_dtype_from_string(name);
+    ASSERT_TRUE(dtype);
+    auto network = Network::load(fixture.source(1, *dtype));
+    ASSERT_TRUE(network) << network.error().message;
+    for (const FixtureCase& one : fixture.cases) {
+      const auto output = run_case(**network, fixture, one, Executor::kUncompiled);
+      ASSERT_TRUE(output) << output.error().message;
+      EXPECT_LE(largest_difference(*output, one.expected), kHalfWidthTolerance * one.range) << name;
+    }
+    EXPECT_EQ((*network)->input_specs(padded_shape(fixture, fixture.cases[0]))->front().dtype, name);
+  }
+}
+
 // Two blocks of the same shape, by the beginning of their parameters' names.
 struct Swap {
   const char* network;
