@@ -2,8 +2,10 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "base/log.h"
 #include "cli/command.h"
@@ -23,10 +25,17 @@ void print_error(const Error& error, const GlobalOptions& options) {
   fmt::print(stderr, "kiln: {}\n", error.message);
 }
 
-// CLI11 has exit codes of its own; ours are in base/error.h.
-int report_parse_error(const CLI::App& app, const CLI::ParseError& error) {
-  const int code = app.exit(error);
-  return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+// CLI11 has exit codes and a layout of its own; ours are one line and those in base/error.h.
+int report_parse_error(const CLI::App& app, const CLI::ParseError& error, GlobalOptions options, int argc,
+                       char** argv) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  // Parsing may have ended before it came to this one.
+  options.json = std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
+  std::string message = error.what();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  print_error(make_error(ErrorCode::kInvalidArgument, ExitCode::kUsage, "{}; --help shows what there is", message),
+              options);
+  return static_cast<int>(ExitCode::kUsage);
 }
 
 int run(int argc, char** argv) {
@@ -47,7 +56,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return report_parse_error(app, error);
+    return report_parse_error(app, error, options, argc, argv);
   }
   if (!action) {
     fmt::print("{}", app.help());

@@ -74,6 +74,10 @@ Result<ClipJob> open_clip_job(FileSystem& files, const UpscaleOptions& options, 
   job.id = id;
   job.source = source;
   KILN_TRY_ASSIGN(const std::string state, source_state(source));
+  std::error_code error;
+  if (fs::equivalent(source, output, error)) {
+    return fail(output_unwritable("{}: is the source itself; choose another name", output));
+  }
   job.identity = job_identity(options, package, source, state, output);
   KILN_TRY_ASSIGN(job.place, OutputPlace::reserve(output, job.identity, options.overwrite));
   KILN_TRY_ASSIGN(job.folder, JobFolder::open(files, options.config.state_dir, job.identity));

@@ -1,5 +1,10 @@
 #include "cli/upscale/session_host.h"
 
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+
 #include "base/log.h"
 #include "cache_store/disk_store.h"
 #include "cli/program_files.h"
@@ -53,10 +58,23 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
   return std::make_unique<worker::ArtifactBuilder>(std::move(builder), *host.store, *host.key);
 }
 
+Result<UniqueFd> open_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  // Before any thread is started: each inherits it, and none is interrupted instead.
+  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
+  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
+  return fd;
+}
+
 }  // namespace
 
 Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& options) {
   SessionHost host;
+  KILN_TRY_ASSIGN(host.signals, open_signals());
   const std::string& state = options.config.state_dir;
   KILN_TRY(make_directories(files, state, 0700));
   cache::DiskStoreOptions store;

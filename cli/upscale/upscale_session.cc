@@ -19,22 +19,10 @@ namespace kiln::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kTurn{200};
-constexpr int kExitInterrupted = 130;
+constexpr int kExitBySignal = 128;
 // Of the memory that is free, what activations of all lanes may take: frames in queues, ffmpeg and the
 // compile child need the rest.
 constexpr double kActivationShare = 0.5;
-
-Result<UniqueFd> open_signals() {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  // Blocked before any thread is started, so that no thread of ours is interrupted instead.
-  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
-  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
-  return fd;
-}
 
 }  // namespace
 
@@ -60,7 +48,6 @@ Result<UpscaleReport> UpscaleSession::run(std::vector<ClipJob> clips) {
 }
 
 Status UpscaleSession::run_phases() {
-  KILN_TRY_ASSIGN(signals_, open_signals());
   KILN_TRY(start_lanes());
   KILN_TRY(probe_clips());
   KILN_TRY(plan());
@@ -187,7 +174,7 @@ Status UpscaleSession::wait_for_compiles() {
 // ---- one turn of the loop ----
 
 Status UpscaleSession::turn() {
-  std::vector<pollfd> polls = {{signals_.get(), POLLIN, 0}};
+  std::vector<pollfd> polls = {{host_.signals.get(), POLLIN, 0}};
   if (host_.builder != nullptr) polls.push_back({host_.builder->ready_fd(), POLLIN, 0});
   const std::size_t first_lane = polls.size();
   for (const int fd : lanes_->wait_fds()) polls.push_back({fd, POLLIN, 0});
@@ -207,13 +194,13 @@ Status UpscaleSession::turn() {
 
 Status UpscaleSession::on_signal() {
   signalfd_siginfo info{};
-  while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++interrupts_;
+  while (::read(host_.signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++interrupts_;
   if (rendered_) {
     if (interrupts_ == 1) progress_.say("Once more to end without the artifact.");
     return {};
   }
   return fail(Error{ErrorCode::kCancelled, "interrupted; the same command goes on where this one stopped",
-                    static_cast<ExitCode>(kExitInterrupted)});
+                    static_cast<ExitCode>(kExitBySignal + static_cast<int>(info.ssi_signo))});
 }
 
 void UpscaleSession::request_artifact(ClipJob& clip) {

@@ -25,6 +25,7 @@ inline constexpr std::uint64_t kTaskIndexMask = kProbeTasks - 1;
 
 // What the command holds for its whole life, in the order in which it is made.
 struct SessionHost {
+  UniqueFd signals;  // SIGINT and SIGTERM, which no thread is interrupted by
   std::string lane_program;
   std::string python;
   std::string torch_folder;
@@ -97,7 +98,6 @@ class UpscaleSession {
   ProgressLine progress_;
   std::optional<Error> failure_;     // ends the job
   std::optional<Error> last_error_;  // of a segment: what the job ends with when it is tried no more
-  UniqueFd signals_;
   int interrupts_ = 0;
   bool rendering_ = false;
   bool rendered_ = false;
