@@ -153,6 +153,8 @@ std::vector<std::string> container_arguments(Container container, std::int64_t t
   std::vector<std::string> out{"-video_track_timescale", std::to_string(timescale), "-movie_timescale",
                                std::to_string(movie), "-movflags", "+faststart"};
   if (codec == Codec::kHevc) out.insert(out.end(), {"-tag:v:0", "hvc1"});  // what Apple's players take
+  // FLAC, Opus and DTS in MP4 are well defined; ffmpeg 5.1 wants to be asked for them.
+  if (container == Container::kMp4) out.insert(out.end(), {"-strict", "experimental"});
   out.insert(out.end(), {"-f", container == Container::kMp4 ? "mp4" : "mov"});
   return out;
 }
