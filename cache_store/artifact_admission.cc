@@ -8,7 +8,7 @@ namespace {
 
 Status check_library(std::span<const std::byte> library) {
   KILN_TRY_ASSIGN(const ArtifactFileReport report, check_artifact_file(library));
-  return check_symbol_versions(report, running_glibc(), kGlibcxxBuiltWith);
+  return check_symbol_versions(report, running_glibc(), running_libstdcxx());
 }
 
 }  // namespace

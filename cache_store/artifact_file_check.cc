@@ -1,7 +1,6 @@
 #include "cache_store/artifact_file_check.h"
 
 #include <fmt/format.h>
-#include <gnu/libc-version.h>
 
 #include <algorithm>
 #include <charconv>
@@ -226,12 +225,6 @@ Status check_symbol_versions(const ArtifactFileReport& report, const SymbolVersi
                                     "oldest system of the farm", report.glibcxx_needed.text(), glibcxx_here.text())));
   }
   return {};
-}
-
-SymbolVersion running_glibc() {
-  SymbolVersion version;
-  note_version(fmt::format("GLIBC_{}", gnu_get_libc_version()), "GLIBC_", version);
-  return version;
 }
 
 }  // namespace kiln::cache

@@ -40,6 +40,6 @@ struct ArtifactFileReport {
 [[nodiscard]] Status check_symbol_versions(const ArtifactFileReport& report, const SymbolVersion& glibc_here,
                                            const SymbolVersion& glibcxx_here);
 [[nodiscard]] SymbolVersion running_glibc();
-inline constexpr SymbolVersion kGlibcxxBuiltWith{{3, 4, 30}};  // Debian 12's libstdc++, what we link
+[[nodiscard]] SymbolVersion running_libstdcxx();  // the newest GLIBCXX_ that the libstdc++ of this process has
 
 }  // namespace kiln::cache

@@ -77,7 +77,7 @@ Status check_file(std::string& library) {
   const auto bytes = std::as_writable_bytes(std::span(library));
   KILN_TRY(cache::clear_executable_stack(bytes));
   KILN_TRY_ASSIGN(const cache::ArtifactFileReport report, cache::check_artifact_file(bytes));
-  return cache::check_symbol_versions(report, cache::running_glibc(), cache::kGlibcxxBuiltWith);
+  return cache::check_symbol_versions(report, cache::running_glibc(), cache::running_libstdcxx());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cache_store/artifact_file_check.h"
 
 #include <elf.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -71,7 +72,7 @@ TEST(ArtifactFileCheckTest, ReportsWhatAPlainLibraryNeeds) {
   EXPECT_FALSE(report->needed.empty());
   EXPECT_GE(report->glibc_needed, (SymbolVersion{{2, 2, 5}}));
   EXPECT_GE(report->glibcxx_needed, (SymbolVersion{{3, 4, 0}}));
-  EXPECT_TRUE(check_symbol_versions(*report, running_glibc(), kGlibcxxBuiltWith));
+  EXPECT_TRUE(check_symbol_versions(*report, running_glibc(), running_libstdcxx()));
 }
 
 TEST(ArtifactFileCheckTest, RefusesAnExecutableStackAndClearsIt) {
@@ -168,12 +169,12 @@ TEST(ArtifactFileCheckTest, RefusesAnyTruncationOfWhatIsLoaded) {
 TEST(ArtifactFileCheckTest, RefusesANewerLibc) {
   ArtifactFileReport report;
   report.glibc_needed = {{2, 38, 0}};
-  const Status old = check_symbol_versions(report, {{2, 36, 0}}, kGlibcxxBuiltWith);
+  const Status old = check_symbol_versions(report, {{2, 36, 0}}, SymbolVersion{{3, 4, 30}});
   ASSERT_FALSE(old);
   EXPECT_TRUE(contains(old.error().message, "needs glibc 2.38, and this machine has 2.36"));
-  EXPECT_TRUE(check_symbol_versions(report, {{2, 38, 0}}, kGlibcxxBuiltWith));
+  EXPECT_TRUE(check_symbol_versions(report, {{2, 38, 0}}, SymbolVersion{{3, 4, 30}}));
   report.glibcxx_needed = {{3, 4, 32}};
-  EXPECT_FALSE(check_symbol_versions(report, {{2, 39, 0}}, kGlibcxxBuiltWith));
+  EXPECT_FALSE(check_symbol_versions(report, {{2, 39, 0}}, SymbolVersion{{3, 4, 30}}));
 }
 
 // Run under the sanitizers this also shows that nothing outside the bytes is read.
@@ -225,6 +226,20 @@ TEST(LibraryIntakeTest, NamesTheFileThatItRefuses) {
   ASSERT_FALSE(intake);
   EXPECT_TRUE(contains(intake.error().message, folder / "m.so"));
   EXPECT_FALSE(take_in_library(folder / "none.so"));
+}
+
+// Against what the loader itself says: the newest version resolves, and nothing newer is in the file.
+TEST(RunningLibrariesTest, VersionsAreThoseOfTheLoadedLibraries) {
+  const SymbolVersion glibcxx = running_libstdcxx();
+  EXPECT_GE(glibcxx, (SymbolVersion{{3, 4, 30}})) << glibcxx.text();
+  Dl_info where{};
+  ASSERT_NE(::dladdr(reinterpret_cast<const void*>(&std::terminate), &where), 0);
+  const std::string bytes = read_file(where.dli_fname, 64U << 20U).value();
+  EXPECT_NE(bytes.find("GLIBCXX_" + glibcxx.text() + '\0'), std::string::npos) << glibcxx.text();
+  SymbolVersion next = glibcxx;
+  next.part[2] += 1;
+  EXPECT_EQ(bytes.find("GLIBCXX_" + next.text() + '\0'), std::string::npos) << next.text();
+  EXPECT_GE(running_glibc(), (SymbolVersion{{2, 36, 0}}));
 }
 
 }  // namespace
