@@ -115,8 +115,8 @@ class CompileChild::Owner {
         warm_wanted_ = false;
         begin(0);
         lock.unlock();
-        if (auto started = ensure_process(); !started) {
-          log::warn("compile child: {}", started.error().message);
+        if (auto started = ensure_process(); !started) {  // a request tries again, and says why if it must
+          log::debug("{}", started.error().message);
         }
         lock.lock();
       }

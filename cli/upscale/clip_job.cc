@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "cli/upscale/job_records.h"
 #include "sharding/package/package_tiling.h"
 
 namespace kiln::cli {
@@ -57,8 +58,36 @@ JobPlan current_plan(const ClipJob& job, const PlanLimits& limits) {
   plan.tile_width = job.tiles.shape.width;
   plan.threads_per_lane = limits.threads_per_lane;
   plan.artifact_key = job.artifact_key ? job.artifact_key->hex() : "";
+  plan.encoder_threads = limits.encoder_threads;
   plan.media_tools = job.probe->ffmpeg_version;
   return plan;
+}
+
+struct OutputState {
+  std::uint64_t bytes = 0;
+  std::int64_t changed = 0;
+};
+
+// Nothing of an image sequence, which is no output of several inputs.
+OutputState output_state(const std::string& output) {
+  std::error_code error;
+  OutputState state;
+  state.bytes = fs::file_size(output, error);
+  if (error) return {};
+  state.changed = fs::last_write_time(output, error).time_since_epoch().count();
+  return state;
+}
+
+std::optional<ClipReport> finished_earlier(const JobFolder& folder, const std::string& output) {
+  const std::string outcome = folder.load_outcome();
+  if (outcome.empty()) return std::nullopt;
+  auto finished = decode_finished(outcome);
+  const OutputState state = output_state(output);
+  if (!finished || state.bytes == 0 || state.bytes != finished->output_bytes ||
+      state.changed != finished->output_changed) {
+    return std::nullopt;
+  }
+  return std::move(finished->report);
 }
 
 }  // namespace
@@ -79,12 +108,22 @@ Result<ClipJob> open_clip_job(FileSystem& files, const UpscaleOptions& options, 
     return fail(output_unwritable("{}: is the source itself; choose another name", output));
   }
   job.identity = job_identity(options, package, source, state, output);
-  KILN_TRY_ASSIGN(job.place, OutputPlace::reserve(output, job.identity, options.overwrite));
   KILN_TRY_ASSIGN(job.folder, JobFolder::open(files, options.config.state_dir, job.identity));
+  job.finished_earlier = finished_earlier(*job.folder, output);
+  if (job.finished_earlier) {
+    job.joined = true;
+    return job;
+  }
+  KILN_TRY_ASSIGN(job.place, OutputPlace::reserve(output, job.identity, options.overwrite));
   JobPlan plan;
   KILN_TRY_ASSIGN(const bool found, job.folder->load_plan(plan));
   if (found && plan.identity == job.identity) job.earlier = plan;
   return job;
+}
+
+Status finish_clip_job(const ClipJob& job, const ClipReport& report) {
+  const OutputState state = output_state(report.output);
+  return job.folder->finish(encode_finished({report, state.bytes, state.changed}));
 }
 
 Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,

@@ -14,6 +14,7 @@
 #include "cli/upscale/output_place.h"
 #include "cli/upscale/package_folder.h"
 #include "cli/upscale/upscale_options.h"
+#include "cli/upscale/upscale_report.h"
 #include "net/lane_messages.h"
 #include "sharding/segment_planner.h"
 #include "sharding/tile_planner.h"
@@ -27,6 +28,7 @@ struct ClipJob {
   std::optional<OutputPlace> place;
   std::optional<JobFolder> folder;
   std::optional<JobPlan> earlier;  // of an interrupted run of the same command
+  std::optional<ClipReport> finished_earlier;  // that run had joined it: nothing is left to do
   std::optional<net::ProbeDone> probe;
   std::shared_ptr<UniqueFd> description;  // sealed
   sharding::TilePlan tiles;
@@ -48,8 +50,12 @@ struct ClipJob {
 struct PlanLimits {
   int threads_per_lane = 1;
   int lanes = 1;
+  int encoder_threads = 1;
   std::uint64_t activation_bytes_max = 0;  // of one lane
 };
+
+// The output is in its place: segments go, and a repeated command will know.
+[[nodiscard]] Status finish_clip_job(const ClipJob& job, const ClipReport& report);
 
 // Tiles and segments, once the clip was probed. Pure but for the package's graphs, which are in memory.
 [[nodiscard]] Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,

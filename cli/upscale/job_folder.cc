@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "base/sha256.h"
 #include "cli/upscale/job_records.h"
@@ -12,11 +14,14 @@ namespace {
 constexpr std::size_t kFolderDigits = 16;
 constexpr std::uint64_t kRecordBytesMax = 64ULL << 20U;
 constexpr std::string_view kPlanName = "plan.json";
+constexpr std::string_view kOutcomeName = "done.json";
 constexpr std::string_view kRecordSuffix = ".json";
 
 std::string record_name(std::int64_t segment) { return fmt::format("{:06}.json", segment); }
 
-bool is_record(const std::string& name) { return name != kPlanName && name.ends_with(kRecordSuffix); }
+bool is_record(const std::string& name) {
+  return name != kPlanName && name != kOutcomeName && name.ends_with(kRecordSuffix);
+}
 
 Status forget(const Status& removed) {
   if (!removed && removed.error().code != ErrorCode::kNotFound) return removed;
@@ -45,8 +50,7 @@ Result<bool> JobFolder::load_plan(JobPlan& plan) const {
 }
 
 Status JobFolder::begin(const JobPlan& plan) const {
-  KILN_TRY_ASSIGN(const auto names, files_->list(path_));
-  for (const std::string& name : names) KILN_TRY(forget(files_->remove_file(path_ + "/" + name)));
+  KILN_TRY(remove_all_but(""));
   return write_durably(std::string(kPlanName), encode_plan(plan));
 }
 
@@ -106,14 +110,27 @@ Status JobFolder::write_durably(const std::string& name, const std::string& text
   return files_->sync_directory(path_);
 }
 
-void JobFolder::remove() const {
-  const auto names = files_->list(path_);
-  if (!names) return;
-  for (const std::string& name : *names) {
-    if (auto status = forget(files_->remove_file(path_ + "/" + name)); !status) {
-      log::warn("{}", status.error().message);
-    }
+Status JobFolder::finish(const std::string& outcome) const {
+  KILN_TRY(write_durably(std::string(kOutcomeName), outcome));
+  return remove_all_but(kOutcomeName);
+}
+
+std::string JobFolder::load_outcome() const {
+  return read_file(path_ + "/" + std::string(kOutcomeName), kRecordBytesMax).value_or("");
+}
+
+Status JobFolder::remove_all_but(std::string_view kept) const {
+  KILN_TRY_ASSIGN(const auto names, files_->list(path_));
+  for (const std::string& name : names) {
+    if (name != kept) KILN_TRY(forget(files_->remove_file(path_ + "/" + name)));
   }
+  return {};
+}
+
+void JobFolder::remove() const {
+  if (auto status = remove_all_but(""); !status) log::warn("{}", status.error().message);
+  std::error_code error;
+  std::filesystem::remove(path_, error);  // an empty folder that stays harms nobody
 }
 
 }  // namespace kiln::cli

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -23,6 +24,7 @@ struct JobPlan {
   int tile_width = 0;
   int threads_per_lane = 0;
   std::string artifact_key;  // hex; empty: uncompiled
+  int encoder_threads = 0;   // encoders may write other bits with other counts
   std::string media_tools;   // identity of the ffmpeg build
   bool operator==(const JobPlan&) const = default;
 };
@@ -61,12 +63,17 @@ class JobFolder {
   [[nodiscard]] std::string segment_path(std::int64_t segment) const;
   // Makes the lane's file and then its record durable; fills in size and hash.
   [[nodiscard]] Status finish_segment(SegmentRecord& record, const std::string& part) const;
-  // The job is done: nothing of it is needed any more.
+  // The output is in its place: only `outcome` stays, until the whole command is done.
+  [[nodiscard]] Status finish(const std::string& outcome) const;
+  // What finish() was given by an earlier run; empty: it was not.
+  [[nodiscard]] std::string load_outcome() const;
+  // The command is done: nothing of the job is needed any more.
   void remove() const;
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   JobFolder(FileSystem& files, std::string path) : files_(&files), path_(std::move(path)) {}
+  [[nodiscard]] Status remove_all_but(std::string_view kept) const;
   [[nodiscard]] Status write_durably(const std::string& name, const std::string& text) const;
 
   FileSystem* files_;

@@ -7,7 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-
 JobPlan plan_from(const json& in) {
   if (in.at("format_version").get<int>() != kJobFormatVersion) throw std::invalid_argument("format version");
   JobPlan plan;
@@ -18,6 +17,7 @@ JobPlan plan_from(const json& in) {
   in.at("tile_width").get_to(plan.tile_width);
   in.at("threads_per_lane").get_to(plan.threads_per_lane);
   in.at("artifact_key").get_to(plan.artifact_key);
+  in.at("encoder_threads").get_to(plan.encoder_threads);
   in.at("media_tools").get_to(plan.media_tools);
   return plan;
 }
@@ -42,6 +42,25 @@ SegmentRecord record_from(const json& in) {
   return out;
 }
 
+FinishedClip finished_from(const json& in) {
+  FinishedClip out;
+  in.at("output_bytes").get_to(out.output_bytes);
+  in.at("output_changed").get_to(out.output_changed);
+  in.at("source").get_to(out.report.source);
+  in.at("output").get_to(out.report.output);
+  in.at("width").get_to(out.report.width);
+  in.at("height").get_to(out.report.height);
+  in.at("frames").get_to(out.report.frames);
+  in.at("frames_compiled").get_to(out.report.frames_compiled);
+  in.at("segments").get_to(out.report.segments);
+  in.at("duration_s").get_to(out.report.duration_s);
+  in.at("artifact_key").get_to(out.report.artifact_key);
+  in.at("warnings").get_to(out.report.warnings);
+  in.at("frame_hashes").get_to(out.report.frame_hashes);
+  out.report.segments_resumed = out.report.segments;
+  return out;
+}
+
 template <typename T, typename Read>
 Result<T> decode(std::string_view text, const char* what, Read read) {
   try {
@@ -62,6 +81,7 @@ std::string encode_plan(const JobPlan& plan) {
                     {"tile_width", plan.tile_width},
                     {"threads_per_lane", plan.threads_per_lane},
                     {"artifact_key", plan.artifact_key},
+                    {"encoder_threads", plan.encoder_threads},
                     {"media_tools", plan.media_tools}};
   return out.dump(1) + "\n";
 }
@@ -89,6 +109,27 @@ std::string encode_record(const SegmentRecord& record) {
 
 Result<SegmentRecord> decode_record(std::string_view text) {
   return decode<SegmentRecord>(text, "segment record", record_from);
+}
+
+std::string encode_finished(const FinishedClip& clip) {
+  const json out = {{"output_bytes", clip.output_bytes},
+                    {"output_changed", clip.output_changed},
+                    {"source", clip.report.source},
+                    {"output", clip.report.output},
+                    {"width", clip.report.width},
+                    {"height", clip.report.height},
+                    {"frames", clip.report.frames},
+                    {"frames_compiled", clip.report.frames_compiled},
+                    {"segments", clip.report.segments},
+                    {"duration_s", clip.report.duration_s},
+                    {"artifact_key", clip.report.artifact_key},
+                    {"warnings", clip.report.warnings},
+                    {"frame_hashes", clip.report.frame_hashes}};
+  return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<FinishedClip> decode_finished(std::string_view text) {
+  return decode<FinishedClip>(text, "finished clip", finished_from);
 }
 
 }  // namespace kiln::cli

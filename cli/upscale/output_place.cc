@@ -42,6 +42,9 @@ bool sequence_exists(const std::string& pattern) {
   return false;
 }
 
+// In the temporary folder of a sequence that is whole: its images are being moved.
+constexpr std::string_view kMovingName = ".moving";
+
 Status sync_folder(const std::string& folder) { return posix_file_system().sync_directory(folder); }
 
 }  // namespace
@@ -59,14 +62,16 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
   const std::string name = fs::path(output).filename().string();
   std::error_code error;
   const bool pattern = is_image_pattern(name);
-  const bool exists = pattern ? sequence_exists(output) : fs::exists(output, error);
+  const std::string part = ".kiln-" + job.substr(0, 8) + "-part";
+  // Images that an earlier run of this very job put there before it was ended are not in the way.
+  const bool ours = pattern && fs::exists(folder + "/" + part + "/" + std::string(kMovingName), error);
+  const bool exists = pattern ? !ours && sequence_exists(output) : fs::exists(output, error);
   if (!pattern && fs::is_directory(output, error)) {
     return fail(output_unwritable("{}: is a folder; name a file in it", output));
   }
   if (exists && !overwrite) {
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", output));
   }
-  const std::string part = ".kiln-" + job.substr(0, 8) + "-part";
   if (pattern) {
     place.temporary_folder_ = folder + "/" + part;
     place.temporary_ = place.temporary_folder_ + "/" + name;
@@ -90,6 +95,8 @@ Status OutputPlace::commit() const {
     return sync_folder(folder);
   }
   KILN_TRY_ASSIGN(const auto names, files.list(temporary_folder_));
+  KILN_TRY(files.create_exclusive(temporary_folder_ + "/" + std::string(kMovingName), 0644));
+  KILN_TRY(files.sync_directory(temporary_folder_));
   for (const std::string& name : names) {
     KILN_TRY(files.rename(temporary_folder_ + "/" + name, folder + "/" + name));
   }
@@ -106,14 +113,25 @@ void OutputPlace::discard() const {
   }
 }
 
+namespace {
+
+std::string extension_for(const std::string& source, const std::string& codec) {
+  static const std::set<std::string> kKept = {".mp4", ".mov", ".mkv", ".nut"};
+  if (!kKept.contains(source)) return ".mkv";
+  const bool studio = codec == "ffv1" || codec == "prores" || codec == "png";
+  if (source == ".mp4" && studio) return codec == "prores" ? ".mov" : ".mkv";
+  return source == ".mov" && codec == "av1" ? ".mp4" : source;
+}
+
+}  // namespace
+
 std::vector<std::string> output_names(const std::vector<std::string>& inputs, const std::string& folder,
-                                      const std::string& scale) {
-  const std::set<std::string> kept_extensions = {".mp4", ".mov", ".mkv", ".nut"};
+                                      const std::string& scale, const std::string& codec) {
   std::set<std::string> taken;
   std::vector<std::string> names;
   for (const std::string& input : inputs) {
     const fs::path path(input);
-    const std::string extension = kept_extensions.contains(path.extension().string()) ? path.extension().string() : ".mkv";
+    const std::string extension = extension_for(path.extension().string(), codec);
     std::string name = path.stem().string() + "_x" + scale + extension;
     for (int n = 2; !taken.insert(name).second; ++n) {
       name = path.stem().string() + "_x" + scale + "_" + std::to_string(n) + extension;

@@ -29,7 +29,8 @@ class OutputPlace {
 [[nodiscard]] bool is_image_pattern(std::string_view path);
 
 // Names for several inputs: `<folder>/<stem>_x4.<extension>`; two inputs of one stem are told apart by a number.
+// A container that cannot hold `codec` (empty: the default) gives way to one that can.
 [[nodiscard]] std::vector<std::string> output_names(const std::vector<std::string>& inputs, const std::string& folder,
-                                                    const std::string& scale);
+                                                    const std::string& scale, const std::string& codec);
 
 }  // namespace kiln::cli

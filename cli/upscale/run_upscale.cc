@@ -19,7 +19,7 @@ Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, c
                                   options.inputs.size()));
   }
   const std::string scale = options.scale.empty() ? std::to_string(package.manifest.scale) : options.scale;
-  return output_names(options.inputs, options.output, scale);
+  return output_names(options.inputs, options.output, scale, options.config.codec);
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ void UpscaleSession::handle(LaneId lane, const net::JoinDone& message) {
   if (auto status = clip.place->commit(); !status) return fail_job(status.error());
   log::debug("{}: joined by lane {}", clip.place->output(), lane.value);
   add_clip_report(clip, message.warnings);
-  clip.folder->remove();
+  if (auto status = finish_clip_job(clip, report_.clips.back()); !status) return fail_job(status.error());
   clip.joined = true;
 }
 
@@ -132,8 +132,11 @@ void UpscaleSession::handle(LaneId lane, const net::TaskFailed& message) {
   if (message.fault.error.code == ErrorCode::kCancelled) return;
   const auto [clip, segment] = find_segment(segment_of(message.task));
   if (clip == nullptr) return;
-  last_error_ = message.fault.error.with_context(fmt::format("{}, frames {} to {}", clip->source, segment->first,
-                                                             segment->last - 1));
+  last_error_ = message.fault.error;
+  if (!last_error_->message.starts_with(clip->source)) {
+    last_error_ = last_error_->with_context(
+        fmt::format("{}, frames {} to {}", clip->source, segment->first, segment->last - 1));
+  }
   apply(sharding::SegmentFailed{lane, segment_of(message.task), message.attempt, failure_class(message.fault),
                                 message.fault.error.message});
 }
@@ -169,7 +172,10 @@ void UpscaleSession::carry_out(const std::vector<sharding::AssignmentEffect>& ef
       log::debug("{}", restart->reason);
       if (auto status = lanes_->start(restart->lane); !status) fail_job(status.error());
     } else if (const auto* retire = std::get_if<sharding::RetireLane>(&effect)) {
-      progress_.say("set aside: " + retire->reason);
+      const bool last = std::any_of(effects.begin(), effects.end(), [](const auto& other) {
+        return std::holds_alternative<sharding::JobFailed>(other);
+      });
+      if (!last) progress_.say("set aside: " + retire->reason);  // else the error says it
       loaded_.erase(retire->lane);
       lanes_->stop(retire->lane);
     } else if (const auto* failed = std::get_if<sharding::JobFailed>(&effect)) {

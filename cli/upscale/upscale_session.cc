@@ -63,8 +63,11 @@ Status UpscaleSession::start_lanes() {
   limits_.threads_per_lane =
       sharding::plan_lane_threads(static_cast<int>(resources.cores), limits_.lanes, options_.config.threads_per_lane)
           .threads;
+  limits_.encoder_threads = std::max(1, static_cast<int>(resources.cores) / limits_.lanes);
   for (const ClipJob& clip : clips_) {
-    if (clip.earlier) limits_.threads_per_lane = clip.earlier->threads_per_lane;
+    if (!clip.earlier) continue;
+    limits_.threads_per_lane = clip.earlier->threads_per_lane;
+    limits_.encoder_threads = clip.earlier->encoder_threads;
   }
   limits_.activation_bytes_max = static_cast<std::uint64_t>(
       static_cast<double>(resources.memory_available_bytes) * kActivationShare / limits_.lanes);
@@ -72,7 +75,7 @@ Status UpscaleSession::start_lanes() {
   LanePoolOptions pool;
   pool.start = {host_.lane_program, host_.torch_folder, options_.verbose};
   pool.threads_per_lane = limits_.threads_per_lane;
-  pool.encoder_threads = std::max(1, static_cast<int>(resources.cores) / limits_.lanes);
+  pool.encoder_threads = limits_.encoder_threads;
   pool.device = options_.config.device;
   pool.ffmpeg = options_.config.ffmpeg;
   cache::TrustedKeys trusted;
@@ -90,7 +93,7 @@ Status UpscaleSession::start_lanes() {
 
 Status UpscaleSession::probe_clips() {
   send_probes();
-  const auto probed = [](const ClipJob& clip) { return clip.probe.has_value(); };
+  const auto probed = [](const ClipJob& clip) { return clip.joined || clip.probe.has_value(); };
   while (!std::all_of(clips_.begin(), clips_.end(), probed)) KILN_TRY(turn());
   return {};
 }
@@ -98,7 +101,7 @@ Status UpscaleSession::probe_clips() {
 // One lane looks at all clips, while the others are still loading.
 void UpscaleSession::send_probes() {
   for (const ClipJob& clip : clips_) {
-    if (clip.probe) continue;
+    if (clip.joined || clip.probe) continue;
     net::ProbeTask task;
     task.task.value = kProbeTasks | clip.id.value;
     task.source = clip.source;
@@ -117,10 +120,14 @@ Status UpscaleSession::plan() {
   std::int64_t segment_count = 0;
   std::vector<SegmentId> finished;
   for (ClipJob& clip : clips_) {
+    clip.first_segment = segment_count;
+    if (clip.finished_earlier) {
+      report_.clips.push_back(*clip.finished_earlier);
+      continue;
+    }
     KILN_TRY(plan_clip(clip, options_, package_, limits_));
     if (options_.config.executor != "uncompiled") request_artifact(clip);
     KILN_TRY(settle_plan(clip, limits_));
-    clip.first_segment = segment_count;
     segment_count += static_cast<std::int64_t>(clip.segments.segments.size());
     for (const auto& record : clip.records) {
       if (record) finished.push_back({static_cast<std::uint32_t>(clip.first_segment + record->segment)});
@@ -148,6 +155,7 @@ Status UpscaleSession::render() {
     KILN_TRY(turn());
     if (failure_) return fail(*failure_);
   }
+  for (const ClipJob& clip : clips_) clip.folder->remove();
   progress_.clear();
   rendered_ = true;
   report_.wall_s = elapsed_s();
@@ -251,6 +259,7 @@ void UpscaleSession::show_progress() {
   state.lanes = lanes_->running();
   state.compiling = host_.builder != nullptr && host_.builder->pending() > 0;
   for (const ClipJob& clip : clips_) {
+    if (clip.finished_earlier) continue;
     state.frames_total += clip.probe->frames;
     for (const auto& record : clip.records) {
       if (record) state.frames_done += record->frames;

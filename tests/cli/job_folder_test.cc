@@ -103,5 +103,18 @@ TEST_F(JobFolderTest, APlanThatCannotBeReadStartsOver) {
   EXPECT_FALSE(folder.load_plan(plan).value());
 }
 
+TEST_F(JobFolderTest, OnlyTheOutcomeStaysWhenTheClipIsJoined) {
+  const JobFolder folder = open();
+  ASSERT_TRUE(folder.begin(a_plan()));
+  finish(folder, 0, "first");
+  EXPECT_EQ(folder.load_outcome(), "");
+  ASSERT_TRUE(folder.finish("what became of it"));
+  EXPECT_EQ(open().load_outcome(), "what became of it");
+  EXPECT_TRUE(open().load_segments()->empty());
+  EXPECT_FALSE(fs::exists(folder.segment_path(0)));
+  folder.remove();
+  EXPECT_FALSE(fs::exists(folder.path()));
+}
+
 }  // namespace
 }  // namespace kiln::cli

@@ -68,6 +68,21 @@ TEST_F(OutputPlaceTest, ImageSequencesComeIntoPlaceTogether) {
   EXPECT_EQ(exit_code(OutputPlace::reserve(pattern, kJob, false).error()), 73);
 }
 
+TEST_F(OutputPlaceTest, ASequenceThatWasHalfMovedIsNotInTheWayOfItsOwnJob) {
+  const OutputPlace place = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false).value();
+  write(folder_ + "/001.png", "moved already");
+  EXPECT_FALSE(OutputPlace::reserve(folder_ + "/%03d.png", kJob, false));
+  const std::string temporary = fs::path(place.temporary()).parent_path();
+  fs::create_directory(temporary);
+  write(temporary + "/.moving", "");
+  EXPECT_FALSE(OutputPlace::reserve(folder_ + "/%03d.png", std::string(64, 'c'), false));
+  const auto again = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false);
+  ASSERT_TRUE(again);
+  write(temporary + "/001.png", "new");
+  ASSERT_TRUE(again->commit());
+  EXPECT_FALSE(fs::exists(temporary));
+}
+
 TEST_F(OutputPlaceTest, DiscardLeavesNothing) {
   const OutputPlace place = OutputPlace::reserve(folder_ + "/out.mkv", kJob, false).value();
   write(place.temporary(), "half");
@@ -76,8 +91,17 @@ TEST_F(OutputPlaceTest, DiscardLeavesNothing) {
 }
 
 TEST(OutputNamesTest, AreDistinctAndKeepWhatTheContainerAllows) {
-  EXPECT_EQ(output_names({"a/x.mp4", "b/x.mp4", "c/y.avi"}, "out", "4"),
+  EXPECT_EQ(output_names({"a/x.mp4", "b/x.mp4", "c/y.avi"}, "out", "4", ""),
             (std::vector<std::string>{"out/x_x4.mp4", "out/x_x4_2.mp4", "out/y_x4.mkv"}));
+}
+
+TEST(OutputNamesTest, ContainersThatCannotHoldTheCodecGiveWay) {
+  const auto one = [](const char* source, const char* codec) { return output_names({source}, "out", "2", codec)[0]; };
+  EXPECT_EQ(one("a.mp4", "h264"), "out/a_x2.mp4");
+  EXPECT_EQ(one("a.mp4", "ffv1"), "out/a_x2.mkv");
+  EXPECT_EQ(one("a.mp4", "prores"), "out/a_x2.mov");
+  EXPECT_EQ(one("a.mov", "av1"), "out/a_x2.mp4");
+  EXPECT_EQ(one("a.mov", "ffv1"), "out/a_x2.mov");
 }
 
 }  // namespace
