@@ -38,7 +38,6 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_threads(in.threads);
   out.set_device(in.device);
   out.set_ffmpeg(in.ffmpeg);
-  out.set_ffprobe(in.ffprobe);
   out.set_encoder_threads(in.encoder_threads);
   out.set_trusted_keys(in.trusted_keys);
 }
@@ -49,7 +48,6 @@ SetUp get(const pb::SetUp& in) {
   out.threads = in.threads();
   out.device = in.device();
   out.ffmpeg = in.ffmpeg();
-  out.ffprobe = in.ffprobe();
   out.encoder_threads = in.encoder_threads();
   out.trusted_keys = in.trusted_keys();
   return out;

@@ -31,7 +31,6 @@ struct SetUp {
   int threads = 1;
   std::string device = "cpu";
   std::string ffmpeg;
-  std::string ffprobe;
   int encoder_threads = 1;
   std::string trusted_keys;
 };
