@@ -121,9 +121,13 @@ Result<ClipJob> open_clip_job(FileSystem& files, const UpscaleOptions& options, 
   return job;
 }
 
-Status finish_clip_job(const ClipJob& job, const ClipReport& report) {
-  const OutputState state = output_state(report.output);
-  return job.folder->finish(encode_finished({report, state.bytes, state.changed}));
+// The record comes first, with size and time of the file under its temporary name, which a rename keeps: whoever
+// dies in between leaves no output that its own job does not know.
+Status finish_clip_job(FileSystem& files, const ClipJob& job, const ClipReport& report) {
+  const OutputState state = output_state(job.place->temporary());
+  KILN_TRY(job.folder->record_outcome(encode_finished({report, state.bytes, state.changed})));
+  KILN_TRY(job.place->commit(files));
+  return job.folder->drop_segments();
 }
 
 Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,

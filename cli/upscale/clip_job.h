@@ -54,8 +54,8 @@ struct PlanLimits {
   std::uint64_t activation_bytes_max = 0;  // of one lane
 };
 
-// The output is in its place: segments go, and a repeated command will know.
-[[nodiscard]] Status finish_clip_job(const ClipJob& job, const ClipReport& report);
+// The output is whole: puts it in its place, drops the segments, and a repeated command will know.
+[[nodiscard]] Status finish_clip_job(FileSystem& files, const ClipJob& job, const ClipReport& report);
 
 // Tiles and segments, once the clip was probed. Pure but for the package's graphs, which are in memory.
 [[nodiscard]] Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,

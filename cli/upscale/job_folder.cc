@@ -110,10 +110,11 @@ Status JobFolder::write_durably(const std::string& name, const std::string& text
   return files_->sync_directory(path_);
 }
 
-Status JobFolder::finish(const std::string& outcome) const {
-  KILN_TRY(write_durably(std::string(kOutcomeName), outcome));
-  return remove_all_but(kOutcomeName);
+Status JobFolder::record_outcome(const std::string& outcome) const {
+  return write_durably(std::string(kOutcomeName), outcome);
 }
+
+Status JobFolder::drop_segments() const { return remove_all_but(kOutcomeName); }
 
 std::string JobFolder::load_outcome() const {
   return read_file(path_ + "/" + std::string(kOutcomeName), kRecordBytesMax).value_or("");

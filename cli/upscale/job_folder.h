@@ -63,9 +63,11 @@ class JobFolder {
   [[nodiscard]] std::string segment_path(std::int64_t segment) const;
   // Makes the lane's file and then its record durable; fills in size and hash.
   [[nodiscard]] Status finish_segment(SegmentRecord& record, const std::string& part) const;
-  // The output is in its place: only `outcome` stays, until the whole command is done.
-  [[nodiscard]] Status finish(const std::string& outcome) const;
-  // What finish() was given by an earlier run; empty: it was not.
+  // Durable when it returns; plan and segments stay, since the output is not in its place yet.
+  [[nodiscard]] Status record_outcome(const std::string& outcome) const;
+  // The output is in its place: only the outcome stays, until the whole command is done.
+  [[nodiscard]] Status drop_segments() const;
+  // What record_outcome() was given by an earlier run; empty: nothing.
   [[nodiscard]] std::string load_outcome() const;
   // The command is done: nothing of the job is needed any more.
   void remove() const;

@@ -6,8 +6,6 @@
 #include <filesystem>
 #include <set>
 
-#include "base/file_system.h"
-
 namespace kiln::cli {
 namespace {
 
@@ -44,8 +42,6 @@ bool sequence_exists(const std::string& pattern) {
 
 // In the temporary folder of a sequence that is whole: its images are being moved.
 constexpr std::string_view kMovingName = ".moving";
-
-Status sync_folder(const std::string& folder) { return posix_file_system().sync_directory(folder); }
 
 }  // namespace
 
@@ -86,13 +82,12 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
   return place;
 }
 
-Status OutputPlace::commit() const {
-  FileSystem& files = posix_file_system();
+Status OutputPlace::commit(FileSystem& files) const {
   const std::string folder = folder_of(output_);
   if (temporary_folder_.empty()) {
     KILN_TRY(files.sync_file(temporary_));
     KILN_TRY(files.rename(temporary_, output_));
-    return sync_folder(folder);
+    return files.sync_directory(folder);
   }
   KILN_TRY_ASSIGN(const auto names, files.list(temporary_folder_));
   KILN_TRY(files.create_exclusive(temporary_folder_ + "/" + std::string(kMovingName), 0644));
@@ -101,7 +96,7 @@ Status OutputPlace::commit() const {
     KILN_TRY(files.rename(temporary_folder_ + "/" + name, folder + "/" + name));
   }
   discard();
-  return sync_folder(folder);
+  return files.sync_directory(folder);
 }
 
 void OutputPlace::discard() const {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_system.h"
 #include "base/result.h"
 
 namespace kiln::cli {
@@ -17,7 +18,7 @@ class OutputPlace {
 
   [[nodiscard]] const std::string& output() const { return output_; }
   [[nodiscard]] const std::string& temporary() const { return temporary_; }  // what the join writes
-  [[nodiscard]] Status commit() const;
+  [[nodiscard]] Status commit(FileSystem& files) const;
   void discard() const;
 
  private:

@@ -74,6 +74,7 @@ Result<UniqueFd> open_signals() {
 
 Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& options) {
   SessionHost host;
+  host.files = &files;
   KILN_TRY_ASSIGN(host.signals, open_signals());
   const std::string& state = options.config.state_dir;
   KILN_TRY(make_directories(files, state, 0700));

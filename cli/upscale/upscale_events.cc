@@ -115,10 +115,9 @@ void UpscaleSession::handle(LaneId lane, const net::JoinDone& message) {
     return fail_job(make_error(ErrorCode::kInternal, "{}: {} frames were joined, {} are due", clip.source,
                                message.frames, clip.probe->frames));
   }
-  if (auto status = clip.place->commit(); !status) return fail_job(status.error());
-  log::debug("{}: joined by lane {}", clip.place->output(), lane.value);
   add_clip_report(clip, message.warnings);
-  if (auto status = finish_clip_job(clip, report_.clips.back()); !status) return fail_job(status.error());
+  if (auto status = finish_clip_job(*host_.files, clip, report_.clips.back()); !status) return fail_job(status.error());
+  log::debug("{}: joined by lane {}", clip.place->output(), lane.value);
   clip.joined = true;
 }
 

@@ -25,6 +25,7 @@ inline constexpr std::uint64_t kTaskIndexMask = kProbeTasks - 1;
 
 // What the command holds for its whole life, in the order in which it is made.
 struct SessionHost {
+  FileSystem* files = nullptr;  // borrowed; outlives it
   UniqueFd signals;  // SIGINT and SIGTERM, which no thread is interrupted by
   std::string lane_program;
   std::string python;

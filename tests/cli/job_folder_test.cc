@@ -108,7 +108,9 @@ TEST_F(JobFolderTest, OnlyTheOutcomeStaysWhenTheClipIsJoined) {
   ASSERT_TRUE(folder.begin(a_plan()));
   finish(folder, 0, "first");
   EXPECT_EQ(folder.load_outcome(), "");
-  ASSERT_TRUE(folder.finish("what became of it"));
+  ASSERT_TRUE(folder.record_outcome("what became of it"));
+  EXPECT_EQ(open().load_segments()->size(), 1U);
+  ASSERT_TRUE(folder.drop_segments());
   EXPECT_EQ(open().load_outcome(), "what became of it");
   EXPECT_TRUE(open().load_segments()->empty());
   EXPECT_FALSE(fs::exists(folder.segment_path(0)));

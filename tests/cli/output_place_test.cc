@@ -32,7 +32,7 @@ TEST_F(OutputPlaceTest, NothingStandsUnderTheNameBeforeCommit) {
   const OutputPlace place = OutputPlace::reserve(output, kJob, false).value();
   write(place.temporary(), "video");
   EXPECT_FALSE(fs::exists(output));
-  ASSERT_TRUE(place.commit());
+  ASSERT_TRUE(place.commit(posix_file_system()));
   EXPECT_EQ(read(output), "video");
   EXPECT_FALSE(fs::exists(place.temporary()));
 }
@@ -46,7 +46,7 @@ TEST_F(OutputPlaceTest, AnExistingOutputIsKeptUnlessToldOtherwise) {
   const OutputPlace place = OutputPlace::reserve(output, kJob, true).value();
   write(place.temporary(), "new");
   EXPECT_EQ(read(output), "precious");
-  ASSERT_TRUE(place.commit());
+  ASSERT_TRUE(place.commit(posix_file_system()));
   EXPECT_EQ(read(output), "new");
 }
 
@@ -62,7 +62,7 @@ TEST_F(OutputPlaceTest, ImageSequencesComeIntoPlaceTogether) {
   const std::string temporary = fs::path(place.temporary()).parent_path();
   write(temporary + "/frame_0001.png", "1");
   write(temporary + "/frame_0002.png", "2");
-  ASSERT_TRUE(place.commit());
+  ASSERT_TRUE(place.commit(posix_file_system()));
   EXPECT_EQ(read(folder_ + "/frame_0002.png"), "2");
   EXPECT_FALSE(fs::exists(temporary));
   EXPECT_EQ(exit_code(OutputPlace::reserve(pattern, kJob, false).error()), 73);
@@ -79,7 +79,7 @@ TEST_F(OutputPlaceTest, ASequenceThatWasHalfMovedIsNotInTheWayOfItsOwnJob) {
   const auto again = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false);
   ASSERT_TRUE(again);
   write(temporary + "/001.png", "new");
-  ASSERT_TRUE(again->commit());
+  ASSERT_TRUE(again->commit(posix_file_system()));
   EXPECT_FALSE(fs::exists(temporary));
 }
 
