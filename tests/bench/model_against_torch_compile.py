@@ -15,36 +15,9 @@ import os
 import pathlib
 import statistics
 import subprocess
-import time
-import tomllib
 
+import plain_torch
 import torch
-from safetensors.torch import load_file
-
-
-def load_network(package, height, width):
-    """The exported fp32 graph with its weights, and an input of the lane's layout."""
-    manifest = tomllib.loads((package / "manifest.toml").read_text())
-    graph = next(g for g in manifest["graph"] if g["dtype"] == "float32" and (g["dynamic"] or (
-        g["height"] == height and g["width"] == width)))
-    module = torch.export.load(str(package / graph["file"])).module()
-    weights = load_file(package / manifest["weights"]["file"])
-    parameters = []
-    for parameter in manifest["parameter"]:
-        tensor = weights[parameter["name"]]
-        if parameter["channels_last"]:
-            tensor = tensor.to(memory_format=torch.channels_last)
-        parameters.append(tensor)
-    frame = torch.rand(1, 3, height, width).to(memory_format=torch.channels_last)
-    return module, frame, parameters
-
-
-def time_torch(module, frame, parameters, frames):
-    with torch.inference_mode():
-        started = time.perf_counter()
-        for _ in range(frames):
-            module(frame, *parameters)
-        return (time.perf_counter() - started) / frames
 
 
 def time_kiln(arguments, output):
@@ -62,11 +35,9 @@ def time_kiln(arguments, output):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kiln", required=True)
-    parser.add_argument("--package", required=True, type=pathlib.Path)
+    plain_torch.add_network_options(parser)
     parser.add_argument("--clip", required=True)
     parser.add_argument("--state", required=True)
-    parser.add_argument("--height", type=int, default=180)
-    parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=20)
@@ -74,15 +45,14 @@ def main():
     parser.add_argument("--out", default="")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    module, frame, parameters = load_network(arguments.package, arguments.height, arguments.width)
-    compiled = torch.compile(module)
-    time_torch(compiled, frame, parameters, 2)
+    compiled, inputs = plain_torch.load_network(arguments.package, arguments.height, arguments.width)
+    plain_torch.seconds_per_frame(compiled, inputs, 2)
     output = pathlib.Path(arguments.state) / f"bench-{os.getpid()}.mp4"
     time_kiln(arguments, output)
     rounds = []
     for _ in range(arguments.rounds):
         kiln_s, report = time_kiln(arguments, output)
-        torch_s = time_torch(compiled, frame, parameters, arguments.frames)
+        torch_s = plain_torch.seconds_per_frame(compiled, inputs, arguments.frames)
         rounds.append({"kiln_frame_s": kiln_s, "torch_compile_frame_s": torch_s, "ratio": torch_s / kiln_s,
                        "first_frame_s": report["first_frame_s"], "wall_s": report["wall_s"]})
     output.unlink(missing_ok=True)
