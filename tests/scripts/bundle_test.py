@@ -18,11 +18,15 @@ MIB = 1 << 20
 MIB_MAX = {"": 50, "--no-media": 15}
 PROGRAMS = ("kiln", "kiln-lane")
 CLIP_FRAMES = 6
+# The machine's own, whichever programs run on it.
+BASE_SYSTEM = re.compile(r"(ld-linux.*|lib(c|m|mvec|dl|rt|pthread|resolv|util|stdc\+\+|gcc_s))\.so")
+NEEDED = re.compile(r"^\s*(\S+) => (\S.*?)(?: \(0x[0-9a-f]+\))?$", re.M)  # a line of ldd: name, place
+TINY_NETWORKS = SOURCE / "tests" / "integration"  # holds tiny_networks.py, and double() in it
 
 
-def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """With `environment` alone: no library path, no PATH, no home folder but those given."""
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 class BundleTest(unittest.TestCase):
@@ -69,6 +73,18 @@ class BundleTest(unittest.TestCase):
         self.assertTrue((tree / "LICENSE").is_file() and (tree / "THIRD_PARTY.md").is_file())
         self.assertGreaterEqual(len(list((tree / "licenses").iterdir())), 3)
 
+    def check_libraries(self, tree: Path) -> None:
+        """Whatever is needed lies in the tree, in the base system, or in torch, which the job names."""
+        torch_lib = Path(self.torch_lib())
+        looked_at = 0
+        for file in [*(tree / "bin" / name for name in PROGRAMS), *(tree / "lib").iterdir()]:
+            for name, place in NEEDED.findall(run("/usr/bin/ldd", file).stdout):
+                if BASE_SYSTEM.match(name) or (torch_lib / name).exists():
+                    continue
+                self.assertEqual(os.path.normpath(place), str(tree / "lib" / name), f"{file} needs {name}")
+                looked_at += 1
+        self.assertGreaterEqual(looked_at, 6)
+
     def check_programs_start(self, tree: Path) -> None:
         version = run(tree / "bin" / "kiln", "--version")
         self.assertEqual(version.returncode, 0, version.stderr)
@@ -76,15 +92,54 @@ class BundleTest(unittest.TestCase):
         lane = run(tree / "bin" / "kiln-lane", "--version", LD_LIBRARY_PATH=self.torch_lib())
         self.assertEqual(lane.returncode, 0, lane.stderr)
 
+    def check_compiles(self, tree: Path) -> None:
+        """Importer and compile child of the bundle, with the interpreter that --python names."""
+        environment = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin"}  # the compiler's place, and ffmpeg's
+        package, clip, output = (self.folder / name for name in ("double", "small.mkv", "large.mkv"))
+        for command in (
+                ("/usr/bin/ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=32x24", "-frames:v", "3", clip),
+                (tree / "bin" / "kiln", "import", "module", "tiny_networks:double", "-o", package, "--dtype", "float32",
+                 "--python", PYTHON)):
+            made = run(*command, cwd=TINY_NETWORKS, **environment, PYTHONDONTWRITEBYTECODE="1")
+            self.assertEqual(made.returncode, 0, made.stderr)
+        done = run(tree / "bin" / "kiln", "run", "upscale", clip, "-o", output, "--model", package, "--state",
+                   self.folder / "state", "--executor", "compiled", "--json", "--python", PYTHON, **environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual((report["compiles"], report["clips"][0]["frames_compiled"]), (1, 3))
+
     def test_no_media(self) -> None:
         tree = self.unpack("--no-media")
         self.check_tree(tree)
+        self.check_libraries(tree)
         self.check_programs_start(tree)
         self.assertFalse((tree / "bin" / "ffmpeg").exists())
+        self.check_compiles(tree)
+
+    def test_library_that_is_missing_ends_it(self) -> None:
+        """A tree like the repository's, whose kiln-lane needs a library that is gone."""
+        build = self.folder / "build" / "release"
+        (self.folder / "scripts").mkdir()
+        shutil.copy(SOURCE / "scripts" / "bundle", self.folder / "scripts")
+        (build / "bin").mkdir(parents=True)
+        (build / "venv").symlink_to(PYTHON.parents[1])
+        shutil.copy(KILN, build / "bin")
+        (build / "gone.cc").write_text("int gone() { return 0; }")
+        (build / "lane.cc").write_text("int gone(); int main() { return gone(); }")
+        for command in (("-shared", "-o", "libgone.so", "gone.cc"),
+                        ("-o", "bin/kiln-lane", "lane.cc", "-L.", "-lgone")):
+            subprocess.run(["g++", *command], cwd=build, check=True)
+        (build / "libgone.so").unlink()
+        made = subprocess.run([self.folder / "scripts" / "bundle", "--no-media"], capture_output=True, text=True,
+                              check=False)
+        self.assertNotEqual(made.returncode, 0, made.stderr)
+        self.assertIn("kiln-lane needs libgone.so, which is not there", made.stderr)
+        self.assertFalse((self.folder / "dist").exists())
 
     def test_job_runs_with_an_empty_environment(self) -> None:
         tree = self.unpack()
         self.check_tree(tree)
+        self.check_libraries(tree)
         self.check_programs_start(tree)
         clip = self.folder / "clip.mp4"
         made = run(tree / "bin" / "ffmpeg", "-v", "error", "-i", tree / "share" / "clip.mp4", "-frames:v", str(CLIP_FRAMES), clip)
