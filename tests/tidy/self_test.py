@@ -8,6 +8,9 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
+
+from programs import toolkit_paths
 
 HERE = Path(__file__).resolve().parent
 LONG = "int f() {\n" + "  g();\n" * 80 + "}\n"
@@ -72,6 +75,44 @@ class TidyChecks(unittest.TestCase):
             with self.subTest(text=text):
                 self.assert_finds("words.py", "scripts/a", text, fault)
         self.assert_finds("words.py", "base/string_utils.h", "", "says nothing of what is in it")
+
+    def test_presets(self):
+        text = (HERE.parents[1] / "CMakePresets.json").read_text(encoding="utf-8")
+        self.assertEqual(self.check("presets.py", {"CMakePresets.json": text})[0], 0)
+        for old, new, fault in (
+                ('"address,undefined"', '"address"', "preset 'debug': build type"),
+                ('"thread"', '""', "preset 'tsan': build type"),
+                ('"KILN_CLANG_TIDY": "ON"', '"KILN_CLANG_TIDY": "OFF"', "preset 'ci': build type"),
+                ('"name": "tsan", "configurePreset"', '"name": "other", "configurePreset"', "'tsan' has no entry"),
+                ("build/debug", "build/release", "does not build in build/debug")):
+            with self.subTest(new=new, fault=fault):
+                self.assertIn(old, text)
+                self.assert_finds("presets.py", "CMakePresets.json", text.replace(old, new), fault)
+
+    def test_child_imports(self):
+        for text, fault in (("import numpy\n", "imports numpy"),
+                            ("def f():\n    from PIL import Image\n", "imports PIL"),
+                            ("from kiln_import import trace\n", "imports kiln_import"),
+                            ("importlib.import_module(name)\n", "hides what is imported")):
+            with self.subTest(text=text):
+                self.assert_finds("child_imports.py", "python/kiln_compile/a.py", text, fault)
+        allowed = "import os\nimport torch._inductor\nfrom . import b\nfrom kiln_compile.c import d\n"
+        self.assertEqual(self.check("child_imports.py", {"python/kiln_compile/a.py": allowed})[0], 0)
+
+    def test_toolkit_paths(self):
+        for text in ("g++ -I/usr/local/cuda/include -c a.cc", "g++ -isystem /usr/local/cuda-13.0/include -c a.cc",
+                     "g++ -o kiln a.o -L/usr/local/cuda/lib64 -lcudart",
+                     "ld -Wl,-rpath,/usr/local/cuda-12/lib64:/usr/lib", "-I/usr/lib/nvidia-cuda-toolkit/include",
+                     "libcudart.so.13 => /usr/local/cuda-13.0/targets/x86_64-linux/lib/libcudart.so.13 (0x7f)",
+                     "/usr/local/cuda/bin/nvcc -c a.cu", 'g++ "-I/opt/nvidia/include"'):
+            with self.subTest(text=text):
+                self.assertEqual(len(toolkit_paths(text)), 1, toolkit_paths(text))
+        for text in ("libcudart.so.13 => /opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib/libcudart.so.13",
+                     "g++ -I/usr/include -c lane/engine/graph_runner_cuda.cc", "libcuda.so.1 => /usr/lib/libcuda.so.1"):
+            with self.subTest(text=text):
+                self.assertEqual(toolkit_paths(text), set())
+        with mock.patch.dict(os.environ, {"CUDA_HOME": "/opt/toolkit"}):
+            self.assertEqual(toolkit_paths("g++ -I/opt/toolkit/include"), {"/opt/toolkit/include"})
 
 
 if __name__ == "__main__":
