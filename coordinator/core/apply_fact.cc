@@ -1,0 +1,280 @@
+// Facts into state. Nothing is decided here: a fact says what happened, and this is what it means.
+#include <algorithm>
+
+#include "base/check.h"
+#include "coordinator/core/farm_step.h"
+
+namespace kiln::coordinator {
+namespace {
+
+using net::TaskKind;
+
+JobRecord* find_job(Durable& durable, const net::JobName& name) {
+  const auto found = durable.jobs.find(name);
+  return found == durable.jobs.end() ? nullptr : &found->second;
+}
+
+TaskRecord* find_task(Durable& durable, TaskNumber number) {
+  const auto found = durable.tasks.find(number);
+  return found == durable.tasks.end() ? nullptr : &found->second;
+}
+
+void raise_next(Durable& durable, TaskNumber number) { durable.next_task = std::max(durable.next_task, number + 1); }
+
+void end_attempt(TaskRecord& task, Attempt attempt, double at_s, std::string outcome, const net::BlobRef& log) {
+  for (AttemptRecord& record : task.attempts) {
+    if (record.attempt != attempt) continue;
+    record.end_s = at_s;
+    record.outcome = std::move(outcome);
+    record.log = log;
+    return;
+  }
+}
+
+// A join waits until every frame has come.
+void wake_join(Durable& durable, JobRecord& job, const ClipRecord& clip) {
+  if (!clip.plan || !clip.probe || clip.frames_done < clip.probe->frames) return;
+  TaskRecord* join = find_task(durable, clip.plan->join_task);
+  if (join != nullptr && join->state == TaskState::kWaiting) job.waiting.insert(clip.plan->join_task);
+}
+
+void apply(Durable& durable, const net::JobAccepted& fact) {
+  JobRecord job;
+  job.request = fact.request;
+  job.order = durable.next_order++;
+  job.submitted_s = fact.at_s;
+  job.paused = fact.request.paused;
+  job.first_task = fact.first_task;
+  TaskNumber next = fact.first_task;
+  for (std::uint32_t i = 0; i < fact.request.clips.size(); ++i) {
+    TaskRecord probe;
+    probe.kind = TaskKind::kProbe;
+    probe.job = fact.request.job;
+    probe.clip = i;
+    ClipRecord clip;
+    clip.probe_task = next;
+    job.clips.push_back(std::move(clip));
+    job.waiting.insert(next);
+    durable.tasks[next++] = std::move(probe);
+  }
+  next += static_cast<TaskNumber>(fact.request.noop_tasks);
+  durable.next_task = std::max(durable.next_task, next);
+  durable.jobs[fact.request.job] = std::move(job);
+}
+
+void apply(Durable& durable, const net::ClipPlanned& fact) {
+  JobRecord* job = find_job(durable, fact.job);
+  if (job == nullptr || fact.clip >= job->clips.size()) return;
+  job->clips[fact.clip].plan = fact;
+  TaskRecord join;
+  join.kind = TaskKind::kJoin;
+  join.job = fact.job;
+  join.clip = fact.clip;
+  durable.tasks[fact.join_task] = std::move(join);
+  raise_next(durable, fact.join_task);
+}
+
+void apply(Durable& durable, const net::CompileWanted& fact) {
+  TaskRecord task;
+  task.kind = TaskKind::kCompile;
+  task.job = fact.job;
+  task.key = fact.key;
+  durable.tasks[fact.task] = std::move(task);
+  durable.artifacts[fact.key] = ArtifactRecord{fact, ArtifactState::kWanted, {}};
+  raise_next(durable, fact.task);
+}
+
+// A segment begins to exist with its first assignment, and so does a no-op task.
+TaskRecord& assigned_task(Durable& durable, JobRecord* job, const net::Assigned& fact) {
+  const auto [entry, is_new] = durable.tasks.try_emplace(fact.task);
+  TaskRecord& task = entry->second;
+  if (!is_new) return task;
+  task.kind = fact.kind;
+  task.job = fact.job;
+  task.clip = fact.clip;
+  task.first = fact.first;
+  task.last = fact.last;
+  raise_next(durable, fact.task);
+  if (job == nullptr) return task;
+  if (fact.kind == TaskKind::kSegment && fact.clip < job->clips.size()) {
+    ClipRecord& clip = job->clips[fact.clip];
+    clip.segments[fact.first] = fact.task;
+    clip.frontier = std::max(clip.frontier, fact.last);
+  }
+  if (fact.kind == TaskKind::kNoop) ++job->noop_next;
+  return task;
+}
+
+void apply(Durable& durable, const net::Assigned& fact) {
+  JobRecord* job = find_job(durable, fact.job);
+  TaskRecord& task = assigned_task(durable, job, fact);
+  task.state = TaskState::kRunning;
+  task.attempt = fact.attempt;
+  task.lane = {fact.worker, fact.lane};
+  if (fact.kind != TaskKind::kNoop) {
+    if (task.attempts.size() >= kAttemptsKept) task.attempts.erase(task.attempts.begin());
+    task.attempts.push_back({fact.attempt, task.lane, fact.at_s, 0.0, "running", {}});
+  }
+  if (job == nullptr || fact.kind == TaskKind::kCompile) return;
+  job->waiting.erase(fact.task);
+  job->running.insert(fact.task);
+}
+
+void take(Durable&, JobRecord& job, const TaskRecord& task, const net::ProbeResult& result) {
+  if (task.clip < job.clips.size()) job.clips[task.clip].probe = result;
+}
+
+void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::SegmentResult& result) {
+  if (task.clip >= job.clips.size()) return;
+  ClipRecord& clip = job.clips[task.clip];
+  if (!clip.finished.emplace(task.first, result).second) return;
+  const std::int64_t frames = task.last - task.first;
+  clip.frames_done += frames;
+  auto& [segments, all] = job.shares[task.lane];
+  ++segments;
+  all += frames;
+  wake_join(durable, job, clip);
+}
+
+void take(Durable&, JobRecord& job, const TaskRecord& task, const net::JoinResult& result) {
+  if (task.clip < job.clips.size()) job.clips[task.clip].result = result;
+}
+
+void take(Durable&, JobRecord& job, const TaskRecord&, const net::NoopResult&) { ++job.noop_done; }
+
+void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::CompileResult& result) {
+  const auto found = durable.artifacts.find(task.key);
+  if (found != durable.artifacts.end()) found->second.state = ArtifactState::kReady;
+  job.compiles += result.from_store ? 0U : 1U;
+  job.store_hits += result.from_store ? 1U : 0U;
+  job.compile_s += result.from_store ? 0.0 : result.compile_s;
+}
+
+void apply(Durable& durable, const net::ResultAccepted& fact) {
+  TaskRecord* task = find_task(durable, fact.task);
+  if (task == nullptr) return;
+  task->state = TaskState::kDone;
+  end_attempt(*task, fact.attempt, fact.at_s, "done", fact.log);
+  JobRecord* job = find_job(durable, task->job);
+  if (job != nullptr) {
+    job->running.erase(fact.task);
+    job->waiting.erase(fact.task);
+    std::visit([&](const auto& result) { take(durable, *job, *task, result); }, fact.result);
+  } else if (const auto found = durable.artifacts.find(task->key); found != durable.artifacts.end()) {
+    found->second.state = ArtifactState::kReady;  // the job is gone, what was compiled for it is not
+  }
+  if (task->kind == TaskKind::kNoop) durable.tasks.erase(fact.task);  // millions of them: nothing is told of each
+}
+
+void apply(Durable& durable, const net::AttemptEnded& fact) {
+  TaskRecord* task = find_task(durable, fact.task);
+  if (task == nullptr) return;
+  ++task->failures[fact.fault.kind];
+  if (fact.fault.kind != net::FailureKind::kLostLane) task->failed_on.insert(task->lane);
+  task->last_message = fact.fault.message;
+  task->state = fact.final ? TaskState::kFailed : TaskState::kWaiting;
+  end_attempt(*task, fact.attempt, fact.at_s, "failed: " + fact.fault.message, fact.log);
+  JobRecord* job = find_job(durable, task->job);
+  if (task->kind == TaskKind::kCompile) {
+    const auto found = durable.artifacts.find(task->key);
+    if (fact.final && found != durable.artifacts.end()) {
+      found->second.state = ArtifactState::kFailed;
+      found->second.reason = fact.fault.message;
+    }
+    return;
+  }
+  if (job == nullptr) return;
+  const bool lost = fact.fault.kind == net::FailureKind::kLostLane;
+  job->lanes_lost += lost ? 1U : 0U;
+  job->attempts_failed += lost ? 0U : 1U;
+  job->running.erase(fact.task);
+  if (!fact.final) job->waiting.insert(fact.task);
+}
+
+void cancel_tasks(Durable& durable, JobRecord& job) {
+  for (auto* numbers : {&job.waiting, &job.running}) {
+    for (const TaskNumber number : *numbers) {
+      if (TaskRecord* task = find_task(durable, number); task != nullptr) task->state = TaskState::kCancelled;
+    }
+    numbers->clear();
+  }
+}
+
+// What failed or was cancelled is tried anew, and nothing of what is done is done again.
+void revive_tasks(Durable& durable, const net::JobName& name, JobRecord& job) {
+  for (auto& [number, task] : durable.tasks) {
+    if (task.job != name || task.kind == TaskKind::kCompile) continue;
+    if (task.state != TaskState::kFailed && task.state != TaskState::kCancelled) continue;
+    task.state = TaskState::kWaiting;
+    task.failures.clear();
+    task.failed_on.clear();
+    if (task.kind != TaskKind::kJoin) job.waiting.insert(number);
+  }
+  for (const ClipRecord& clip : job.clips) wake_join(durable, job, clip);
+}
+
+void forget_job(Durable& durable, const net::JobName& name) {
+  std::erase_if(durable.tasks, [&](const auto& entry) {
+    return entry.second.job == name && entry.second.kind != TaskKind::kCompile;
+  });
+  durable.jobs.erase(name);
+}
+
+void apply(Durable& durable, const net::JobControlled& fact) {
+  JobRecord* job = find_job(durable, fact.job);
+  if (job == nullptr) return;
+  switch (fact.verb) {
+    case net::JobVerb::kPause: job->paused = true; return;
+    case net::JobVerb::kResume: job->paused = false; return;
+    case net::JobVerb::kRemove: return forget_job(durable, fact.job);
+    case net::JobVerb::kCancel:
+      cancel_tasks(durable, *job);
+      job->ended = net::JobState::kCancelled;
+      job->ended_s = fact.at_s;
+      return;
+    case net::JobVerb::kRetry:
+      job->ended.reset();
+      job->ended_s = 0.0;
+      job->reason.clear();
+      return revive_tasks(durable, fact.job, *job);
+  }
+}
+
+void apply(Durable& durable, const net::JobEnded& fact) {
+  JobRecord* job = find_job(durable, fact.job);
+  if (job == nullptr) return;
+  if (fact.state != net::JobState::kDone) cancel_tasks(durable, *job);
+  job->ended = fact.state;
+  job->ended_s = fact.at_s;
+  job->reason = fact.reason;
+}
+
+void apply(Durable& durable, const net::LaneSetAside& fact) {
+  const LaneName lane{fact.worker, fact.lane};
+  if (fact.on) {
+    durable.set_aside[lane] = fact.why;
+  } else {
+    durable.set_aside.erase(lane);
+  }
+}
+
+void apply(Durable& durable, const net::WorkerDrained& fact) {
+  if (fact.on) {
+    durable.draining.insert(fact.worker);
+  } else {
+    durable.draining.erase(fact.worker);
+  }
+}
+
+void apply(Durable& durable, const net::EnvelopeLearned& fact) {
+  std::uint64_t& least = durable.envelopes[{fact.kind, fact.graph_sha256, fact.height, fact.width}];
+  least = std::max(least, fact.budget_bytes_min);
+}
+
+}  // namespace
+
+void apply_fact(Durable& durable, const net::Fact& fact) {
+  std::visit([&](const auto& body) { apply(durable, body); }, fact);
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,204 @@
+// A probed clip gets its plan: the class of lanes, the tiles and the artifact, fixed for all of its frames.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+#include "coordinator/core/farm_turn.h"
+#include "sharding/clip_placement.h"
+#include "sharding/compile_key.h"
+#include "sharding/package/package_inputs.h"
+
+namespace kiln::coordinator {
+namespace {
+
+constexpr std::size_t kBudgetsMax = 16;  // that one probe plans tiles for
+
+// The lanes that a job may use, numbered by class.
+struct Candidates {
+  std::vector<sharding::LaneFit> lanes;
+  std::vector<net::LaneClass> kinds;
+  std::map<net::LaneClass, const net::WorkerHello*> toolchains;
+};
+
+int kind_number(Candidates& candidates, const net::LaneClass& kind) {
+  const auto found = std::find(candidates.kinds.begin(), candidates.kinds.end(), kind);
+  if (found != candidates.kinds.end()) return static_cast<int>(found - candidates.kinds.begin());
+  candidates.kinds.push_back(kind);
+  return static_cast<int>(candidates.kinds.size()) - 1;
+}
+
+Candidates find_candidates(const Turn& turn, const JobRecord& job) {
+  Candidates out;
+  for (const auto& [name, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      if (unusable_reason(turn, job, {name, id}, lane)) continue;
+      double speed = 0.0;
+      for (const auto& [key, known] : lane.frames_per_second) speed = std::max(speed, known);
+      out.lanes.push_back({fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
+                           lane.offer.budget_bytes, speed});
+      if (session.hello.compiles) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
+    }
+  }
+  return out;
+}
+
+std::vector<sharding::LearnedNeed> learned_needs(const Turn& turn, const Candidates& candidates,
+                                                 const std::vector<net::TileChoice>& tiles) {
+  std::vector<sharding::LearnedNeed> out;
+  for (std::size_t kind = 0; kind < candidates.kinds.size(); ++kind) {
+    for (std::size_t offer = 0; offer < tiles.size(); ++offer) {
+      const auto found = turn.durable().envelopes.find(
+          {candidates.kinds[kind], tiles[offer].graph_sha256, tiles[offer].height, tiles[offer].width});
+      if (found != turn.durable().envelopes.end()) out.push_back({static_cast<int>(kind), offer, found->second});
+    }
+  }
+  return out;
+}
+
+struct Choice {
+  sharding::ClipPlacement placement;
+  std::string variant;
+};
+
+std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
+                             const Candidates& candidates, std::vector<std::string>& why) {
+  sharding::ClipPlacementRequest request;
+  request.lanes = candidates.lanes;
+  request.mix_kinds = job.request.numerics == "tolerant";
+  for (const net::TileChoice& tile : clip.probe->tiles) {
+    request.offers.push_back({tile.activation_bytes, tile.computed_pixels});
+  }
+  request.learned = learned_needs(turn, candidates, clip.probe->tiles);
+  std::vector<net::Variant> variants = job.request.variants;
+  if (variants.empty()) variants.emplace_back();
+  for (const net::Variant& variant : variants) {
+    request.budget_bytes_max = variant.budget_bytes_max;
+    why.clear();
+    auto placement = sharding::place_clip(request, &why);
+    if (placement) return Choice{std::move(*placement), variant.name};
+  }
+  return std::nullopt;
+}
+
+sharding::CompileKey artifact_key(const sharding::PackageManifest& manifest, const net::LaneClass& kind,
+                                  const net::TileChoice& tile, const net::ToolchainOffer& toolchain) {
+  sharding::CompileKeyInputs inputs;
+  inputs.graph_sha256 = tile.graph_sha256;
+  inputs.bucket.inputs = sharding::package_inputs(manifest, sharding::GraphDtype::kFloat32, tile.height, tile.width);
+  inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value_or(sharding::IsaLevel::kNone),
+                   kind.device_name};
+  inputs.toolchain = {toolchain.torch_version, toolchain.torch_git, toolchain.cuda, toolchain.triton,
+                      toolchain.compiler, toolchain.libc, toolchain.recipe_sha256};
+  return sharding::make_compile_key(inputs);
+}
+
+// The job's own; a class without anybody who compiles for it stays uncompiled.
+std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneClass& kind, const net::TileChoice& tile,
+                          const net::WorkerHello* builder) {
+  const JobRecord& job = *turn.job(name);
+  if (job.request.executor == "uncompiled" || builder == nullptr) return {};
+  const auto manifest = sharding::parse_package_manifest(job.request.manifest, "manifest.toml");
+  if (!manifest) return {};
+  const std::string key = artifact_key(*manifest, kind, tile, builder->toolchain).hex();
+  const auto known = turn.durable().artifacts.find(key);
+  const bool wanted = known != turn.durable().artifacts.end() && known->second.state != ArtifactState::kFailed &&
+                      (known->second.state == ArtifactState::kReady || turn.job(known->second.wanted.job) != nullptr);
+  if (!wanted) {
+    turn.record(net::CompileWanted{turn.durable().next_task, key, kind, name, tile.graph, tile.height, tile.width});
+  }
+  return key;
+}
+
+void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
+  JobRecord& job = *turn.job(name);
+  const ClipRecord& clip = job.clips[index];
+  const Candidates candidates = find_candidates(turn, job);
+  if (candidates.lanes.empty()) return;  // none is here now; one may come
+  std::vector<std::string> why;
+  const auto choice = choose(turn, job, clip, candidates, why);
+  const std::string& source = job.request.clips[index].source.path;
+  if (!choice) {
+    std::string reason = clip.probe->no_tiles_reason.empty() && !why.empty() ? why.front() : clip.probe->no_tiles_reason;
+    return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: no lane holds it; {}", source, reason));
+  }
+  const net::LaneClass kind = candidates.kinds[static_cast<std::size_t>(choice->placement.kind)];
+  const net::TileChoice tile = clip.probe->tiles[choice->placement.offer];
+  const auto builder = candidates.toolchains.find(kind);
+  const std::string key =
+      want_artifact(turn, name, kind, tile, builder == candidates.toolchains.end() ? nullptr : builder->second);
+  if (key.empty() && job.request.executor == "compiled") {
+    return end_job(turn, name, net::JobState::kFailed,
+                   fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++)", source,
+                               kind.arch));
+  }
+  turn.record(net::ClipPlanned{name, index, kind, tile, choice->variant, key, turn.durable().next_task,
+                               choice->placement.reason});
+  turn.changed(name);
+}
+
+// An out-of-memory taught that no lane of the plan's class holds its tiles.
+bool has_outgrown(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {
+  if (!clip.plan || clip.frames_done >= clip.probe->frames || turn.durable().envelopes.empty()) return false;
+  for (const auto& [first, number] : clip.segments) {
+    const TaskRecord* task = turn.task(number);
+    if (task != nullptr && task->state == TaskState::kRunning) return false;  // its frames have the old plan's bits
+  }
+  bool any = false;
+  for (const auto& [name, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      if (unusable_reason(turn, job, {name, id}, lane) || lane.offer.kind != clip.plan->kind) continue;
+      if (!unfit_reason(turn, job, clip, {name, id}, lane)) return false;
+      any = true;
+    }
+  }
+  return any;
+}
+
+// Frames that are done have the plan's bits: the rest may only be planned anew when none is, or the job allows it.
+void plan_again(Turn& turn, const net::JobName& name, std::uint32_t index) {
+  const JobRecord& job = *turn.job(name);
+  const ClipRecord& clip = job.clips[index];
+  if (clip.frames_done == 0 || job.request.numerics == "tolerant") return plan_clip(turn, name, index);
+  end_job(turn, name, net::JobState::kFailed,
+          fmt::format("{}: its tiles of {}x{} fit on no lane any more (numerics = \"tolerant\" allows smaller ones)",
+                      job.request.clips[index].source.path, clip.plan->tile.width, clip.plan->tile.height));
+}
+
+}  // namespace
+
+std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job) {
+  std::set<std::uint64_t> budgets;
+  for (const auto& [name, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      if (!unusable_reason(turn, job, {name, id}, lane)) budgets.insert(lane.offer.budget_bytes);
+    }
+  }
+  for (const net::Variant& variant : job.request.variants) {
+    if (variant.budget_bytes_max > 0) budgets.insert(variant.budget_bytes_max);
+  }
+  while (budgets.size() > kBudgetsMax) budgets.erase(std::next(budgets.begin()));  // least and largest stay
+  return {budgets.begin(), budgets.end()};
+}
+
+void plan_clips(Turn& turn) {
+  std::vector<std::pair<net::JobName, std::uint32_t>> due;
+  for (const auto& [name, job] : turn.durable().jobs) {
+    if (job.ended || job.paused) continue;
+    for (std::uint32_t i = 0; i < job.clips.size(); ++i) {
+      const ClipRecord& clip = job.clips[i];
+      if (clip.probe && (!clip.plan || has_outgrown(turn, job, clip))) due.emplace_back(name, i);
+    }
+  }
+  for (const auto& [name, index] : due) {
+    const JobRecord* job = turn.job(name);
+    if (job == nullptr || job->ended) continue;
+    if (job->clips[index].plan) {
+      plan_again(turn, name, index);
+    } else {
+      plan_clip(turn, name, index);
+    }
+  }
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,106 @@
+#include "coordinator/core/farm_step.h"
+
+#include <algorithm>
+
+#include "coordinator/core/farm_turn.h"
+
+namespace kiln::coordinator {
+
+void Turn::record(net::Fact fact) {
+  apply_fact(state.durable, fact);
+  effects.emplace_back(Record{std::move(fact)});
+}
+
+void Turn::tell(const net::WorkerName& name, net::ToWorker message) {
+  const WorkerSession* session = worker(name);
+  if (session == nullptr || !session->connected) return;
+  effects.emplace_back(Tell{session->connection, std::move(message)});
+}
+
+void Turn::changed(const net::JobName& name) {
+  ++state.live.revisions[name];
+  state.live.changed.insert(name);
+  state.live.dirty = true;
+}
+
+TaskRecord* Turn::task(TaskNumber number) const {
+  const auto found = state.durable.tasks.find(number);
+  return found == state.durable.tasks.end() ? nullptr : &found->second;
+}
+
+JobRecord* Turn::job(const net::JobName& name) const {
+  const auto found = state.durable.jobs.find(name);
+  return found == state.durable.jobs.end() ? nullptr : &found->second;
+}
+
+WorkerSession* Turn::worker(const net::WorkerName& name) const {
+  const auto found = state.live.workers.find(name);
+  return found == state.live.workers.end() ? nullptr : &found->second;
+}
+
+LaneLive* Turn::lane(const LaneName& name) const {
+  WorkerSession* session = worker(name.worker);
+  if (session == nullptr) return nullptr;
+  const auto found = session->lanes.find(name.lane);
+  return found == session->lanes.end() ? nullptr : &found->second;
+}
+
+std::vector<FarmEffect> step(FarmState& state, const FarmEvent& event, Moment now) {
+  Turn turn{state, now};
+  if (const auto* asked = std::get_if<ClientAsked>(&event)) {
+    on_client(turn, *asked);
+  } else if (const auto* said = std::get_if<WorkerSaid>(&event)) {
+    on_worker(turn, said->connection, said->body);
+  } else {
+    lose_silent_workers(turn);
+    lose_orphans(turn);
+    if (state.live.dirty) {
+      state.live.dirty = false;
+      plan_clips(turn);
+      assign_due(turn);
+    }
+    answer_waiters(turn);
+  }
+  return std::move(turn.effects);
+}
+
+void begin_after_replay(FarmState& state, Moment now) {
+  state.live = Live{};
+  state.live.started_at = now.at;
+  state.live.dirty = true;
+  for (auto& [number, task] : state.durable.tasks) {
+    if (task.state == TaskState::kRunning) state.live.orphans[number] = now.at + state.rules.orphan_grace;
+  }
+  if (state.rules.bug != SeededBug::kForgottenSegmentAfterRestart) return;
+  for (auto& [name, job] : state.durable.jobs) {
+    std::erase_if(job.waiting, [&](TaskNumber number) {
+      return state.durable.tasks.at(number).kind == net::TaskKind::kSegment;
+    });
+  }
+}
+
+std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& name) {
+  const auto found = durable.jobs.find(name);
+  if (found == durable.jobs.end()) return {};
+  const JobRecord& job = found->second;
+  std::set<std::string> out;
+  const auto add = [&](const net::BlobRef& blob) {
+    if (!blob.sha256.empty()) out.insert(blob.sha256);
+  };
+  for (const net::PackageFile& file : job.request.package.files) add(file.blob);
+  for (std::size_t i = 0; i < job.clips.size(); ++i) {
+    const ClipRecord& clip = job.clips[i];
+    if (!job.request.clips[i].source.in_place) add(job.request.clips[i].source.blob);
+    if (clip.probe) add(clip.probe->description);
+    if (clip.result) add(clip.result->output);
+    if (clip.result) continue;  // its segments are in it
+    for (const auto& [first, segment] : clip.finished) add(segment.segment);
+  }
+  for (const auto& [number, task] : durable.tasks) {
+    if (task.job != name) continue;
+    for (const AttemptRecord& attempt : task.attempts) add(attempt.log);
+  }
+  return {out.begin(), out.end()};
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,80 @@
+// The coordinator's state machine. Pure: one event in, effects out, in the order in which they are to be carried out.
+// Facts come first; nothing behind a fact may be carried out before the journal holds it.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/farm_rules.h"
+#include "coordinator/core/farm_state.h"
+
+namespace kiln::coordinator {
+
+// ---- events ----
+struct ClientAsked {
+  std::string connection;
+  std::uint64_t request = 0;
+  bool admin = false;  // may act on workers and on others' jobs
+  std::string who;     // name of the key; empty on an unkeyed loopback
+  net::ClientRequest body;
+};
+struct WorkerSaid {
+  std::string connection;
+  net::FromWorker body;
+};
+struct Tick {};  // now and then, and after events: time has passed, and what is due is assigned
+using FarmEvent = std::variant<ClientAsked, WorkerSaid, Tick>;
+
+// The moment of an event: a clock for deadlines, and the wall's for people.
+struct Moment {
+  FarmTime at{0};
+  double unix_s = 0.0;
+};
+
+// ---- effects ----
+struct Record {
+  net::Fact fact;
+};
+struct Tell {
+  std::string connection;
+  net::ToWorker message;  // the shell adds grants and addresses
+};
+struct Reply {
+  std::string connection;
+  std::uint64_t request = 0;
+  net::ClientReply reply;
+};
+struct IssueGrants {  // the shell makes and sends them
+  std::string connection;
+  std::uint64_t request = 0;
+  net::JobName job;
+  bool write = false;
+};
+// What the store must keep for a job; replaces what was said before. Nothing: the job is gone.
+struct KeepBlobs {
+  net::JobName job;
+  std::vector<std::string> sha256;
+};
+using FarmEffect = std::variant<Record, Tell, Reply, IssueGrants, KeepBlobs>;
+
+struct FarmState {
+  FarmRules rules;
+  Durable durable;
+  Live live;
+};
+
+[[nodiscard]] std::vector<FarmEffect> step(FarmState& state, const FarmEvent& event, Moment now);
+
+// One fact of the journal. The only way in which `Durable` changes; used by step() itself and at a restart.
+void apply_fact(Durable& durable, const net::Fact& fact);
+
+// After the journal was replayed: tasks that were running wait for their workers.
+void begin_after_replay(FarmState& state, Moment now);
+
+// Every blob that jobs in this state need; what KeepBlobs would say for each.
+[[nodiscard]] std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& job);
+
+}  // namespace kiln::coordinator

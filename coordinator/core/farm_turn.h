@@ -1,0 +1,81 @@
+// One event's worth of work: what the parts of step() share. Used inside coordinator/core alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/core/farm_step.h"
+
+namespace kiln::coordinator {
+
+// Compile tasks run beside a worker's lanes; this stands where a lane would.
+inline constexpr LaneId kCompileLane{0xffff'ffff};
+
+struct Turn {
+  FarmState& state;
+  Moment now;
+  std::vector<FarmEffect> effects{};
+
+  // The fact is in the state at once and in the journal before anything that follows it is carried out.
+  void record(net::Fact fact);
+  void tell(const net::WorkerName& worker, net::ToWorker message);
+  void changed(const net::JobName& job);
+
+  [[nodiscard]] Durable& durable() const { return state.durable; }
+  [[nodiscard]] Live& live() const { return state.live; }
+  [[nodiscard]] TaskRecord* task(TaskNumber number) const;
+  [[nodiscard]] JobRecord* job(const net::JobName& name) const;
+  [[nodiscard]] WorkerSession* worker(const net::WorkerName& name) const;
+  [[nodiscard]] LaneLive* lane(const LaneName& name) const;
+  [[nodiscard]] bool has_bug(SeededBug bug) const { return state.rules.bug == bug; }
+};
+
+// ---- worker_sessions.cc ----
+void on_worker(Turn& turn, const std::string& connection, const net::FromWorker& message);
+void lose_silent_workers(Turn& turn);
+void lose_orphans(Turn& turn);
+// The task is off its lane: the lane is idle again and compile slots are free.
+void release_lane(Turn& turn, const LaneName& lane, TaskNumber task);
+// Ends the running attempt on a lane that is gone.
+void lose_attempt(Turn& turn, TaskNumber task, const std::string& why);
+
+// ---- task_results.cc ----
+void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone& message);
+void on_task_failed(Turn& turn, const net::WorkerName& worker, const net::TaskFailed& message);
+void on_progress(Turn& turn, const net::WorkerName& worker, const net::TaskProgress& message);
+// What a failure of this kind means for the task: is it tried again?
+void end_attempt(Turn& turn, TaskNumber task, const net::TaskFault& fault, const net::BlobRef& log);
+// Under which name a lane's speed with this clip is kept.
+[[nodiscard]] std::string speed_key(const net::ClipPlanned& plan);
+
+// ---- job_requests.cc ----
+void on_client(Turn& turn, const ClientAsked& asked);
+void end_job(Turn& turn, const net::JobName& job, net::JobState state, const std::string& reason);
+void cancel_running(Turn& turn, const JobRecord& job, const std::string& why);
+
+// ---- clip_planning.cc ----
+// Probed clips that have no plan yet get one; what they need compiled is wanted.
+void plan_clips(Turn& turn);
+[[nodiscard]] std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job);
+
+// ---- scheduling.cc ----
+void assign_due(Turn& turn);
+// Why a lane does not get segments of this clip; nothing: it may.
+[[nodiscard]] std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
+                                                      const LaneName& name, const LaneLive& lane);
+// Why it gets nothing at all: not up, set aside, draining, another pool.
+[[nodiscard]] std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
+                                                         const LaneLive& lane);
+[[nodiscard]] std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job);
+[[nodiscard]] net::Assign make_assign(const Turn& turn, TaskNumber number, const TaskRecord& task);
+
+// ---- queries.cc, explain.cc ----
+[[nodiscard]] net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const JobRecord& job);
+[[nodiscard]] net::JobStatus status_of(const Turn& turn, const net::JobName& name, const JobRecord& job);
+[[nodiscard]] net::ClientReply answer_query(const Turn& turn, const net::ClientRequest& request);
+[[nodiscard]] net::Explanation explain_job(const Turn& turn, const net::JobName& name, const JobRecord& job);
+[[nodiscard]] net::Explanation explain_task(const Turn& turn, TaskNumber number, const TaskRecord& task);
+void answer_waiters(Turn& turn);
+
+}  // namespace kiln::coordinator

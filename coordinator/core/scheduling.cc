@@ -1,0 +1,281 @@
+// Who gets what next. Jobs by priority, then by order of submission; of one job what failed before and what others wait for
+// comes before new segments. A lane holds one task.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "coordinator/core/farm_turn.h"
+#include "sharding/segment_cut.h"
+
+namespace kiln::coordinator {
+namespace {
+
+using net::TaskKind;
+
+constexpr double kMiB = 1024.0 * 1024.0;
+
+struct JobTurn {
+  net::JobName name;
+  JobRecord* job = nullptr;
+};
+
+std::vector<JobTurn> jobs_in_order(const Turn& turn) {
+  std::vector<JobTurn> out;
+  for (auto& [name, job] : turn.durable().jobs) {
+    if (!job.ended && !blocked_reason(turn, job)) out.push_back({name, &job});
+  }
+  std::stable_sort(out.begin(), out.end(), [](const JobTurn& a, const JobTurn& b) {
+    if (a.job->request.priority != b.job->request.priority) return a.job->request.priority > b.job->request.priority;
+    return a.job->order < b.job->order;
+  });
+  return out;
+}
+
+net::Assigned assignment(TaskNumber number, Attempt attempt, TaskKind kind, const net::JobName& job) {
+  net::Assigned out;
+  out.task = number;
+  out.attempt = attempt;
+  out.kind = kind;
+  out.job = job;
+  return out;
+}
+
+void assign(Turn& turn, const LaneName& name, LaneLive* lane, net::Assigned fact) {
+  fact.worker = name.worker;
+  fact.lane = name.lane;
+  fact.at_s = turn.now.unix_s;
+  const TaskNumber number = fact.task;
+  const net::JobName job = fact.job;
+  if (lane != nullptr) {
+    lane->task = number;
+    lane->frames_done = 0;
+    lane->progress_at = turn.now.at;
+  }
+  ++turn.live().counters.assignments;
+  turn.record(std::move(fact));
+  turn.tell(name.worker, make_assign(turn, number, *turn.task(number)));
+  turn.changed(job);
+}
+
+Attempt next_attempt(const Turn& turn, const TaskRecord& task) {
+  if (turn.has_bug(SeededBug::kLostFence) && task.kind == TaskKind::kCompile && task.attempt.value > 0) return task.attempt;
+  return {task.attempt.value + 1};
+}
+
+// Another lane that may take the task, and on which it has not failed, is better.
+bool better_lane_exists(const Turn& turn, const JobRecord& job, const TaskRecord& task, const LaneName& here) {
+  if (!task.failed_on.contains(here)) return false;
+  for (const auto& [worker, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      const LaneName name{worker, id};
+      if (task.failed_on.contains(name) || unusable_reason(turn, job, name, lane)) continue;
+      if (task.kind != TaskKind::kSegment || !unfit_reason(turn, job, job.clips[task.clip], name, lane)) return true;
+    }
+  }
+  return false;
+}
+
+bool artifact_missing(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {
+  if (job.request.executor != "compiled") return false;
+  const auto found = turn.durable().artifacts.find(clip.plan->artifact_key);
+  return found == turn.durable().artifacts.end() || found->second.state != ArtifactState::kReady;
+}
+
+bool assign_waiting(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive& lane) {
+  for (const TaskNumber number : one.job->waiting) {
+    const TaskRecord& task = *turn.task(number);
+    if (task.kind == TaskKind::kSegment) {
+      const ClipRecord& clip = one.job->clips[task.clip];
+      if (artifact_missing(turn, *one.job, clip) || unfit_reason(turn, *one.job, clip, name, lane)) continue;
+    }
+    if (better_lane_exists(turn, *one.job, task, name)) continue;
+    net::Assigned fact = assignment(number, next_attempt(turn, task), task.kind, task.job);
+    fact.clip = task.clip;
+    fact.first = task.first;
+    fact.last = task.last;
+    fact.reason = task.attempt.value == 0 ? "its turn" : fmt::format("again: {}", task.last_message);
+    assign(turn, name, &lane, std::move(fact));
+    return true;
+  }
+  return false;
+}
+
+struct ClipSpeed {
+  double total = 0.0;
+  std::int64_t lanes = 0;
+};
+
+ClipSpeed clip_speed(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {
+  ClipSpeed out;
+  const std::string key = speed_key(*clip.plan);
+  for (const auto& [worker, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      if (unusable_reason(turn, job, {worker, id}, lane) || unfit_reason(turn, job, clip, {worker, id}, lane)) continue;
+      ++out.lanes;
+      const auto known = lane.frames_per_second.find(key);
+      if (known != lane.frames_per_second.end()) out.total += known->second;
+    }
+  }
+  return out;
+}
+
+sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecord& clip, const LaneLive& lane) {
+  const FarmRules& rules = turn.state.rules;
+  const ClipSpeed all = clip_speed(turn, job, clip);
+  const auto known = lane.frames_per_second.find(speed_key(*clip.plan));
+  sharding::SegmentCutRequest request;
+  request.frames_left = clip.probe->frames - clip.frontier;
+  request.lane_frames_per_second = known == lane.frames_per_second.end() ? 0.0 : known->second;
+  request.total_frames_per_second = all.total;
+  request.lane_count = all.lanes;
+  request.fixed_frames = job.request.segment_frames;
+  request.target_ms = rules.segment_target_ms;
+  request.frames_min = rules.segment_frames_min;
+  request.frames_max = rules.segment_frames_max;
+  request.frames_first = rules.segment_frames_first;
+  return sharding::cut_segment(request);
+}
+
+bool assign_new_segment(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive& lane) {
+  for (std::uint32_t i = 0; i < one.job->clips.size(); ++i) {
+    const ClipRecord& clip = one.job->clips[i];
+    if (!clip.plan || clip.frontier >= clip.probe->frames || artifact_missing(turn, *one.job, clip)) continue;
+    if (unfit_reason(turn, *one.job, clip, name, lane)) continue;
+    const sharding::SegmentCut piece = cut(turn, *one.job, clip, lane);
+    net::Assigned fact = assignment(turn.durable().next_task, Attempt{1}, TaskKind::kSegment, one.name);
+    fact.clip = i;
+    fact.first = clip.frontier;
+    fact.last = clip.frontier + piece.frames;
+    fact.reason = piece.reason;
+    assign(turn, name, &lane, std::move(fact));
+    return true;
+  }
+  return false;
+}
+
+bool assign_noop(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive& lane) {
+  if (one.job->noop_next >= one.job->request.noop_tasks) return false;
+  const TaskNumber number = one.job->first_task + static_cast<TaskNumber>(one.job->noop_next);
+  assign(turn, name, &lane, assignment(number, Attempt{1}, TaskKind::kNoop, one.name));
+  return true;
+}
+
+void assign_lanes(Turn& turn) {
+  std::vector<JobTurn> jobs = jobs_in_order(turn);
+  if (jobs.empty()) return;
+  for (auto& [worker, session] : turn.live().workers) {
+    for (auto& [id, lane] : session.lanes) {
+      if (lane.task != 0) continue;
+      for (const JobTurn& one : jobs) {
+        const LaneName name{worker, id};
+        if (unusable_reason(turn, *one.job, name, lane)) continue;
+        if (assign_waiting(turn, one, name, lane) || assign_new_segment(turn, one, name, lane) ||
+            assign_noop(turn, one, name, lane)) {
+          break;
+        }
+      }
+    }
+  }
+}
+
+// Who compiles for a class: a worker of the same toolchain whose processor can run what it makes, and who is free.
+WorkerSession* free_builder(const Turn& turn, const net::LaneClass& kind, const TaskRecord& task) {
+  WorkerSession* second_choice = nullptr;
+  for (auto& [name, session] : turn.live().workers) {
+    if (!session.connected || !session.hello.compiles || session.compile_task != 0) continue;
+    if (turn.durable().draining.contains(name)) continue;
+    const bool right = std::any_of(session.lanes.begin(), session.lanes.end(), [&](const auto& entry) {
+      const net::LaneClass& has = entry.second.offer.kind;
+      return has.toolchain == kind.toolchain && has.arch == kind.arch && has.isa == kind.isa &&
+             has.device_name == kind.device_name;
+    });
+    if (!right) continue;
+    if (!task.failed_on.contains({name, kCompileLane})) return &session;
+    second_choice = &session;
+  }
+  return second_choice;
+}
+
+void assign_compiles(Turn& turn) {
+  for (const auto& [key, artifact] : turn.durable().artifacts) {
+    if (artifact.state != ArtifactState::kWanted) continue;
+    const TaskRecord* task = turn.task(artifact.wanted.task);
+    if (task == nullptr || task->state != TaskState::kWaiting || turn.job(artifact.wanted.job) == nullptr) continue;
+    WorkerSession* session = free_builder(turn, artifact.wanted.kind, *task);
+    if (session == nullptr) continue;
+    session->compile_task = artifact.wanted.task;
+    net::Assigned fact =
+        assignment(artifact.wanted.task, next_attempt(turn, *task), TaskKind::kCompile, artifact.wanted.job);
+    fact.reason = fmt::format("compiles for {}", artifact.wanted.kind.arch);
+    assign(turn, {session->hello.worker, kCompileLane}, nullptr, std::move(fact));
+  }
+}
+
+// An artifact that could not be made ends what insists on it.
+void end_without_artifact(Turn& turn) {
+  std::vector<std::pair<net::JobName, std::string>> failed;
+  for (const auto& [name, job] : turn.durable().jobs) {
+    if (job.ended || job.request.executor != "compiled") continue;
+    for (const ClipRecord& clip : job.clips) {
+      if (!clip.plan || clip.result) continue;
+      const auto found = turn.durable().artifacts.find(clip.plan->artifact_key);
+      if (found == turn.durable().artifacts.end() || found->second.state != ArtifactState::kFailed) continue;
+      failed.emplace_back(name, found->second.reason);
+      break;
+    }
+  }
+  for (const auto& [name, reason] : failed) {
+    end_job(turn, name, net::JobState::kFailed, fmt::format("no artifact: {}", reason));
+  }
+}
+
+}  // namespace
+
+void assign_due(Turn& turn) {
+  end_without_artifact(turn);
+  assign_compiles(turn);
+  assign_lanes(turn);
+}
+
+std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
+                                           const LaneLive& lane) {
+  const WorkerSession& session = *turn.worker(name.worker);
+  if (!session.connected) return fmt::format("{} is silent", name.worker);
+  if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained", name.worker);
+  if (!lane.up) return std::string("it is starting");
+  if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {
+    return fmt::format("set aside: {}", aside->second);
+  }
+  if (!job.request.pool.empty() && job.request.pool != session.hello.pool) {
+    return fmt::format("{} is not in the pool {}", name.worker, job.request.pool);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
+                                        const LaneName&, const LaneLive& lane) {
+  const net::ClipPlanned& plan = *clip.plan;
+  if (lane.offer.kind != plan.kind && job.request.numerics != "tolerant") {
+    return std::string("the clip is rendered by lanes of another class, so that its frames have the same bits");
+  }
+  std::uint64_t needs = plan.tile.activation_bytes;
+  const auto learned =
+      turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});
+  if (learned != turn.durable().envelopes.end()) needs = std::max(needs, learned->second);
+  if (lane.offer.budget_bytes >= needs) return std::nullopt;
+  return fmt::format("it holds {:.0f} MiB, the clip's tiles need {:.0f} MiB",
+                     static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
+}
+
+std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job) {
+  if (job.paused) return std::string("it is paused (kiln resume)");
+  for (const net::JobName& needed : job.request.depends_on) {
+    const JobRecord* other = turn.job(needed);
+    if (other == nullptr) return fmt::format("it waits for {}, which was removed", needed);
+    if (!other->ended) return fmt::format("it waits for {}", needed);
+    if (*other->ended != net::JobState::kDone) return fmt::format("it waits for {}, which did not succeed", needed);
+  }
+  return std::nullopt;
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,194 @@
+// What lanes say of their tasks. Whatever carries an older attempt is late: counted, dropped, and acknowledged so that
+// the worker forgets it.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "coordinator/core/farm_turn.h"
+
+namespace kiln::coordinator {
+namespace {
+
+using net::FailureKind;
+using net::TaskKind;
+
+// How much a new measurement of a lane's speed weighs against what was known.
+constexpr double kSpeedWeight = 0.5;
+
+bool is_running_attempt(const Turn& turn, const net::WorkerName& worker, TaskNumber number, Attempt attempt) {
+  const TaskRecord* task = turn.task(number);
+  if (task == nullptr || task->state != TaskState::kRunning) return false;
+  if (turn.has_bug(SeededBug::kStaleAttemptAccepted)) return true;
+  if (turn.has_bug(SeededBug::kLostFence) && task->kind == TaskKind::kCompile) return true;
+  return task->attempt == attempt && task->lane.worker == worker;
+}
+
+void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& result) {
+  const JobRecord* job = turn.job(task.job);
+  LaneLive* lane = turn.lane(task.lane);
+  if (job == nullptr || lane == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
+  const double seconds = result.wall_s + result.transfer_s;
+  if (seconds <= 0.0) return;
+  const double speed = static_cast<double>(task.last - task.first) / seconds;
+  double& known = lane->frames_per_second[speed_key(*job->clips[task.clip].plan)];
+  known = known <= 0.0 ? speed : known + kSpeedWeight * (speed - known);
+}
+
+// The kind of result that the task's kind gives; a worker that says otherwise is at fault.
+bool fits(TaskKind kind, const net::TaskResult& result) {
+  switch (kind) {
+    case TaskKind::kProbe: return std::holds_alternative<net::ProbeResult>(result);
+    case TaskKind::kCompile: return std::holds_alternative<net::CompileResult>(result);
+    case TaskKind::kSegment: return std::holds_alternative<net::SegmentResult>(result);
+    case TaskKind::kJoin: return std::holds_alternative<net::JoinResult>(result);
+    case TaskKind::kNoop: return std::holds_alternative<net::NoopResult>(result);
+  }
+  return false;
+}
+
+std::optional<std::string> wrong_result(const Turn& turn, const TaskRecord& task, const net::TaskResult& result) {
+  if (!fits(task.kind, result)) return "the result is of another kind of task";
+  if (const auto* segment = std::get_if<net::SegmentResult>(&result)) {
+    if (segment->first != task.first || segment->last != task.last) return "the result is of other frames";
+  }
+  const auto* join = std::get_if<net::JoinResult>(&result);
+  const JobRecord* job = turn.job(task.job);
+  if (join == nullptr || job == nullptr) return std::nullopt;
+  const std::int64_t due = job->clips.at(task.clip).probe->frames;
+  if (join->frames == due) return std::nullopt;
+  return fmt::format("{} frames were joined, {} are due", join->frames, due);
+}
+
+void finish_if_all_done(Turn& turn, const net::JobName& name) {
+  const JobRecord* job = turn.job(name);
+  if (job == nullptr || job->ended) return;
+  const bool clips = std::all_of(job->clips.begin(), job->clips.end(), [](const ClipRecord& clip) { return clip.result; });
+  if (clips && job->noop_done >= job->request.noop_tasks) end_job(turn, name, net::JobState::kDone, {});
+}
+
+void announce_artifact(Turn& turn, const std::string& key) {
+  for (const auto& [name, session] : turn.live().workers) turn.tell(name, net::ArtifactReady{key});
+}
+
+// A lane that failed several times in a row is set aside, unless what failed there failed everywhere.
+void blame_lane(Turn& turn, const LaneName& name, const net::TaskFault& fault) {
+  LaneLive* lane = turn.lane(name);
+  if (lane == nullptr) return;
+  ++lane->failures;
+  if (!turn.state.rules.failures.at(fault.kind).blames_lane) return;
+  if (++lane->failures_in_a_row < turn.state.rules.lane_failures_in_a_row) return;
+  if (turn.durable().set_aside.contains(name)) return;
+  turn.record(net::LaneSetAside{name.worker, name.lane, true,
+                                fmt::format("{} failures in a row, the last: {}", lane->failures_in_a_row, fault.message)});
+}
+
+void take_blame_back(Turn& turn, const TaskRecord& task) {
+  if (task.failed_on.size() < 2) return;
+  for (const LaneName& name : task.failed_on) {
+    LaneLive* lane = turn.lane(name);
+    if (lane != nullptr && lane->failures_in_a_row > 0) --lane->failures_in_a_row;
+  }
+}
+
+void learn_envelope(Turn& turn, const TaskRecord& task) {
+  const JobRecord* job = turn.job(task.job);
+  const LaneLive* lane = turn.lane(task.lane);
+  if (job == nullptr || lane == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
+  const net::TileChoice& tile = job->clips[task.clip].plan->tile;
+  turn.record(net::EnvelopeLearned{lane->offer.kind, tile.graph_sha256, tile.height, tile.width,
+                                   lane->offer.budget_bytes + 1});
+}
+
+bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
+  if (turn.has_bug(SeededBug::kRetryWithoutEnd)) return false;
+  const auto counted = task.failures.find(kind);
+  const int tries = 1 + (counted == task.failures.end() ? 0 : counted->second);
+  const int allowed = task.kind == TaskKind::kCompile && kind != FailureKind::kLostLane
+                          ? turn.state.rules.compile_attempts
+                          : turn.state.rules.failures.at(kind).attempts;
+  if (tries >= allowed) return true;
+  if (kind == FailureKind::kLostLane) return false;
+  auto lanes = task.failed_on;
+  lanes.insert(task.lane);
+  return lanes.size() >= turn.state.rules.lanes_per_task;
+}
+
+}  // namespace
+
+std::string speed_key(const net::ClipPlanned& plan) {
+  return fmt::format("{}:{}x{}:{}", plan.tile.graph_sha256, plan.tile.width, plan.tile.height,
+                     plan.artifact_key.empty() ? "uncompiled" : "compiled");
+}
+
+void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone& message) {
+  if (!is_running_attempt(turn, worker, message.task, message.attempt)) {
+    ++turn.live().counters.late_messages;
+    return turn.tell(worker, net::ResultTaken{message.task, message.attempt});
+  }
+  const TaskRecord task = *turn.task(message.task);
+  if (const auto wrong = wrong_result(turn, task, message.result)) {
+    return on_task_failed(turn, worker, {message.task, message.attempt, {FailureKind::kError, "internal", *wrong, -1},
+                                         message.log});
+  }
+  if (turn.has_bug(SeededBug::kAcknowledgeBeforeJournal)) turn.tell(worker, net::ResultTaken{message.task, message.attempt});
+  turn.live().orphans.erase(message.task);
+  ++turn.live().counters.results;
+  turn.record(net::ResultAccepted{message.task, message.attempt, message.result, message.log, turn.now.unix_s});
+  if (!turn.has_bug(SeededBug::kAcknowledgeBeforeJournal)) turn.tell(worker, net::ResultTaken{message.task, message.attempt});
+  if (const auto* segment = std::get_if<net::SegmentResult>(&message.result)) learn_speed(turn, task, *segment);
+  if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failures_in_a_row = 0;
+  release_lane(turn, task.lane, message.task);
+  if (task.kind == TaskKind::kCompile) announce_artifact(turn, task.key);
+  if (turn.job(task.job) != nullptr) turn.changed(task.job);
+  if (task.kind == TaskKind::kJoin) turn.effects.emplace_back(KeepBlobs{task.job, blobs_of(turn.durable(), task.job)});
+  if (task.kind == TaskKind::kJoin || task.kind == TaskKind::kNoop) finish_if_all_done(turn, task.job);
+}
+
+void on_task_failed(Turn& turn, const net::WorkerName& worker, const net::TaskFailed& message) {
+  if (!is_running_attempt(turn, worker, message.task, message.attempt)) {
+    ++turn.live().counters.late_messages;
+    return turn.tell(worker, net::ResultTaken{message.task, message.attempt});
+  }
+  const LaneName lane = turn.task(message.task)->lane;
+  turn.live().orphans.erase(message.task);
+  end_attempt(turn, message.task, message.fault, message.log);
+  turn.tell(worker, net::ResultTaken{message.task, message.attempt});
+  release_lane(turn, lane, message.task);
+}
+
+void on_progress(Turn& turn, const net::WorkerName& worker, const net::TaskProgress& message) {
+  if (!is_running_attempt(turn, worker, message.task, message.attempt)) {
+    ++turn.live().counters.late_messages;
+    return;
+  }
+  const TaskRecord& task = *turn.task(message.task);
+  LaneLive* lane = turn.lane(task.lane);
+  if (lane == nullptr) return;
+  lane->frames_done = message.frames_done;
+  lane->progress_at = turn.now.at;
+  const bool dirty = turn.live().dirty;
+  turn.changed(task.job);
+  turn.live().dirty = dirty;  // progress alone makes nothing assignable
+}
+
+void end_attempt(Turn& turn, TaskNumber number, const net::TaskFault& fault, const net::BlobRef& log) {
+  const TaskRecord before = *turn.task(number);
+  ++turn.live().counters.failures[fault.kind];
+  const bool final = is_final(turn, before, fault.kind);
+  turn.record(net::AttemptEnded{number, before.attempt, fault, log, final, turn.now.unix_s});
+  if (fault.kind == FailureKind::kOutOfMemory && before.kind == TaskKind::kSegment) learn_envelope(turn, before);
+  if (before.kind != TaskKind::kCompile) blame_lane(turn, before.lane, fault);
+  if (turn.job(before.job) != nullptr) turn.changed(before.job);
+  turn.live().dirty = true;
+  if (!final) return;
+  take_blame_back(turn, *turn.task(number));
+  if (before.kind == TaskKind::kCompile) {
+    for (const auto& [name, job] : turn.durable().jobs) {
+      if (!job.ended) turn.changed(name);
+    }
+    return;
+  }
+  end_job(turn, before.job, net::JobState::kFailed, fault.message);
+}
+
+}  // namespace kiln::coordinator

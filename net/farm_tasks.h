@@ -1,0 +1,149 @@
+// What tasks are told and what they give. Plain data; net/farm.proto says how it is written.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "net/farm_values.h"
+
+namespace kiln::net {
+
+// ---- what they are told ----
+struct ProbeSpec {
+  ClipSource source;
+  OutputSettings output;
+  std::vector<std::uint64_t> budgets_bytes;  // tiles are planned for each of these
+  bool operator==(const ProbeSpec&) const = default;
+};
+struct CompileSpec {
+  std::string key;  // hex; what the worker computes must be equal
+  std::uint32_t graph = 0;
+  int height = 0;
+  int width = 0;
+  bool operator==(const CompileSpec&) const = default;
+};
+struct SegmentSpec {
+  ClipSource source;
+  OutputSettings output;
+  BlobRef description;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  int tile_height = 0;
+  int tile_width = 0;
+  std::int64_t output_width = 0;
+  std::int64_t output_height = 0;
+  std::string output_pixel_format;
+  std::string executor;
+  std::string artifact_key;      // empty: none is to be had
+  bool artifact_ready = false;   // it is in the store
+  bool operator==(const SegmentSpec&) const = default;
+};
+struct JoinSegment {
+  BlobRef blob;
+  std::int64_t frames = 0;
+  bool operator==(const JoinSegment&) const = default;
+};
+struct JoinSpec {
+  ClipSource source;
+  OutputSettings output;
+  BlobRef description;
+  std::int64_t output_width = 0;
+  std::int64_t output_height = 0;
+  std::string output_pixel_format;
+  std::vector<JoinSegment> segments;
+  bool operator==(const JoinSpec&) const = default;
+};
+struct NoopSpec {
+  bool operator==(const NoopSpec&) const = default;
+};
+using TaskSpec = std::variant<ProbeSpec, CompileSpec, SegmentSpec, JoinSpec, NoopSpec>;
+
+// One way of tiling the clip, found by the lane that probed it: the cheapest that a budget holds.
+struct TileChoice {
+  std::uint64_t budget_bytes = 0;      // what it was asked for
+  std::uint32_t graph = 0;             // into the manifest's graphs
+  std::string graph_sha256;            // of the exported program's JSON, which the artifact's key holds
+  int height = 0;
+  int width = 0;
+  std::uint64_t activation_bytes = 0;  // at the peak, by the liveness walk
+  std::int64_t computed_pixels = 0;    // of all tiles of one frame, halos included
+  bool operator==(const TileChoice&) const = default;
+};
+
+// ---- what tasks give ----
+struct ProbeResult {
+  std::int64_t frames = 0;
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+  double duration_s = 0.0;
+  std::string pixel_format;         // of the source
+  std::string output_pixel_format;
+  std::int64_t output_width = 0;
+  std::int64_t output_height = 0;
+  std::string media_tools;          // identity of the ffmpeg build: pinned for an output
+  BlobRef description;              // sealed clip description, in the store
+  std::vector<TileChoice> tiles;    // one for each budget that was named; none where nothing fits
+  std::string no_tiles_reason;      // why, where nothing fits
+  std::vector<std::string> warnings;
+  bool operator==(const ProbeResult&) const = default;
+};
+struct CompileResult {
+  std::string key;  // hex
+  bool from_store = false;
+  double compile_s = 0.0;
+  std::uint64_t compile_peak_bytes = 0;
+  std::uint64_t run_peak_bytes = 0;
+  double run_ms = 0.0;
+  BlobRef library;
+  bool operator==(const CompileResult&) const = default;
+};
+struct SegmentResult {
+  std::int64_t first = 0;
+  std::int64_t last = 0;  // one past
+  std::int64_t frames_compiled = 0;
+  double decode_s = 0.0;
+  double model_s = 0.0;
+  double encode_s = 0.0;
+  double wall_s = 0.0;
+  double wait_decode_s = 0.0;
+  double wait_encode_s = 0.0;
+  double transfer_s = 0.0;          // fetching and storing
+  std::string frame_hashes;         // 16 bytes a frame
+  std::string settings_digest;
+  BlobRef segment;
+  bool operator==(const SegmentResult&) const = default;
+};
+struct JoinResult {
+  std::int64_t frames = 0;
+  BlobRef output;
+  std::vector<std::string> warnings;
+  bool operator==(const JoinResult&) const = default;
+};
+struct NoopResult {
+  bool operator==(const NoopResult&) const = default;
+};
+using TaskResult = std::variant<ProbeResult, CompileResult, SegmentResult, JoinResult, NoopResult>;
+
+// Classes of failure; each has its own counter and rule (sharding/failure_policy.h).
+enum class FailureKind : std::uint8_t {
+  kOutOfMemory,
+  kCrash,
+  kHang,
+  kError,
+  kLostLane,
+  kBadInput,
+  kArtifactMismatch,
+};
+
+struct TaskFault {
+  FailureKind kind = FailureKind::kError;
+  std::string code;     // canonical error code
+  std::string message;  // one line
+  int exit = -1;        // ExitCode, -1: from the code
+  bool operator==(const TaskFault&) const = default;
+};
+
+}  // namespace kiln::net

@@ -1,0 +1,110 @@
+#include "sharding/clip_placement.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+namespace kiln::sharding {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+
+struct Candidate {
+  ClipPlacement placement;
+  double frames_per_second = 0.0;
+};
+
+double mean_speed(const std::vector<LaneFit>& lanes) {
+  double sum = 0.0;
+  int known = 0;
+  for (const LaneFit& lane : lanes) {
+    if (lane.frames_per_second <= 0.0) continue;
+    sum += lane.frames_per_second;
+    ++known;
+  }
+  return known == 0 ? 1.0 : sum / known;
+}
+
+std::string too_small(const LaneFit& lane, std::uint64_t holds, std::uint64_t needs) {
+  return fmt::format("{}: holds {:.0f} MiB, {:.0f} MiB are needed", lane.name, static_cast<double>(holds) / kMiB,
+                     static_cast<double>(needs) / kMiB);
+}
+
+std::uint64_t budget_of(const ClipPlacementRequest& request, const LaneFit& lane) {
+  return request.budget_bytes_max == 0 ? lane.budget_bytes : std::min(lane.budget_bytes, request.budget_bytes_max);
+}
+
+Candidate weigh(const ClipPlacementRequest& request, int kind, std::size_t offer, double mean, double least_pixels) {
+  Candidate out;
+  out.placement.kind = kind;
+  out.placement.offer = offer;
+  const double cost = static_cast<double>(std::max<std::int64_t>(request.offers[offer].computed_pixels, 1)) / least_pixels;
+  for (std::size_t i = 0; i < request.lanes.size(); ++i) {
+    const LaneFit& lane = request.lanes[i];
+    if (lane.kind != kind && !request.mix_kinds) {
+      out.placement.left_out.push_back(fmt::format("{}: another class of lane renders this clip", lane.name));
+      continue;
+    }
+    const std::uint64_t needs = needed_bytes(request, lane.kind, offer);
+    const std::uint64_t holds = budget_of(request, lane);
+    if (holds < needs) {
+      out.placement.left_out.push_back(too_small(lane, holds, needs));
+      continue;
+    }
+    out.placement.lanes.push_back(i);
+    out.frames_per_second += (lane.frames_per_second > 0.0 ? lane.frames_per_second : mean) / cost;
+  }
+  return out;
+}
+
+void explain_nothing(const ClipPlacementRequest& request, std::vector<std::string>& why) {
+  if (request.lanes.empty()) why.emplace_back("no lane is there");
+  for (const LaneFit& lane : request.lanes) {
+    std::uint64_t least = 0;
+    for (std::size_t i = 0; i < request.offers.size(); ++i) {
+      const std::uint64_t needs = needed_bytes(request, lane.kind, i);
+      if (least == 0 || needs < least) least = needs;
+    }
+    why.push_back(request.offers.empty() ? lane.name + ": the clip fits in no tile that the package has"
+                                         : too_small(lane, budget_of(request, lane), least));
+  }
+}
+
+}  // namespace
+
+std::uint64_t needed_bytes(const ClipPlacementRequest& request, int kind, std::size_t offer) {
+  std::uint64_t needs = request.offers[offer].activation_bytes;
+  for (const LearnedNeed& learned : request.learned) {
+    if (learned.kind == kind && learned.offer == offer) needs = std::max(needs, learned.budget_bytes_min);
+  }
+  return needs;
+}
+
+std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request, std::vector<std::string>* why) {
+  std::set<int> kinds;
+  for (const LaneFit& lane : request.lanes) kinds.insert(lane.kind);
+  std::int64_t least = 0;
+  for (const TileOffer& offer : request.offers) {
+    if (least == 0 || offer.computed_pixels < least) least = offer.computed_pixels;
+  }
+  const double mean = mean_speed(request.lanes);
+  std::optional<Candidate> best;
+  for (const int kind : kinds) {
+    for (std::size_t offer = 0; offer < request.offers.size(); ++offer) {
+      Candidate candidate = weigh(request, kind, offer, mean, static_cast<double>(std::max<std::int64_t>(least, 1)));
+      if (candidate.placement.lanes.empty()) continue;
+      if (!best || candidate.frames_per_second > best->frames_per_second) best = std::move(candidate);
+    }
+  }
+  if (!best) {
+    if (why != nullptr) explain_nothing(request, *why);
+    return std::nullopt;
+  }
+  best->placement.reason = fmt::format("{} of {} lanes, {:.0f} MiB of activations each", best->placement.lanes.size(),
+                                       request.lanes.size(),
+                                       static_cast<double>(request.offers[best->placement.offer].activation_bytes) / kMiB);
+  return std::move(best->placement);
+}
+
+}  // namespace kiln::sharding

@@ -1,0 +1,56 @@
+// Which class of lanes renders a clip, and with what tiles. Pure. Frames of one clip are bit-equal only within one class
+// and one tile shape, so both are chosen once; the choice that gets most frames a second out of the farm wins.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kiln::sharding {
+
+// A lane as far as the choice goes.
+struct LaneFit {
+  std::string name;   // for reasons: "host-a lane 0"
+  int kind = 0;       // its class, numbered by the caller
+  std::uint64_t budget_bytes = 0;
+  double frames_per_second = 0.0;  // of this network, untiled or nearly; 0: not known, counts as the others' mean
+};
+
+// A way of tiling, as it was found for some budget.
+struct TileOffer {
+  std::uint64_t activation_bytes = 0;
+  std::int64_t computed_pixels = 0;  // of one frame, halos included: what it costs
+};
+
+// What an out-of-memory taught: a class needs more than it seemed, for that offer.
+struct LearnedNeed {
+  int kind = 0;
+  std::size_t offer = 0;
+  std::uint64_t budget_bytes_min = 0;
+};
+
+struct ClipPlacementRequest {
+  std::vector<LaneFit> lanes;
+  std::vector<TileOffer> offers;
+  std::vector<LearnedNeed> learned;
+  std::uint64_t budget_bytes_max = 0;  // the job's variant may ask for less than lanes have; 0: it does not
+  bool mix_kinds = false;              // the job accepts frames of several classes in one clip
+};
+
+struct ClipPlacement {
+  int kind = 0;
+  std::size_t offer = 0;
+  std::vector<std::size_t> lanes;      // indices of those that take part
+  std::string reason;
+  std::vector<std::string> left_out;   // "host-b lane 1: holds 200 MiB, 340 MiB are needed"
+};
+
+// Nothing: no lane holds any offer; `left_out` of `why` says so for each.
+[[nodiscard]] std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request,
+                                                      std::vector<std::string>* why);
+
+// What a lane needs for an offer: the walk over the graph, or what an out-of-memory taught.
+[[nodiscard]] std::uint64_t needed_bytes(const ClipPlacementRequest& request, int kind, std::size_t offer);
+
+}  // namespace kiln::sharding
