@@ -1,0 +1,162 @@
+// Any order of events: a lane never has two tasks, and a result that was stored stays until it is taken or called off.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "tests/worker/core/worker_rig.h"
+
+namespace kiln::worker {
+namespace {
+
+constexpr std::uint32_t kLanes = 3;
+constexpr std::uint64_t kTasks = 6;
+
+// What the world outside knows: which process runs what, and which results are due.
+struct World {
+  std::map<LaneId, TaskKey> running;
+  std::set<TaskKey> preparing;
+  std::set<TaskKey> storing;
+  std::set<TaskKey> stored;  // results that must not be lost
+
+  void carry_out(const WorkerEffect& effect) {
+    if (const auto* run = std::get_if<RunTask>(&effect)) {
+      RC_ASSERT(!running.contains(run->slot));
+      running[run->slot] = key_of(run->assign);
+    } else if (const auto* kill = std::get_if<KillLane>(&effect)) {
+      running.erase(kill->lane);
+    } else if (const auto* prepare = std::get_if<Prepare>(&effect)) {
+      preparing.insert(key_of(prepare->assign));
+    } else if (const auto* store = std::get_if<Store>(&effect)) {
+      storing.insert(store->key);
+    }
+  }
+};
+
+template <typename T>
+T pick(const std::set<T>& from) {
+  return *std::next(from.begin(), *rc::gen::inRange<int>(0, static_cast<int>(from.size())));
+}
+
+TaskKey any_key() {
+  return {*rc::gen::inRange<std::uint64_t>(1, kTasks), Attempt{*rc::gen::inRange<std::uint32_t>(1, 4)}};
+}
+
+net::Assign any_assign() {
+  const TaskKey key = any_key();
+  if (key.task == 1) return WorkerRig::compile(key.task, key.attempt.value);
+  const auto lane = *rc::gen::inRange<std::uint32_t>(0, kLanes);
+  return key.task == 2 ? WorkerRig::join(key.task, key.attempt.value, lane)
+                       : WorkerRig::segment(key.task, key.attempt.value, lane, "k",
+                                            key.task == 3 ? "compiled" : "any");
+}
+
+std::optional<WorkerEvent> event_of_lane(World& world, int choice) {
+  std::set<LaneId> busy;
+  for (const auto& [lane, key] : world.running) busy.insert(lane);
+  if (busy.empty()) return std::nullopt;
+  const LaneId lane = pick(busy);
+  const TaskKey key = world.running.at(lane);
+  if (choice == 0) return RunProgressed{{key.task, key.attempt, 1, 0, 0}};
+  if (choice == 1) return ArtifactRefused{key, "no"};
+  if (choice == 2 && lane == kCompileSlot) return std::nullopt;
+  world.running.erase(lane);
+  if (choice == 2) return LaneIsLost{lane, net::FailureKind::kCrash, "x"};
+  if (choice == 3) return RunFailed{key, {net::FailureKind::kOutOfMemory, "internal", "x", -1}};
+  return RunDone{key};
+}
+
+std::optional<WorkerEvent> event_of_transfer(World& world, int choice) {
+  if (!world.preparing.empty() && choice < 2) {
+    const TaskKey key = pick(world.preparing);
+    world.preparing.erase(key);
+    if (choice == 0) return Prepared{key};
+    return TransferFailed{key, {net::FailureKind::kError, "unavailable", "x", -1}, true, false};
+  }
+  if (world.storing.empty()) return std::nullopt;
+  const TaskKey key = pick(world.storing);
+  world.storing.erase(key);
+  if (choice == 4) return TransferFailed{key, {net::FailureKind::kError, "unavailable", "x", -1}, true, false};
+  return Stored{key, net::SegmentResult{}, {}};
+}
+
+std::optional<WorkerEvent> event_of_coordinator(World& world, int choice) {
+  const TaskKey key = any_key();
+  switch (choice) {
+    case 0:
+    case 1: return CoordinatorSaid{any_assign()};
+    case 2: world.stored.erase(key); return CoordinatorSaid{net::CancelTask{key.task, key.attempt, ""}};
+    case 3: world.stored.erase(key); return CoordinatorSaid{net::ResultTaken{key.task, key.attempt}};
+    case 4: return CoordinatorSaid{net::ArtifactReady{"k"}};
+    case 5: return CoordinatorSaid{WorkerRig::welcome(*rc::gen::element<std::string>("e1", "e2"))};
+    default: return CoordinatorSaid{net::WorkerRefused{make_error(ErrorCode::kUnauthenticated, "hello?")}};
+  }
+}
+
+WorkerEvent any_event(World& world) {
+  const int kind = *rc::gen::inRange(0, 10);
+  std::optional<WorkerEvent> event;
+  if (kind < 3) event = event_of_lane(world, *rc::gen::inRange(0, 6));
+  if (kind >= 3 && kind < 6) event = event_of_transfer(world, *rc::gen::inRange(0, 6));
+  if (kind == 6 || kind == 7) event = event_of_coordinator(world, *rc::gen::inRange(0, 7));
+  if (event) return *event;
+  if (kind == 8) return *rc::gen::inRange(0, 2) == 0 ? WorkerEvent(LinkUp{}) : WorkerEvent(LinkDown{});
+  return LaneIsUp{LaneId{*rc::gen::inRange<std::uint32_t>(0, kLanes)}};
+}
+
+RC_GTEST_PROP(WorkerCorePropertyTest, NoResultIsLostAndNoLaneHasTwoTasks, ()) {
+  WorkerRules rules;
+  rules.deaths_max = 1'000'000;
+  WorkerRig rig(kLanes, rules);
+  World world;
+  const auto take_effects = [&] {
+    for (const WorkerEffect& effect : rig.effects()) world.carry_out(effect);
+  };
+  rig.settle_in();
+  const int steps = *rc::gen::inRange(1, 120);
+  for (int i = 0; i < steps; ++i) {
+    const WorkerEvent event = any_event(world);
+    const auto* stored = std::get_if<Stored>(&event);
+    const std::size_t reports = rig.state().reports.size();
+    rig.tell(event);
+    take_effects();
+    if (stored != nullptr && rig.state().reports.size() > reports) world.stored.insert(stored->key);
+    if (*rc::gen::inRange(0, 5) == 0) {
+      rig.wait(WorkerTime{*rc::gen::inRange(1, 20'000)});
+      take_effects();
+    }
+    RC_ASSERT(broken_invariant(rig.state()) == "");
+    for (const TaskKey& key : world.stored) RC_ASSERT(rig.state().reports.contains(key));
+  }
+  // Faults stop: everything that is at work here comes to an end, and a coordinator that is back hears of all of it.
+  rig.tell(LinkUp{});
+  rig.say(WorkerRig::welcome("e3"));
+  for (int i = 0; i < 40; ++i) {
+    for (std::uint32_t lane = 0; lane < kLanes; ++lane) {
+      rig.tell(LaneIsUp{LaneId{lane}});
+      take_effects();
+    }
+    for (const int choice : {0, 2}) {
+      while (auto event = event_of_transfer(world, choice)) {
+        rig.tell(*event);
+        take_effects();
+      }
+    }
+    while (auto event = event_of_lane(world, 5)) {
+      rig.tell(*event);
+      take_effects();
+    }
+    rig.wait(WorkerTime{5'000});
+    take_effects();
+  }
+  for (const auto& [id, slot] : rig.state().slots) {
+    RC_ASSERT(!slot.work);
+    RC_ASSERT(!slot.next);
+  }
+  for (const auto& [key, report] : rig.state().reports) RC_ASSERT(report.sent_at > WorkerTime{1'000'000});
+}
+
+}  // namespace
+}  // namespace kiln::worker

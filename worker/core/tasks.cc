@@ -1,0 +1,198 @@
+// Assignments and cancellations. The coordinator gives a lane one task at a time; when it gives another one it has given
+// up the first, whatever became of that message. Nothing is dropped without a word: a task that is not done here is
+// reported as lost, so that a coordinator which still believes in it tries it elsewhere.
+#include <fmt/core.h>
+
+#include "worker/core/worker_turn.h"
+
+namespace kiln::worker {
+namespace {
+
+net::TaskFailed failed(TaskKey key, net::TaskFault fault) { return {key.task, key.attempt, std::move(fault), {}}; }
+
+TaskKey key_of_report(const net::FromWorker& message) {
+  if (const auto* done = std::get_if<net::TaskDone>(&message)) return {done->task, done->attempt};
+  const auto& failed = std::get<net::TaskFailed>(message);
+  return {failed.task, failed.attempt};
+}
+
+// Says no, and nothing more: the coordinator drops it when it knows better.
+void turn_down(WorkerTurn& turn, LaneId slot, TaskKey key, std::string why) {
+  report(turn, slot, failed(key, lost_lane(std::move(why))));
+}
+
+void forget_next(WorkerTurn& turn, SlotEntry& slot, const std::string& why) {
+  if (!slot.second.next) return;
+  const TaskKey key = key_of(*slot.second.next);
+  slot.second.next.reset();
+  turn_down(turn, slot.first, key, why);
+}
+
+// Another attempt of the same task, wherever it is at work: only the later one counts.
+bool give_way_to_later_attempt(WorkerTurn& turn, const net::Assign& assign) {
+  for (SlotEntry& slot : turn.state.slots) {
+    const auto& next = slot.second.next;
+    if (next && next->task == assign.task && next->attempt > assign.attempt) return false;
+    if (next && next->task == assign.task) forget_next(turn, slot, "a later attempt came");
+    const auto& work = slot.second.work;
+    if (!work || work->assign.task != assign.task) continue;
+    if (work->assign.attempt > assign.attempt) return false;
+    ++turn.state.counters.superseded;
+    cancel_work(turn, slot);
+  }
+  return true;
+}
+
+// True: it is known here, and there is nothing to begin.
+bool is_known(WorkerTurn& turn, const net::Assign& assign) {
+  const TaskKey key = key_of(assign);
+  if (const auto report = turn.state.reports.find(key); report != turn.state.reports.end()) {
+    turn.send(report->second.message);
+    return true;
+  }
+  for (const auto& [id, slot] : turn.state.slots) {
+    if (slot.work && slot.work->key() == key) return true;
+    if (slot.next && key_of(*slot.next) == key) return true;
+  }
+  if (!turn.state.ended.contains(key)) return false;
+  turn.send(failed(key, lost_lane("it has ended here already")));
+  return true;
+}
+
+std::optional<std::string> why_not(const WorkerTurn& turn, LaneId id) {
+  const Slot* slot = turn.slot(id);
+  if (slot == nullptr) return fmt::format("there is no lane {} here", id.value);
+  if (turn.state.stopping()) return std::string("its worker is ending");
+  if (slot->status == SlotStatus::kDown) return fmt::format("lane {} does not stay up: {}", id.value, slot->why_down);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void remember_ended(WorkerTurn& turn, TaskKey key) {
+  WorkerState& state = turn.state;
+  if (!state.ended.insert(key).second) return;
+  state.ended_in_order.push_back(key);
+  if (state.ended_in_order.size() <= kEndedTasksKept) return;
+  state.ended.erase(state.ended_in_order.front());
+  state.ended_in_order.pop_front();
+}
+
+void report(WorkerTurn& turn, LaneId slot, net::FromWorker message) {
+  WorkerState& state = turn.state;
+  ++(std::holds_alternative<net::TaskDone>(message) ? state.counters.results : state.counters.failures);
+  turn.send(message);
+  state.reports[key_of_report(message)] = Report{std::move(message), slot, turn.now.at};
+}
+
+void drop_work(WorkerTurn& turn, SlotEntry& slot) {
+  const TaskKey key = slot.second.work->key();
+  turn.emit(Drop{key});
+  slot.second.work.reset();
+  remember_ended(turn, key);
+}
+
+void fail_work(WorkerTurn& turn, SlotEntry& slot, net::TaskFault fault) {
+  Work& work = *slot.second.work;
+  if (fault.kind == net::FailureKind::kLostLane) {  // there is no log that would say more
+    const TaskKey key = work.key();
+    turn.emit(Drop{key});
+    slot.second.work.reset();
+    return report(turn, slot.first, failed(key, std::move(fault)));
+  }
+  work.fault = std::move(fault);
+  work.phase = WorkPhase::kStoring;
+  work.since = turn.now.at;
+  work.retry_at.reset();
+  work.transfer_failed_at.reset();
+  turn.emit(Store{work.key(), true});
+}
+
+void cancel_work(WorkerTurn& turn, SlotEntry& slot) {
+  Work& work = *slot.second.work;
+  if (work.phase == WorkPhase::kCancelling) {
+    work.fault.reset();
+    return;
+  }
+  if (work.phase != WorkPhase::kRunning) return drop_work(turn, slot);
+  const bool stops_when_told = std::holds_alternative<net::SegmentSpec>(work.assign.spec) || is_compile(slot.first);
+  if (!stops_when_told) {  // a lane that probes or joins hears nothing meanwhile
+    drop_work(turn, slot);
+    return restart_lane(turn, slot, "its task was cancelled");
+  }
+  work.phase = WorkPhase::kCancelling;
+  work.since = turn.now.at;
+  turn.emit(CancelRun{slot.first, work.key()});
+}
+
+void begin_work(WorkerTurn& turn, SlotEntry& slot, net::Assign assign) {
+  if (const auto reason = why_not(turn, slot.first)) return turn_down(turn, slot.first, key_of(assign), *reason);
+  if (std::holds_alternative<net::NoopSpec>(assign.spec)) {
+    return report(turn, slot.first, net::TaskDone{assign.task, assign.attempt, net::NoopResult{}, {}});
+  }
+  Work work;
+  work.assign = std::move(assign);
+  work.since = turn.now.at;
+  slot.second.work = std::move(work);
+  turn.emit(Prepare{slot.first, slot.second.work->assign});
+}
+
+void on_assign(WorkerTurn& turn, const net::Assign& assign) {
+  ++turn.state.counters.assignments;
+  if (is_known(turn, assign)) {
+    ++turn.state.counters.late_messages;
+    return;
+  }
+  const LaneId id = std::holds_alternative<net::CompileSpec>(assign.spec) ? kCompileSlot : assign.lane;
+  const bool holds_for_goodbye = turn.state.stopping() && is_compile(id);  // else it would come back at once
+  if (holds_for_goodbye) return;
+  if (const auto reason = why_not(turn, id)) {
+    turn_down(turn, id, key_of(assign), *reason);
+    if (Slot* slot = turn.slot(id); slot != nullptr && !is_compile(id)) slot->announced = true;  // say again that it is not
+    return;
+  }
+  if (!give_way_to_later_attempt(turn, assign)) {
+    ++turn.state.counters.late_messages;
+    return turn_down(turn, id, key_of(assign), "a later attempt is at work");
+  }
+  SlotEntry& slot = *turn.state.slots.find(id);
+  forget_next(turn, slot, "its lane was given another task");
+  const auto& work = slot.second.work;
+  if (work && (work->phase != WorkPhase::kCancelling || work->fault)) {
+    ++turn.state.counters.superseded;
+    const TaskKey old = work->key();
+    cancel_work(turn, slot);
+    turn.send(failed(old, lost_lane("its lane was given another task")));
+  }
+  if (slot.second.work) {
+    slot.second.next = assign;
+  } else {
+    begin_work(turn, slot, assign);
+  }
+}
+
+void on_cancel(WorkerTurn& turn, TaskKey key) {
+  turn.state.reports.erase(key);
+  for (SlotEntry& slot : turn.state.slots) {
+    if (slot.second.next && key_of(*slot.second.next) == key) slot.second.next.reset();
+  }
+  if (SlotEntry* slot = turn.find_work(key); slot != nullptr) return cancel_work(turn, *slot);
+  remember_ended(turn, key);
+}
+
+void on_artifact_ready(WorkerTurn& turn, const std::string& artifact) {
+  for (SlotEntry& slot : turn.state.slots) {
+    for (net::Assign* assign : {slot.second.work ? &slot.second.work->assign : nullptr,
+                                slot.second.next ? &*slot.second.next : nullptr}) {
+      auto* segment = assign == nullptr ? nullptr : std::get_if<net::SegmentSpec>(&assign->spec);
+      if (segment == nullptr || segment->artifact_key != artifact || segment->executor == "uncompiled") continue;
+      if (std::exchange(segment->artifact_ready, true)) continue;
+      const bool runs = slot.second.work && assign == &slot.second.work->assign;
+      if (runs && slot.second.work->phase == WorkPhase::kRunning) {
+        turn.emit(OfferArtifact{slot.first, key_of(*assign), artifact});
+      }
+    }
+  }
+}
+
+}  // namespace kiln::worker

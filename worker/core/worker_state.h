@@ -1,0 +1,121 @@
+// What a worker knows about its session, its lanes and their tasks. step() alone changes it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/ids.h"
+#include "net/farm_worker_messages.h"
+#include "worker/core/worker_rules.h"
+
+namespace kiln::worker {
+
+// Compiling runs beside the lanes; this stands where a lane would. The coordinator uses the same number.
+inline constexpr LaneId kCompileSlot{0xffff'ffff};
+
+struct TaskKey {
+  std::uint64_t task = 0;
+  Attempt attempt;
+  auto operator<=>(const TaskKey&) const = default;
+};
+[[nodiscard]] inline TaskKey key_of(const net::Assign& assign) { return {assign.task, assign.attempt}; }
+
+enum class WorkPhase : std::uint8_t {
+  kPreparing,   // what it needs is fetched
+  kPrepared,    // waits for its lane
+  kRunning,     // the lane has it
+  kCancelling,  // the lane was told to stop it
+  kStoring,     // what it made, or its log, goes into the store
+};
+
+// The one task of a lane, from its assignment until its outcome is reported.
+struct Work {
+  net::Assign assign;
+  WorkPhase phase = WorkPhase::kPreparing;
+  std::optional<net::TaskFault> fault;   // it failed, and only its log is still stored
+  std::optional<net::TaskProgress> unsent;  // progress that came too soon after the last
+  std::optional<WorkerTime> transfer_failed_at;  // the first of failures in a row
+  std::optional<WorkerTime> retry_at;
+  WorkerTime retry_wait{0};
+  WorkerTime since{0};        // of this phase
+  WorkerTime progress_at{0};  // sent
+
+  [[nodiscard]] TaskKey key() const { return key_of(assign); }
+};
+
+enum class SlotStatus : std::uint8_t {
+  kStarting,
+  kUp,
+  kDown,  // died too often: waits
+};
+
+// A lane and what it is at; or the place of the one compile.
+struct Slot {
+  net::LaneOffer offer;  // of a lane
+  SlotStatus status = SlotStatus::kStarting;
+  std::optional<Work> work;
+  std::optional<net::Assign> next;  // came while the lane was still leaving another task
+  WorkerTime heard_at{0};           // a sign of life
+  WorkerTime started_at{0};
+  WorkerTime start_at{0};  // kDown: when it is started again
+  int deaths_in_a_row = 0;
+  int barren_deaths = 0;  // of those, without any task at work
+  std::string why_down;
+  bool announced = false;  // the coordinator takes it for usable
+};
+
+// An outcome that the coordinator has not taken yet.
+struct Report {
+  net::FromWorker message;  // TaskDone or TaskFailed
+  LaneId slot;
+  WorkerTime sent_at{0};
+};
+
+enum class SessionState : std::uint8_t { kAway, kGreeting, kWelcomed };
+
+struct Session {
+  SessionState state = SessionState::kAway;
+  std::string epoch;
+  WorkerTime heartbeat_interval{0};
+  WorkerTime hello_at{0};
+  WorkerTime heartbeat_at{0};
+  WorkerTime renewal_at{0};
+  std::int64_t expires_unix_s = 0;  // of the grants; 0: never
+  std::optional<WorkerTime> refused_at;  // first of refusals in a row
+};
+
+// All only rise.
+struct WorkerCounters {
+  std::uint64_t assignments = 0;
+  std::uint64_t results = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t late_messages = 0;  // of tasks that are not, or no longer, at work here
+  std::uint64_t superseded = 0;     // tasks whose lane was given to another
+  std::uint64_t reports_again = 0;
+  std::uint64_t lanes_lost = 0;
+  std::uint64_t lanes_hung = 0;
+  std::uint64_t transfers_again = 0;
+  std::uint64_t hellos = 0;
+};
+
+struct WorkerState {
+  WorkerRules rules;
+  net::WorkerHello identity;  // without what changes: lanes, running
+  Session session;
+  std::map<LaneId, Slot> slots;  // kCompileSlot among them
+  std::map<TaskKey, Report> reports;
+  std::set<TaskKey> ended;             // taken, cancelled or given up
+  std::deque<TaskKey> ended_in_order;  // kEndedTasksKept of them
+  bool any_work_done = false;
+  int stops_asked = 0;
+  bool stopping() const { return stops_asked > 0; }
+  std::optional<WorkerTime> idle_since;  // while stopping: nothing is left but reports
+  bool over = false;                     // Leave was said
+  WorkerCounters counters;
+};
+
+}  // namespace kiln::worker

@@ -1,0 +1,69 @@
+// One event's worth of work: what the parts of step() share. Used inside worker/core alone.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "worker/core/worker_step.h"
+
+namespace kiln::worker {
+
+struct WorkerTurn {
+  WorkerState& state;
+  WorkerMoment now;
+  std::vector<WorkerEffect> effects{};
+
+  template <typename Effect>
+  void emit(Effect effect) {
+    effects.emplace_back(std::move(effect));
+  }
+  // Only in a session; what is said outside one would be lost, and Hello says all that matters.
+  void send(net::FromWorker message);
+  [[nodiscard]] bool welcomed() const { return state.session.state == SessionState::kWelcomed; }
+  [[nodiscard]] Slot* slot(LaneId id) const;
+  // The slot at whose work this is; nullptr: it is not at work here (any more).
+  [[nodiscard]] std::pair<const LaneId, Slot>* find_work(TaskKey key) const;
+};
+using SlotEntry = std::pair<const LaneId, Slot>;
+
+[[nodiscard]] inline bool is_compile(LaneId slot) { return slot == kCompileSlot; }
+[[nodiscard]] net::TaskFault lost_lane(std::string why);
+
+// ---- session.cc ----
+void greet(WorkerTurn& turn);
+void on_coordinator(WorkerTurn& turn, const net::ToWorker& message);
+void keep_session(WorkerTurn& turn, std::uint64_t memory_available_bytes);  // heartbeats, renewals, reports again
+void leave_when_done(WorkerTurn& turn);
+
+// ---- tasks.cc ----
+void on_assign(WorkerTurn& turn, const net::Assign& assign);
+void on_cancel(WorkerTurn& turn, TaskKey key);
+void on_artifact_ready(WorkerTurn& turn, const std::string& artifact);
+void begin_work(WorkerTurn& turn, SlotEntry& slot, net::Assign assign);
+void fail_work(WorkerTurn& turn, SlotEntry& slot, net::TaskFault fault);
+void cancel_work(WorkerTurn& turn, SlotEntry& slot);
+void drop_work(WorkerTurn& turn, SlotEntry& slot);  // without a word
+void report(WorkerTurn& turn, LaneId slot, net::FromWorker message);
+void remember_ended(WorkerTurn& turn, TaskKey key);
+
+// ---- work_events.cc ----
+void on_event(WorkerTurn& turn, const RunProgressed& event);
+void on_event(WorkerTurn& turn, const RunDone& event);
+void on_event(WorkerTurn& turn, const RunFailed& event);
+void on_event(WorkerTurn& turn, const ArtifactRefused& event);
+void on_event(WorkerTurn& turn, const Prepared& event);
+void on_event(WorkerTurn& turn, const Stored& event);
+void on_event(WorkerTurn& turn, const TransferFailed& event);
+void keep_work(WorkerTurn& turn, SlotEntry& slot);  // what is due by the clock
+
+// ---- lanes.cc ----
+void on_event(WorkerTurn& turn, const LaneIsUp& event);
+void on_event(WorkerTurn& turn, const LaneIsLost& event);
+void on_event(WorkerTurn& turn, const LaneIsAlive& event);
+void start_lane(WorkerTurn& turn, SlotEntry& slot);
+void restart_lane(WorkerTurn& turn, SlotEntry& slot, const std::string& why);  // ours to kill; no death
+void keep_lane(WorkerTurn& turn, SlotEntry& slot);    // hangs, starts that are due
+void settle_slot(WorkerTurn& turn, SlotEntry& slot);  // begins what can begin, and announces what changed
+
+}  // namespace kiln::worker
