@@ -27,6 +27,8 @@ DIFFERENCE_MAX = 2e-5
 HALF_DIFFERENCE_MAX = 0.25
 
 Progress = Callable[[str], None]
+# The network's own float32 result for the test picture of each size, where several graphs are held against it.
+Results = dict[tuple[int, int], torch.Tensor]
 
 
 @dataclass
@@ -106,19 +108,26 @@ def _dynamic_graphs(network: Network, dtypes: list[str], progress: Progress) -> 
 
 def _static_graphs(network: Network, dtypes: list[str], shapes: list[tuple[int, int]],
                    progress: Progress) -> list[Graph]:  # fmt: skip
-    graphs: list[Graph] = []
     sizes = sorted({network.size.padded(*shape) for shape in shapes})
-    for name in dtypes:
-        for size in sizes:
-            progress(f"tracing {name}, {size[0]}x{size[1]}")
-            try:
-                traced = trace(network, DTYPES[name], size, size)
-            except ImportFailure:
-                raise
-            except Exception as error:
-                raise refused(network.name, f"{network.architecture} cannot become a graph: {explain(error)}") from None
-            if size != sizes[0] or _holds(network, traced, size, progress):
-                graphs.append(Graph(traced, name))
+    expected: Results = {}
+    return [graph for name in dtypes for graph in _graphs_of_dtype(network, name, sizes, expected, progress)]
+
+
+def _graphs_of_dtype(network: Network, dtype_name: str, sizes: list[tuple[int, int]], expected: Results,
+                     progress: Progress) -> list[Graph]:  # fmt: skip
+    """One for each size, or none at all: what overflows at one size is not to be trusted at another."""
+    graphs: list[Graph] = []
+    for size in sizes:
+        progress(f"tracing {dtype_name}, {size[0]}x{size[1]}")
+        try:
+            traced = trace(network, DTYPES[dtype_name], size, size)
+        except ImportFailure:
+            raise
+        except Exception as error:
+            raise refused(network.name, f"{network.architecture} cannot become a graph: {explain(error)}") from None
+        if not _holds(network, traced, size, progress, expected):
+            return []
+        graphs.append(Graph(traced, dtype_name))
     return graphs
 
 
@@ -169,9 +178,11 @@ def _agrees(network: Network, traced: Trace, size: tuple[int, int]) -> bool:
         return False
 
 
-def _compare(network: Network, traced: Trace, size: tuple[int, int]) -> None:
+def _compare(network: Network, traced: Trace, size: tuple[int, int], known: Results | None = None) -> None:
     x = test_picture(network, *size)
-    expected = network.run(x)
+    expected = network.run(x) if known is None or size not in known else known[size]
+    if known is not None:
+        known[size] = expected
     output = _run(network, traced, x)
     limit = DIFFERENCE_MAX if traced.dtype == torch.float32 else HALF_DIFFERENCE_MAX
     limit *= max(1.0, (expected.max() - expected.min()).item())
@@ -186,10 +197,11 @@ def _run(network: Network, traced: Trace, x: torch.Tensor) -> torch.Tensor:
         return traced.graph_module(x.to(traced.dtype), *values)[0]
 
 
-def _holds(network: Network, traced: Trace, size: tuple[int, int], progress: Progress) -> bool:
+def _holds(network: Network, traced: Trace, size: tuple[int, int], progress: Progress,
+           known: Results | None = None) -> bool:  # fmt: skip
     """float32 must hold; a half-precision graph that overflows is left out, with a line that says so."""
     try:
-        _compare(network, traced, size)
+        _compare(network, traced, size, known)
         return True
     except NotImplementedError:
         return traced.dtype != torch.float32  # this CPU has no such kernel; a GPU has

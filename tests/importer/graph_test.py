@@ -36,8 +36,10 @@ class Net(nn.Module):
         return nn.functional.pixel_shuffle(y, 2)
 
 def make():
-    torch.manual_seed(0)
-    return Net()
+    net = Net().requires_grad_(False)
+    for value in net.parameters():  # not drawn: random numbers depend on the machine's vector instructions
+        value.copy_((torch.arange(value.numel()) * 37 % 101 / 101 - 0.5).view_as(value))
+    return net
 """
 
 
@@ -54,21 +56,25 @@ class GraphTest(ImportCase):
         network = next(n for n in networks.NETWORKS if n.name == "plksr")
         tensors = {k: v.contiguous() for k, v in networks.build(network).state_dict().items()}
         safetensors.torch.save_file(tensors, os.path.join(cls.shared, "plksr.safetensors"))
-        cls.packages = [cls.make_elsewhere(place) for place in ("one", "another place")]
+        # The second as on another machine: other vector instructions, another number of threads.
+        cls.packages = [cls.make_elsewhere("one", 1, {}),
+                        cls.make_elsewhere("another place", 3, {"ATEN_CPU_CAPABILITY": "default"})]  # fmt: skip
 
     @classmethod
-    def make_elsewhere(cls, place: str) -> str:
-        """Two imports in a process of their own: sources, working folder and hash seed differ from place to place."""
+    def make_elsewhere(cls, place: str, threads: int, machine: dict[str, str]) -> str:
+        """Two imports in a process of their own: sources, working folder, hash seed and threads differ from place to
+        place."""
         folder = os.path.join(cls.shared, place)
         shutil.copytree(SOURCE / "python" / "kiln_import", os.path.join(folder, "sources", "kiln_import"))
         shutil.copy(os.path.join(cls.shared, "net.py"), folder)
         code = (
             "import sys; from kiln_import.__main__ import main;"
-            f"sys.exit(main(['upscaler', {os.path.join(cls.shared, 'plksr.safetensors')!r}, '-o', 'upscaler'])"
-            " or main(['module', 'net:make', '-o', 'module', '--tile-shape', '16x24']))"
+            f"sys.exit(main(['upscaler', {os.path.join(cls.shared, 'plksr.safetensors')!r}, '-o', 'upscaler',"
+            f" '--threads', '{threads}'])"
+            f" or main(['module', 'net:make', '-o', 'module', '--tile-shape', '16x24', '--threads', '{threads}']))"
         )
         environment = {
-            **os.environ, "PYTHONPATH": os.path.join(folder, "sources"), "PYTHONHASHSEED": str(len(place)),
+            **os.environ, **machine, "PYTHONPATH": os.path.join(folder, "sources"), "PYTHONHASHSEED": str(len(place)),
             "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)

@@ -51,6 +51,16 @@ class Squares(nn.Module):
         b, c, h, w = x.shape
         return x.view(b, c, h // 8, 8, w // 8, 8).flip(3, 5).view(b, c, h, w)
 
+class OtherWhenWide(nn.Module):
+    """Its graph of a wide frame is not what the network itself gives."""
+    def forward(self, x):
+        return x + 1 if torch.compiler.is_exporting() and x.shape[-1] > 20 else x * 0.5
+
+class OverflowsWhenWide(nn.Module):
+    """Beyond what float16 holds, but only in a wide frame."""
+    def forward(self, x):
+        return x * 3e5 / 3e5 if x.shape[-1] > 20 else x * 0.5
+
 class NotFinite(nn.Module):
     def __init__(self):
         super().__init__()
@@ -69,6 +79,8 @@ def broken(): return Broken()
 def remembers(): return Remembers()
 def random(): return Random()
 def squares(): return Squares()
+def other_when_wide(): return OtherWhenWide()
+def overflows_when_wide(): return OverflowsWhenWide()
 def not_finite(): return NotFinite()
 def nothing(): return None
 def fails(): raise RuntimeError("cannot be made")
@@ -130,6 +142,24 @@ class ModuleTest(ImportCase):
         self.assert_module_refused("remembers", 65, "state")
         self.assert_module_refused("random", 65)
         self.assert_module_refused("not_finite", 65, "weight", "NaN")
+
+    def import_two_sizes(self, name: str) -> tuple[int, str, str]:
+        shapes = ("--tile-shape", "16x16", "--tile-shape", "16x24")
+        return self.run_import("module", f"users_networks:{name}", "-o", self.path("package"), *shapes)
+
+    def test_a_graph_that_is_wrong_at_one_size_only_is_refused(self):
+        code, _, err = self.import_two_sizes("other_when_wide")
+        self.assertEqual(code, 65, err)
+        self.assertIn("16x24", err)
+        self.assertFalse(os.path.exists(self.path("package")))
+
+    def test_a_precision_that_overflows_at_one_size_only_is_left_out_at_all(self):
+        code, out, err = self.import_two_sizes("overflows_when_wide")
+        self.assertEqual(code, 0, err)
+        self.assertIn("left out torch.float16", out + err)
+        with open(self.path("package/manifest.toml"), "rb") as file:
+            graphs = [(g["dtype"], g["height"], g["width"]) for g in tomllib.load(file)["graph"]]
+        self.assertEqual(graphs, [(d, 16, w) for d in ("float32", "bfloat16") for w in (16, 24)])
 
     def test_loading_declares_no_gradient_and_evaluation_mode(self):
         network = load_module("users_networks:plain")

@@ -133,6 +133,13 @@ class OpenSizesTest(ImportCase):
         self.assertEqual(traced.height, (16, trace.SIDE_MAX))
 
 
+# What the probe finds out about each: kind and halo.
+TILING = {
+    "compact": ("exact", 5), "esrgan": ("exact", 34), "swinir": ("exact", 27), "dat": ("whole", 0), "plksr": ("exact", 10),
+    "omnisr": ("whole", 0), "realcugan": ("approximate", 8),
+}  # fmt: skip
+
+
 def _add_network_tests() -> None:
     open_sizes = {"compact", "esrgan", "dat", "plksr", "realcugan"}  # SwinIR's package is asked for one size
     for network in networks.NETWORKS:
@@ -140,6 +147,10 @@ def _add_network_tests() -> None:
         def test(self, name=network.name):
             package = self.check(name)
             self.assertEqual(all(g["dynamic"] for g in package.manifest["graph"]), name in open_sizes)
+            tiling = package.manifest["tiling"]
+            self.assertEqual((tiling["kind"], tiling["halo"]), TILING[name])
+            limits = (0, 1 / 255) if tiling["kind"] == "approximate" else (0, 0)
+            self.assertTrue(limits[0] <= tiling["difference"] <= limits[1], tiling)
 
         setattr(PackageResultsTest, f"test_{network.name}", test)
 
