@@ -19,6 +19,9 @@ LAYERS_MAX = 100_000
 FLOAT32_TAG = 0
 FLOAT16_TAG = 0x01306B47
 NEAREST, BICUBIC = "1", "3"
+READ_HERE = "of ncnn pairs Kiln reads those of Real-ESRGAN's compact network and RRDBNet"
+# All layers of those two. Any other kind may have weights in an order that is not known here.
+KINDS = {"Input", "Split", "Convolution", "PReLU", "PixelShuffle", "Interp", "BinaryOp", "Concat", "Eltwise"}
 
 
 @dataclass
@@ -41,6 +44,9 @@ def partner_files(path: str) -> tuple[str, str]:
 
 def read(param_path: str, bin_path: str) -> dict[str, torch.Tensor]:
     layers = _read_layers(param_path)
+    foreign = next((layer for layer in layers if layer.kind not in KINDS), None)
+    if foreign is not None:
+        raise refused(param_path, f"has the layer {foreign.name} ({foreign.kind}); {READ_HERE}")
     _refuse_resized(param_path, layers)
     weights = _read_weights(bin_path, layers)
     if any(layer.kind == "PReLU" for layer in layers):
@@ -117,7 +123,7 @@ def _kernel(path: str, layer: Layer, values: torch.Tensor) -> torch.Tensor:
     plain = layer.options.get("4") == str(side // 2) and layer.options.get("5") == "1"
     area = outputs * side * side
     if not plain or area <= 0 or values.numel() % area:
-        raise refused(path, f"{layer.name} is no convolution of a network that is known here")
+        raise refused(path, f"{layer.name} is a convolution of another network; {READ_HERE}")
     return values.reshape(outputs, -1, side, side)
 
 
@@ -127,7 +133,7 @@ def _compact(path: str, layers: list[Layer], weights: list[dict]) -> dict[str, t
     kinds = [layer.kind for layer, _ in body]
     expected = ["Convolution", "PReLU"] * (len(body) // 2) + ["Convolution"]
     if kinds != expected or tail != ["PixelShuffle", "Interp", "BinaryOp"]:
-        raise refused(path, "PReLU layers, but not in the order of Real-ESRGAN's compact network")
+        raise refused(path, f"has PReLU layers, but not in the order of the compact network; {READ_HERE}")
     _check_chain(path, [layer for layer, _ in body])
     return {f"body.{i}.{kind}": tensor for i, (_, w) in enumerate(body) for kind, tensor in w.items()}
 
@@ -135,7 +141,7 @@ def _compact(path: str, layers: list[Layer], weights: list[dict]) -> dict[str, t
 def _check_chain(path: str, layers: list[Layer]) -> None:
     for before, after in zip(layers, layers[1:]):
         if before.outputs != after.inputs:
-            raise refused(path, f"{after.name} does not follow {before.name} as in Real-ESRGAN's compact network")
+            raise refused(path, f"{after.name} does not follow {before.name} as in the compact network; {READ_HERE}")
 
 
 RRDB_CONVOLUTIONS = 15  # three dense blocks of five
@@ -147,10 +153,10 @@ def _rrdb(path: str, layers: list[Layer], weights: list[dict]) -> dict[str, torc
     blocks, rest = divmod(len(convolutions) - 1 - len(RRDB_TAIL), RRDB_CONVOLUTIONS)
     kinds = [layer.kind for layer in layers if layer.kind not in ("Input", "Split")]
     if blocks < 1 or rest or kinds != _rrdb_kinds(blocks):
-        raise refused(path, "an ncnn network that is not known here; Kiln reads Real-ESRGAN's compact network and RRDBNet")
+        raise refused(path, f"its layers are those of another network; {READ_HERE}")
     resizes = [layer.options for layer in layers if layer.kind == "Interp"]
     if any(o.get("0") != NEAREST or float(o.get("1", 0)) != 2 for o in resizes):
-        raise refused(path, "RRDBNet with a resize other than twice to the nearest pixel")
+        raise refused(path, f"RRDBNet with a resize other than twice to the nearest pixel; {READ_HERE}")
     names = ["conv_first"]
     names += [f"body.{b}.rdb{r}.conv{c}" for b in range(blocks) for r in (1, 2, 3) for c in (1, 2, 3, 4, 5)]
     names += RRDB_TAIL

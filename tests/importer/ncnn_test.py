@@ -47,6 +47,7 @@ class PairWriter:
         return stem + ".param"
 
 
+READ_HERE = ("compact network", "RRDBNet")
 COMPACT_TAIL = (
     "PixelShuffle shuffle 1 1 b5 s 0=2",
     "Interp resize 1 1 b0 r 0=1 1=2.0 2=2.0",
@@ -107,7 +108,26 @@ class NcnnPairTest(ImportCase):
 
     def test_another_order_of_layers_is_refused(self):
         source, _ = compact_pair(self.path("net"), 0, COMPACT_TAIL[::-1])
-        self.assert_refused(source, 65, "order")
+        self.assert_refused(source, 65, "order", *READ_HERE)
+
+    def test_layers_of_another_network_are_refused_naming_what_is_read(self):
+        tail = ("Deconvolution wider 1 1 b5 out 0=3 1=4 3=2 4=1 5=1 6=576",)
+        source, _ = compact_pair(self.path("net"), 0, tail)
+        self.assert_refused(source, 65, "Deconvolution", "wider", *READ_HERE)
+
+    def test_convolutions_of_another_network_are_refused_naming_what_is_read(self):
+        source, _ = compact_pair(self.path("net"), 0)
+        with open(source) as file:
+            text = file.read()
+        with open(source, "w") as file:
+            file.write(text.replace(" 4=1 ", " 4=0 "))  # without padding, as networks that crop have them
+        self.assert_refused(source, 65, "Convolution_1", *READ_HERE)
+
+    def test_network_without_slopes_is_refused_naming_what_is_read(self):
+        writer = PairWriter()
+        for outputs, inputs in ((5, 3), (3, 5)):
+            writer.convolution(torch.ones(outputs, inputs, 3, 3), torch.ones(outputs), 0)
+        self.assert_refused(writer.save(self.path("net")), 65, *READ_HERE)
 
 
 class PublishedPairsTest(ImportCase):
