@@ -13,16 +13,27 @@ find_package(benchmark REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 find_package(Protobuf REQUIRED)
+# Beast and Asio: headers only. C++20 coroutines; nothing of Asio's old interfaces.
+find_package(Boost 1.74 REQUIRED)
+add_library(kiln_boost INTERFACE)
+target_include_directories(kiln_boost SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
 # RapidCheck comes without a CMake package on Debian.
 find_library(KILN_RAPIDCHECK rapidcheck REQUIRED)
 add_library(kiln_rapidcheck INTERFACE)
 target_link_libraries(kiln_rapidcheck INTERFACE ${KILN_RAPIDCHECK})
 
 # LibTorch comes from the torch wheel, through a target of our own: TorchConfig.cmake demands a CUDA toolkit.
-set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (scripts/setup sets it)")
+set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (default: that of scripts/setup)")
 if(NOT KILN_PYTHON)
-  message(FATAL_ERROR "KILN_PYTHON is not set. Run scripts/setup, or pass -DKILN_PYTHON=<venv>/bin/python.")
+  # Where scripts/setup has built, its environment serves the other presets too.
+  file(REAL_PATH ${CMAKE_SOURCE_DIR}/build/release/venv setup_venv)
+  if(NOT EXISTS ${setup_venv}/bin/python)
+    message(FATAL_ERROR "There is no Python environment yet: run scripts/setup first, or pass "
+      "-DKILN_PYTHON=PATH, an interpreter that has the packages of python/constraints.txt.")
+  endif()
+  set_property(CACHE KILN_PYTHON PROPERTY VALUE ${setup_venv}/bin/python)
 endif()
 execute_process(
   COMMAND ${KILN_PYTHON} -I -c

@@ -27,6 +27,10 @@ endif()
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 
 if(KILN_CLANG_TIDY)
-  find_program(KILN_CLANG_TIDY_PROGRAM clang-tidy REQUIRED)
+  find_program(KILN_CLANG_TIDY_PROGRAM clang-tidy)
+  if(NOT KILN_CLANG_TIDY_PROGRAM)
+    message(FATAL_ERROR "KILN_CLANG_TIDY (preset 'ci') needs clang-tidy, which scripts/setup does not install: "
+      "apt-get install clang-tidy")
+  endif()
   set(CMAKE_CXX_CLANG_TIDY ${KILN_CLANG_TIDY_PROGRAM})
 endif()
