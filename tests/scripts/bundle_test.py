@@ -118,10 +118,12 @@ class BundleTest(unittest.TestCase):
 
     def test_library_that_is_missing_ends_it(self) -> None:
         """A tree like the repository's, whose kiln-lane needs a library that is gone."""
-        build = self.folder / "build" / "release"
-        (self.folder / "scripts").mkdir()
-        shutil.copy(SOURCE / "scripts" / "bundle", self.folder / "scripts")
+        root = self.folder / "tree"
+        build = root / "build" / "release"
         (build / "bin").mkdir(parents=True)
+        shutil.copytree(SOURCE / "scripts", root / "scripts")
+        for name in ("python", "configs", "LICENSE", "THIRD_PARTY.md", "README.md", "CHANGELOG.md"):
+            (root / name).symlink_to(SOURCE / name)
         (build / "venv").symlink_to(PYTHON.parents[1])
         shutil.copy(KILN, build / "bin")
         (build / "gone.cc").write_text("int gone() { return 0; }")
@@ -130,11 +132,10 @@ class BundleTest(unittest.TestCase):
                         ("-o", "bin/kiln-lane", "lane.cc", "-L.", "-lgone")):
             subprocess.run(["g++", *command], cwd=build, check=True)
         (build / "libgone.so").unlink()
-        made = subprocess.run([self.folder / "scripts" / "bundle", "--no-media"], capture_output=True, text=True,
-                              check=False)
+        made = subprocess.run([root / "scripts" / "bundle", "--no-media"], capture_output=True, text=True, check=False)
         self.assertNotEqual(made.returncode, 0, made.stderr)
         self.assertIn("kiln-lane needs libgone.so, which is not there", made.stderr)
-        self.assertFalse((self.folder / "dist").exists())
+        self.assertFalse((root / "dist").exists())
 
     def test_job_runs_with_an_empty_environment(self) -> None:
         tree = self.unpack()
