@@ -1,0 +1,135 @@
+#include "net/farm_codec_wire.h"
+
+#include "net/farm.pb.h"
+
+namespace kiln::net {
+
+void put(const Error& in, farm::Error& out) {
+  out.set_code(std::string(to_string(in.code)));
+  out.set_message(one_line(in.message));
+  out.set_exit(static_cast<int>(in.exit));
+}
+
+Error get(const farm::Error& in, WireReader& read) {
+  Error out;
+  out.code = read.code(in.code(), "Error.code");
+  out.message = read.text(in.message(), "Error.message");
+  out.exit = static_cast<ExitCode>(read.integer(in.exit(), -1, kExitMax, "Error.exit"));
+  return out;
+}
+
+void put(const BlobRef& in, farm::BlobRef& out) {
+  out.set_sha256(in.sha256);
+  out.set_bytes(in.bytes);
+}
+
+BlobRef get(const farm::BlobRef& in, WireReader& read) {
+  BlobRef out;
+  out.sha256 = read.digest(in.sha256(), "BlobRef.sha256");
+  out.bytes = read.bytes(in.bytes(), "BlobRef.bytes");
+  return out;
+}
+
+namespace {
+
+void put(const PackageFile& in, farm::PackageFile& out) {
+  out.set_path(in.path);
+  put(in.blob, *out.mutable_blob());
+}
+
+PackageFile get(const farm::PackageFile& in, WireReader& read) {
+  PackageFile out;
+  out.path = read.relative_path(in.path(), "PackageFile.path");
+  out.blob = get(in.blob(), read);
+  if (out.blob.sha256.empty()) read.refuse("PackageFile.blob", "names no blob");
+  return out;
+}
+
+}  // namespace
+
+void put(const PackageRef& in, farm::PackageRef& out) {
+  for (const auto& item : in.files) put(item, *out.add_files());
+}
+
+PackageRef get(const farm::PackageRef& in, WireReader& read) {
+  PackageRef out;
+  if (read.may_hold(in.files().size(), kPackageFilesMax, "PackageRef.files")) {
+    for (const auto& item : in.files()) out.files.push_back(get(item, read));
+  }
+  return out;
+}
+
+void put(const ClipSource& in, farm::ClipSource& out) {
+  out.set_in_place(in.in_place);
+  out.set_path(in.path);
+  put(in.blob, *out.mutable_blob());
+}
+
+ClipSource get(const farm::ClipSource& in, WireReader& read) {
+  ClipSource out;
+  out.in_place = in.in_place();
+  out.path = read.path(in.path(), "ClipSource.path");
+  out.blob = get(in.blob(), read);
+  if (out.in_place && !out.path.starts_with('/')) read.refuse("ClipSource.path", "is in place and not absolute");
+  return out;
+}
+
+void put(const OutputSettings& in, farm::OutputSettings& out) {
+  out.set_file_name(in.file_name);
+  out.set_codec(in.codec);
+  out.set_quality(in.quality);
+  out.set_preset(in.preset);
+  out.set_pixel_format(in.pixel_format);
+  out.set_scale(in.scale);
+  out.set_frame_rate(in.frame_rate);
+  out.set_deinterlace(in.deinterlace);
+}
+
+OutputSettings get(const farm::OutputSettings& in, WireReader& read) {
+  OutputSettings out;
+  out.file_name = read.path(in.file_name(), "OutputSettings.file_name");
+  out.codec = read.word(in.codec(), "OutputSettings.codec");
+  out.quality = read.integer(in.quality(), -1, kQualityMax, "OutputSettings.quality");
+  out.preset = read.word(in.preset(), "OutputSettings.preset");
+  out.pixel_format = read.word(in.pixel_format(), "OutputSettings.pixel_format");
+  out.scale = read.word(in.scale(), "OutputSettings.scale");
+  out.frame_rate = read.word(in.frame_rate(), "OutputSettings.frame_rate");
+  out.deinterlace = in.deinterlace();
+  return out;
+}
+
+void put(const LaneClass& in, farm::LaneClass& out) {
+  out.set_arch(in.arch);
+  out.set_isa(in.isa);
+  out.set_device_name(in.device_name);
+  out.set_threads(in.threads);
+  out.set_toolchain(in.toolchain);
+}
+
+LaneClass get(const farm::LaneClass& in, WireReader& read) {
+  LaneClass out;
+  out.arch = read.label(in.arch(), "LaneClass.arch");
+  out.isa = read.label(in.isa(), "LaneClass.isa");
+  out.device_name = read.label(in.device_name(), "LaneClass.device_name");
+  out.threads = read.integer(in.threads(), 0, kThreadsMax, "LaneClass.threads");
+  out.toolchain = read.label(in.toolchain(), "LaneClass.toolchain");
+  return out;
+}
+
+void put(const LaneOffer& in, farm::LaneOffer& out) {
+  out.set_lane(in.lane.value);
+  put(in.kind, *out.mutable_kind());
+  out.set_budget_bytes(in.budget_bytes);
+  out.set_encoder_threads(in.encoder_threads);
+}
+
+LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
+  LaneOffer out;
+  out.lane.value = in.lane();
+  out.kind = get(in.kind(), read);
+  out.budget_bytes = read.bytes(in.budget_bytes(), "LaneOffer.budget_bytes");
+  out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "LaneOffer.encoder_threads");
+  return out;
+}
+
+}  // namespace kiln::net

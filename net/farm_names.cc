@@ -1,0 +1,51 @@
+#include "net/farm_names.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "net/farm_limits.h"
+
+namespace kiln::net {
+namespace {
+
+constexpr std::size_t kSha256Digits = 64;
+
+bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+}  // namespace
+
+bool valid_job_name(std::string_view name) {
+  return !name.empty() && name.size() <= kNameBytesMax &&
+         std::ranges::all_of(name, [](char c) { return is_lower(c) || is_digit(c) || c == '-'; });
+}
+
+bool valid_worker_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '.' || c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= kNameBytesMax && name != "." && name != ".." &&
+         std::ranges::all_of(name, allowed);
+}
+
+bool valid_sha256(std::string_view hex) {
+  return hex.size() == kSha256Digits &&
+         std::ranges::all_of(hex, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+bool valid_relative_path(std::string_view path) {
+  return path.size() <= kPathBytesMax && is_one_line(path) &&
+         std::ranges::all_of(split(path, '/'), [](std::string_view part) {
+           return !part.empty() && part != "." && part != "..";
+         });
+}
+
+bool is_one_line(std::string_view text) { return std::ranges::none_of(text, is_control); }
+
+bool is_word(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+}  // namespace kiln::net

@@ -1,0 +1,230 @@
+// Each bound, one step beyond: the message is refused, and the error names the field.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "net/farm.pb.h"
+#include "net/farm_codec.h"
+#include "tests/net/farm/filled.h"
+
+namespace kiln::net {
+namespace {
+
+struct BoundCase {
+  std::string name;
+  std::string field;
+  std::function<void(farm::JobRequest&)> break_job;
+};
+
+void PrintTo(const BoundCase& test, std::ostream* out) { *out << test.name; }
+
+// As a client would send it, so that nothing is put right on the way.
+farm::Envelope a_submission() {
+  FarmMessage message;
+  JobRequest request;
+  test::Filler(5).fill(request);
+  message.body = ClientRequest(Submit{request});
+  farm::Envelope envelope;
+  EXPECT_TRUE(envelope.ParseFromString(encode(message)));
+  return envelope;
+}
+
+class FarmBoundTest : public ::testing::TestWithParam<BoundCase> {};
+
+TEST_P(FarmBoundTest, BeyondIsRefusedAndTheFieldIsNamed) {
+  farm::Envelope envelope = a_submission();
+  ASSERT_TRUE(decode_farm_message(envelope.SerializeAsString()));
+  GetParam().break_job(*envelope.mutable_request_body()->mutable_submit()->mutable_request());
+  const auto message = decode_farm_message(envelope.SerializeAsString());
+  ASSERT_FALSE(message);
+  EXPECT_EQ(message.error().code, ErrorCode::kDataLoss);
+  EXPECT_TRUE(message.error().message.starts_with("farm message: " + GetParam().field + " "))
+      << message.error().message;
+  EXPECT_EQ(message.error().message.find('\n'), std::string::npos);
+}
+
+template <typename List, typename Item>
+void repeat(List& list, std::size_t count, const Item& item) {
+  while (static_cast<std::size_t>(list.size()) < count) *list.Add() = item;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Job, FarmBoundTest,
+    ::testing::Values(
+        BoundCase{"NoName", "JobRequest.job", [](auto& job) { job.clear_job(); }},
+        BoundCase{"LongName", "JobRequest.job", [](auto& job) { job.set_job(std::string(kNameBytesMax + 1, 'a')); }},
+        BoundCase{"NameWithSlash", "JobRequest.job", [](auto& job) { job.set_job("a/b"); }},
+        BoundCase{"NameWithCapital", "JobRequest.job", [](auto& job) { job.set_job("Job"); }},
+        BoundCase{"LongTitle", "JobRequest.title",
+                  [](auto& job) { job.set_title(std::string(kTextBytesMax + 1, 'a')); }},
+        BoundCase{"TitleOfTwoLines", "JobRequest.title", [](auto& job) { job.set_title("a\nb"); }},
+        BoundCase{"TitleWithEscape", "JobRequest.title", [](auto& job) { job.set_title("\x1b[2J"); }},
+        BoundCase{"LongOwner", "JobRequest.owner",
+                  [](auto& job) { job.set_owner(std::string(kLabelBytesMax + 1, 'a')); }},
+        BoundCase{"LongPool", "JobRequest.pool",
+                  [](auto& job) { job.set_pool(std::string(kLabelBytesMax + 1, 'a')); }},
+        BoundCase{"HighPriority", "JobRequest.priority", [](auto& job) { job.set_priority(kPriorityMax + 1); }},
+        BoundCase{"LowPriority", "JobRequest.priority", [](auto& job) { job.set_priority(-kPriorityMax - 1); }},
+        BoundCase{"NoKind", "JobRequest.kind", [](auto& job) { job.clear_kind(); }},
+        BoundCase{"NoExecutor", "JobRequest.executor", [](auto& job) { job.clear_executor(); }},
+        BoundCase{"OtherExecutor", "JobRequest.executor", [](auto& job) { job.set_executor("eager"); }},
+        BoundCase{"OtherNumerics", "JobRequest.numerics", [](auto& job) { job.set_numerics("loose"); }},
+        BoundCase{"NegativeSegment", "JobRequest.segment_frames", [](auto& job) { job.set_segment_frames(-1); }},
+        BoundCase{"LongSegment", "JobRequest.segment_frames",
+                  [](auto& job) { job.set_segment_frames(kFramesMax + 1); }},
+        BoundCase{"ManyNoops", "JobRequest.noop_tasks", [](auto& job) { job.set_noop_tasks(kNoopTasksMax + 1); }},
+        BoundCase{"NegativeNoops", "JobRequest.noop_tasks", [](auto& job) { job.set_noop_tasks(-1); }},
+        BoundCase{"ManyDependencies", "JobRequest.depends_on",
+                  [](auto& job) {
+                    while (static_cast<std::size_t>(job.depends_on_size()) <= kDependenciesMax) job.add_depends_on("a");
+                  }},
+        BoundCase{"DependencyOnNothing", "JobRequest.depends_on", [](auto& job) { job.add_depends_on(""); }},
+        BoundCase{"ManyVariants", "JobRequest.variants",
+                  [](auto& job) { repeat(*job.mutable_variants(), kVariantsMax + 1, farm::Variant()); }},
+        BoundCase{"HugeVariant", "Variant.budget_bytes_max",
+                  [](auto& job) { job.mutable_variants(0)->set_budget_bytes_max(kBytesMax + 1); }},
+        BoundCase{"LargeManifest", "JobRequest.manifest",
+                  [](auto& job) { job.set_manifest(std::string(kManifestBytesMax + 1, 'a')); }},
+        BoundCase{"ManyClips", "JobRequest.clips",
+                  [](auto& job) { repeat(*job.mutable_clips(), kClipsMax + 1, farm::ClipRequest(job.clips(0))); }}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, FarmBoundTest,
+    ::testing::Values(
+        BoundCase{"ManyFiles", "PackageRef.files",
+                  [](auto& job) {
+                    repeat(*job.mutable_package()->mutable_files(), kPackageFilesMax + 1,
+                           farm::PackageFile(job.package().files(0)));
+                  }},
+        BoundCase{"AbsoluteFile", "PackageFile.path",
+                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path("/etc/passwd"); }},
+        BoundCase{"FileAbove", "PackageFile.path",
+                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path("graphs/../../x"); }},
+        BoundCase{"FileWithoutName", "PackageFile.path",
+                  [](auto& job) { job.mutable_package()->mutable_files(0)->clear_path(); }},
+        BoundCase{"FileWithNul", "PackageFile.path",
+                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path(std::string("a\0b", 3)); }},
+        BoundCase{"FileWithoutBlob", "PackageFile.blob",
+                  [](auto& job) { job.mutable_package()->mutable_files(0)->clear_blob(); }},
+        BoundCase{"ShortHash", "BlobRef.sha256",
+                  [](auto& job) { job.mutable_clips(0)->mutable_source()->mutable_blob()->set_sha256("abc"); }},
+        BoundCase{"HashInCapitals", "BlobRef.sha256",
+                  [](auto& job) {
+                    job.mutable_clips(0)->mutable_source()->mutable_blob()->set_sha256(std::string(64, 'A'));
+                  }},
+        BoundCase{"HugeBlob", "BlobRef.bytes",
+                  [](auto& job) {
+                    job.mutable_clips(0)->mutable_source()->mutable_blob()->set_bytes(kBytesMax + 1);
+                  }},
+        BoundCase{"InPlaceButRelative", "ClipSource.path",
+                  [](auto& job) { job.mutable_clips(0)->mutable_source()->set_path("clip.mp4"); }},
+        BoundCase{"LongPath", "ClipSource.path",
+                  [](auto& job) {
+                    job.mutable_clips(0)->mutable_source()->set_path("/" + std::string(kPathBytesMax, 'a'));
+                  }},
+        BoundCase{"CodecWithSpace", "OutputSettings.codec",
+                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_codec("h 264"); }},
+        BoundCase{"LongCodec", "OutputSettings.codec",
+                  [](auto& job) {
+                    job.mutable_clips(0)->mutable_output()->set_codec(std::string(kWordBytesMax + 1, 'a'));
+                  }},
+        BoundCase{"HighQuality", "OutputSettings.quality",
+                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_quality(kQualityMax + 1); }},
+        BoundCase{"LowQuality", "OutputSettings.quality",
+                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_quality(-2); }}));
+
+// The bounds of what workers send.
+struct WorkerCase {
+  std::string name;
+  std::string field;
+  std::function<void(farm::FromWorker&)> set_up;
+};
+
+void PrintTo(const WorkerCase& test, std::ostream* out) { *out << test.name; }
+
+class WorkerBoundTest : public ::testing::TestWithParam<WorkerCase> {};
+
+TEST_P(WorkerBoundTest, BeyondIsRefusedAndTheFieldIsNamed) {
+  farm::Envelope envelope;
+  envelope.set_version_oldest(kFarmProtocolOldest);
+  envelope.set_version_newest(kFarmProtocolNewest);
+  GetParam().set_up(*envelope.mutable_from_worker());
+  const auto message = decode_farm_message(envelope.SerializeAsString());
+  ASSERT_FALSE(message);
+  EXPECT_TRUE(message.error().message.starts_with("farm message: " + GetParam().field + " "))
+      << message.error().message;
+}
+
+farm::SegmentResult& a_segment(farm::FromWorker& out) {
+  auto& segment = *out.mutable_done()->mutable_result()->mutable_segment();
+  segment.set_first(3);
+  segment.set_last(5);
+  return segment;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Worker, WorkerBoundTest,
+    ::testing::Values(
+        WorkerCase{"NoName", "WorkerHello.worker", [](auto& out) { out.mutable_hello(); }},
+        WorkerCase{"NameIsAFolder", "WorkerHello.worker", [](auto& out) { out.mutable_hello()->set_worker(".."); }},
+        WorkerCase{"ManyLanes", "WorkerHello.lanes",
+                   [](auto& out) {
+                     out.mutable_hello()->set_worker("w");
+                     repeat(*out.mutable_hello()->mutable_lanes(), kLanesMax + 1, farm::LaneOffer());
+                   }},
+        WorkerCase{"ManyRunning", "WorkerHello.running",
+                   [](auto& out) {
+                     out.mutable_hello()->set_worker("w");
+                     repeat(*out.mutable_hello()->mutable_running(), kTasksListedMax + 1, farm::RunningTask());
+                   }},
+        WorkerCase{"NegativeCores", "WorkerHello.cores",
+                   [](auto& out) {
+                     out.mutable_hello()->set_worker("w");
+                     out.mutable_hello()->set_cores(-1);
+                   }},
+        WorkerCase{"LongKey", "WorkerHello.signing_key",
+                   [](auto& out) {
+                     out.mutable_hello()->set_worker("w");
+                     out.mutable_hello()->set_signing_key(std::string(kKeysBytesMax + 1, 'a'));
+                   }},
+        WorkerCase{"HugeMemory", "Heartbeat.memory_available_bytes",
+                   [](auto& out) { out.mutable_heartbeat()->set_memory_available_bytes(~0ULL); }},
+        WorkerCase{"NegativeFrames", "TaskProgress.frames_done",
+                   [](auto& out) { out.mutable_progress()->set_frames_done(-1); }},
+        WorkerCase{"SecondsThatAreNone", "SegmentResult.model_s",
+                   [](auto& out) { a_segment(out).set_model_s(std::numeric_limits<double>::quiet_NaN()); }},
+        WorkerCase{"InfiniteSeconds", "SegmentResult.wall_s",
+                   [](auto& out) { a_segment(out).set_wall_s(std::numeric_limits<double>::infinity()); }},
+        WorkerCase{"NegativeSeconds", "SegmentResult.wall_s", [](auto& out) { a_segment(out).set_wall_s(-0.1); }},
+        WorkerCase{"EmptySegment", "SegmentResult.last", [](auto& out) { a_segment(out).set_last(3); }},
+        WorkerCase{"HashesOfOtherFrames", "SegmentResult.frame_hashes",
+                   [](auto& out) { a_segment(out).set_frame_hashes(std::string(33, 'a')); }},
+        WorkerCase{"ManyTiles", "ProbeResult.tiles",
+                   [](auto& out) {
+                     repeat(*out.mutable_done()->mutable_result()->mutable_probe()->mutable_tiles(),
+                            kTileChoicesMax + 1, farm::TileChoice());
+                   }},
+        WorkerCase{"ManyWarnings", "JoinResult.warnings",
+                   [](auto& out) {
+                     auto& join = *out.mutable_done()->mutable_result()->mutable_join();
+                     while (static_cast<std::size_t>(join.warnings_size()) <= kWarningsMax) join.add_warnings("w");
+                   }},
+        WorkerCase{"WideFrame", "ProbeResult.width",
+                   [](auto& out) {
+                     out.mutable_done()->mutable_result()->mutable_probe()->set_width(kSideMax + 1);
+                   }},
+        WorkerCase{"NoKey", "CompileResult.key",
+                   [](auto& out) { out.mutable_done()->mutable_result()->mutable_compile(); }},
+        WorkerCase{"UnknownFailure", "TaskFault.kind",
+                   [](auto& out) {
+                     out.mutable_failed()->mutable_fault()->set_kind(static_cast<farm::FailureKind>(8));
+                   }},
+        WorkerCase{"OtherExit", "TaskFault.exit",
+                   [](auto& out) {
+                     out.mutable_failed()->mutable_fault()->set_kind(farm::FAILURE_KIND_CRASH);
+                     out.mutable_failed()->mutable_fault()->set_exit(kExitMax + 1);
+                   }}));
+
+}  // namespace
+}  // namespace kiln::net
