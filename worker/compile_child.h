@@ -30,6 +30,7 @@ struct CompileChildOptions {
   std::string torch_folder;    // of that interpreter; readable for the child
   sharding::IsaLevel warm_isa = sharding::IsaLevel::kNone;  // what to warm up for; kNone: imports only
   std::string torch_git;       // the child must be of this build; empty: any
+  std::string recipe_sha256;   // and of these sources, which the artifact's key names; empty: any
   int threads = 1;             // of the child's trial run; no trace of it in the artifact
   int nice = 1;                // rendering goes first, but the artifact comes while it still helps
   std::chrono::milliseconds hello_deadline{180'000};

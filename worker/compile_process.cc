@@ -136,6 +136,10 @@ Status CompileProcess::expect_hello(const StopSignal& stop) {
                            "the compile child has torch {}, artifacts are made for {}", hello->torch_git,
                            options_.torch_git));
   }
+  if (!options_.recipe_sha256.empty() && hello->recipe_sha256 != options_.recipe_sha256) {
+    return fail(make_error(ErrorCode::kFailedPrecondition,
+                           "the sources of the compile child were changed under this command; run it again"));
+  }
   return {};
 }
 

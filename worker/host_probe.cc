@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -14,14 +15,14 @@
 #include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "worker/compile_child.h"
 
 namespace kiln::worker {
 namespace {
 
 constexpr std::uint64_t kProbeFileBytesMax = 1U << 20U;
-constexpr std::uint64_t kCompileMemoryMax = 8_GiB;
+// What shapes code; python/kiln_compile/identity.py has the same list and makes the same hash.
+constexpr std::array<std::string_view, 3> kRecipeFiles{"compiler.py", "program.py", "recipe.py"};
 constexpr std::chrono::milliseconds kCompilerDeadline{10'000};
 
 std::optional<std::uint64_t> leading_number(std::string_view text) {
@@ -79,6 +80,16 @@ std::string python_string(std::string_view source, std::string_view name) {
   return {};
 }
 
+Result<std::string> recipe_identity(const std::string& folder) {
+  Sha256 hash;
+  for (const std::string_view name : kRecipeFiles) {
+    KILN_TRY_ASSIGN(const std::string text, read_file(fmt::format("{}/{}", folder, name), kProbeFileBytesMax));
+    hash.update(fmt::format("{} {}\n", name, text.size()));
+    hash.update(text);
+  }
+  return hash.finish().hex();
+}
+
 Result<std::string> compiler_identity(const std::string& compiler) {
   SpawnOptions options;
   options.argv = {"/usr/bin/env", fmt::format("PATH={}", kCompilerPath), compiler, "--version"};
@@ -112,8 +123,8 @@ HostResources probe_resources() {
   return resources;
 }
 
-std::uint64_t compile_memory_limit_bytes(const HostResources& resources) {
-  return std::min<std::uint64_t>(kCompileMemoryMax, resources.memory_bytes / 2);
+std::uint64_t compile_memory_limit_bytes(const HostResources& resources, std::uint64_t asked_bytes) {
+  return resources.memory_bytes == 0 ? asked_bytes : std::min(asked_bytes, resources.memory_bytes / 2);
 }
 
 Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
@@ -130,9 +141,7 @@ Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
     return fail(make_error(ErrorCode::kFailedPrecondition, "'{}/version.py' names no git version of torch",
                            files.torch_folder));
   }
-  KILN_TRY_ASSIGN(const std::string recipe,
-                  read_file(files.package_folder + "/kiln_compile/recipe.py", kProbeFileBytesMax));
-  toolchain.recipe_sha256 = sha256(recipe).hex();
+  KILN_TRY_ASSIGN(toolchain.recipe_sha256, recipe_identity(files.package_folder + "/kiln_compile"));
   KILN_TRY_ASSIGN(toolchain.compiler, compiler_identity(files.compiler));
   toolchain.libc = fmt::format("glibc {}", ::gnu_get_libc_version());
   return toolchain;

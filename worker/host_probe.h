@@ -19,12 +19,13 @@ struct HostResources {
 [[nodiscard]] sharding::IsaLevel host_isa_level();
 [[nodiscard]] HostResources probe_resources();
 
-// What a compile child may use: compiling must not push rendering lanes into swap.
-[[nodiscard]] std::uint64_t compile_memory_limit_bytes(const HostResources& resources);
+// What a compile child may use: what was asked for, and never more than half of the memory. Compiling must not push
+// rendering lanes into swap.
+[[nodiscard]] std::uint64_t compile_memory_limit_bytes(const HostResources& resources, std::uint64_t asked_bytes);
 
 struct ToolchainFiles {
   std::string torch_folder;    // …/site-packages/torch of the interpreter
-  std::string package_folder;  // holds kiln_compile/
+  std::string package_folder;  // holds kiln_compile/, whose sources are part of the identity
   std::string compiler = "g++";
 };
 

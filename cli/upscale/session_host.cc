@@ -48,7 +48,8 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
   builder.child.work_folder = options.config.state_dir + "/compile";
   builder.child.torch_git = builder.toolchain.torch_git;
   builder.child.compile_deadline = std::chrono::seconds(options.config.compile_deadline_s);
-  builder.child.memory_limit_bytes = static_cast<std::uint64_t>(options.config.compile_memory_mib) << 20U;
+  builder.child.memory_limit_bytes = worker::compile_memory_limit_bytes(
+      worker::probe_resources(), static_cast<std::uint64_t>(options.config.compile_memory_mib) << 20U);
   builder.child.threads = options.config.compile_threads;
   if (builder.child.threads == 0) {
     builder.child.threads = sharding::plan_lane_threads(static_cast<int>(worker::probe_resources().cores),
@@ -56,6 +57,31 @@ Result<std::unique_ptr<worker::ArtifactBuilder>> open_builder(const UpscaleOptio
                                 .threads;
   }
   return std::make_unique<worker::ArtifactBuilder>(std::move(builder), *host.store, *host.key);
+}
+
+// Where nothing can be made or opened, nothing can run; what has an exit code of its own keeps it.
+Error state_error(Error error, const std::string& state) {
+  const bool has_code = error.exit != ExitCode::kFromCode || error.code == ErrorCode::kAborted;
+  if (!has_code) error.exit = ExitCode::kOutputUnwritable;
+  error.message = fmt::format("state folder {}: {}{}", state, error.message,
+                              has_code ? "" : "; choose another with --state");
+  return error;
+}
+
+// The lock first: a second command must not make a second key.
+Status open_state(FileSystem& files, const std::string& state, SessionHost& host) {
+  KILN_TRY(make_directories(files, state, 0700));
+  cache::DiskStoreOptions store;
+  store.root = state + "/store";
+  store.on_event = [](const cache::StoreEvent& event) {
+    log::warn("store: {} {}: {}", event.what, event.name, event.detail);
+  };
+  KILN_TRY_ASSIGN(host.lock, files.lock(state + "/lock"));
+  KILN_TRY_ASSIGN(auto key, cache::SigningKey::load_or_create(files, state + "/worker.key"));
+  host.key = std::make_unique<cache::SigningKey>(std::move(key));
+  store.trusted.trust(host.key->public_key());
+  KILN_TRY_ASSIGN(host.store, cache::open_disk_store(files, std::move(store)));
+  return {};
 }
 
 Result<UniqueFd> open_signals() {
@@ -77,18 +103,7 @@ Result<SessionHost> open_session_host(FileSystem& files, const UpscaleOptions& o
   host.files = &files;
   KILN_TRY_ASSIGN(host.signals, open_signals());
   const std::string& state = options.config.state_dir;
-  KILN_TRY(make_directories(files, state, 0700));
-  cache::DiskStoreOptions store;
-  store.root = state + "/store";
-  store.on_event = [](const cache::StoreEvent& event) {
-    log::warn("store: {} {}: {}", event.what, event.name, event.detail);
-  };
-  // The lock first: a second command must not make a second key.
-  KILN_TRY_ASSIGN(host.lock, files.lock(state + "/lock"));
-  KILN_TRY_ASSIGN(auto key, cache::SigningKey::load_or_create(files, state + "/worker.key"));
-  host.key = std::make_unique<cache::SigningKey>(std::move(key));
-  store.trusted.trust(host.key->public_key());
-  KILN_TRY_ASSIGN(host.store, cache::open_disk_store(files, std::move(store)));
+  if (auto status = open_state(files, state, host); !status) return fail(state_error(status.error(), state));
   KILN_TRY_ASSIGN(host.lane_program, lane_program());
   find_interpreter(options, host);
   if (options.config.device != "cpu" && !host.no_compiling) {

@@ -4,7 +4,6 @@ descriptors, one request at a time. Whatever libraries print goes to stdout and 
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 import os
 import sys
@@ -31,10 +30,10 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     import torch
 
+    from kiln_compile import identity
     from kiln_compile.compiler import Compiler
 
-    with open(os.path.join(folder, "recipe.py"), "rb") as file:
-        recipe_id = hashlib.sha256(file.read()).hexdigest()
+    recipe_id = identity.recipe_sha256(folder)
     compiler = Compiler(options["work_folder"], options["compiler"], recipe_id)
     reply(
         event="hello", protocol=PROTOCOL, torch_version=torch.__version__, torch_git=torch.version.git_version,

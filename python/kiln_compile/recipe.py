@@ -1,7 +1,5 @@
-"""Everything that shapes the code of an artifact, apart from the request itself.
-
-The hash of this file is a field of the artifact key: a change here makes new artifacts. What does not shape
-code (protocol, warm-up, measuring) stays out of it."""
+"""How an artifact's code is made: target, compiler, options of Inductor. The hash of this file, among others, is a
+field of the artifact key (identity.py): a change here makes new artifacts."""
 
 from __future__ import annotations
 

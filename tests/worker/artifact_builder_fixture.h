@@ -78,6 +78,7 @@ class ArtifactBuilderFixture : public ::testing::Test {
     options.child.work_folder = folder_ / "work";
     options.child.package_folder = environment("KILN_SOURCE_DIR") + "/tests/worker";
     options.child.torch_git = "test-git";
+    options.child.recipe_sha256 = "0";
     options.child.command = {options.child.python, "-I", "-S", "-B",
                              options.child.package_folder + "/fake_compile_child.py"};
     return options;

@@ -186,6 +186,15 @@ TEST_F(CompileChildTest, ChildOfAnotherTorchIsRefused) {
   EXPECT_NE(refused.error().message.find("has torch test-git, artifacts are made for another"), std::string::npos);
 }
 
+TEST_F(CompileChildTest, ChildOfOtherSourcesIsRefused) {
+  CompileChildOptions options = fake_options();
+  options.recipe_sha256 = "another";
+  start(options);
+  const auto refused = compile("ok");
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("sources of the compile child were changed"), std::string::npos);
+}
+
 TEST_F(CompileChildTest, MissingInterpreterIsOneClearError) {
   CompileChildOptions options = fake_options();
   options.command = {"/nowhere/python"};

@@ -4,9 +4,13 @@
 #include <stdlib.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <set>
 
-#include "base/units.h"
 #include "base/process.h"
+#include "base/units.h"
+#include "tests/base/temp_folder.h"
 
 namespace kiln::worker {
 namespace {
@@ -38,6 +42,37 @@ TEST(HostProbeTest, FindsToolchainQuicklyAndTwiceTheSame) {
   EXPECT_EQ(first->libc.rfind("glibc 2.", 0), 0U);
   EXPECT_EQ(first->recipe_sha256.size(), 64U);
   EXPECT_TRUE(first->cuda.empty());
+}
+
+// Every source that shapes code is in the key, and the child names the same hash as its own.
+TEST(HostProbeTest, RecipeIsTheHashOfAllSourcesThatShapeCode) {
+  namespace fs = std::filesystem;
+  const test::TempFolder folder;
+  ToolchainFiles files = real_files();
+  fs::copy(files.package_folder + "/kiln_compile", folder / "kiln_compile", fs::copy_options::recursive);
+  files.package_folder = folder.path();
+  const auto recipe = [&] { return probe_toolchain(files)->recipe_sha256; };
+  SpawnOptions child;
+  child.argv = {variable("KILN_PYTHON"), "-I", "-S", "-B", "-c",
+                "import sys; sys.path.insert(0, sys.argv[1]); from kiln_compile import identity;"
+                "print(identity.recipe_sha256(sys.argv[1] + '/kiln_compile'), end='')", folder.path()};
+  std::set<std::string> seen{recipe()};
+  for (const char* name : {"recipe.py", "program.py", "compiler.py"}) {
+    std::ofstream(folder / ("kiln_compile/" + std::string(name)), std::ios::app) << "# changed\n";
+    EXPECT_TRUE(seen.insert(recipe()).second) << name;
+    EXPECT_EQ(run_command(child, std::chrono::seconds(30))->out, recipe());
+  }
+  std::ofstream(folder / "kiln_compile/trial.py", std::ios::app) << "# changed\n";
+  EXPECT_FALSE(seen.insert(recipe()).second) << "measuring shapes no code";
+}
+
+TEST(HostProbeTest, CompilingTakesNoMoreThanWasAskedAndHalfOfTheMemory) {
+  HostResources resources;
+  resources.memory_bytes = 8_GiB;
+  EXPECT_EQ(compile_memory_limit_bytes(resources, 3_GiB), 3_GiB);
+  EXPECT_EQ(compile_memory_limit_bytes(resources, 6_GiB), 4_GiB);
+  resources.memory_bytes = 0;  // not known
+  EXPECT_EQ(compile_memory_limit_bytes(resources, 6_GiB), 6_GiB);
 }
 
 TEST(HostProbeTest, MissingCompilerAndMissingTorchSayWhatToDo) {
