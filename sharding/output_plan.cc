@@ -112,4 +112,10 @@ LaneThreads plan_lane_threads(int core_count, int lane_count, int requested) {
   return {threads, fmt::format("{} cores for {} lanes: {} a lane", cores, lanes, threads)};
 }
 
+std::uint64_t plan_activation_bytes(std::uint64_t memory_bytes, int core_count,
+                                    int requested_mib) {
+  if (requested_mib > 0) return static_cast<std::uint64_t>(requested_mib) << 20U;
+  return memory_bytes / 2 / static_cast<std::uint64_t>(std::max(core_count, 1));
+}
+
 }  // namespace kiln::sharding

@@ -51,4 +51,10 @@ struct LaneThreads {
 // on it.
 [[nodiscard]] LaneThreads plan_lane_threads(int core_count, int lane_count, int requested = 0);
 
+// What activations of one lane may take where tile shapes are chosen. Half of the machine's memory, an equal
+// share for each core: neither the number of lanes nor what is free at the moment may change a frame's bits.
+// `requested_mib` > 0 is taken as it is.
+[[nodiscard]] std::uint64_t plan_activation_bytes(std::uint64_t memory_bytes, int core_count,
+                                                  int requested_mib = 0);
+
 }  // namespace kiln::sharding

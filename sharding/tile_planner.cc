@@ -102,6 +102,7 @@ class TileSearch {
   }
 
   void add(TileShape shape, std::size_t graph_index) {
+    if (request_.only && *request_.only != shape) return;
     const TilingRules& rules = request_.rules;
     if (!network_takes(shape, rules)) {
       reject(shape, "the network does not take this size");
@@ -166,7 +167,7 @@ class TileSearch {
       return make_error(ErrorCode::kResourceExhausted, ExitCode::kInputRefused,
                         "{} do not fit: the smallest input of this package, {}x{}, needs {} for "
                         "activations and {} are "
-                        "allowed; use a lane with more memory{}",
+                        "allowed; raise run.activation_mib if there is more memory{}",
                         frame, least_->first.height, least_->first.width, mib(least_->second),
                         mib(request_.memory_limit_bytes),
                         request_.rules.kind == TilingKind::kWhole

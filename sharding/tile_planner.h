@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,7 @@ struct TileRequest {
   // Peak of activations for one input of this shape; empty: nothing is known and everything fits.
   std::function<std::uint64_t(TileShape)> activation_bytes;
   std::uint64_t memory_limit_bytes = 0;  // for activations; 0: no limit
+  std::optional<TileShape> only;         // a shape that was planned before: no other is considered
 };
 
 // All in input pixels. The window is [y, y + shape.height) x [x, x + shape.width) of the padded

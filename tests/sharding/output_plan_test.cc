@@ -59,5 +59,13 @@ TEST(OutputPlanTest, SharesCoresAmongLanes) {
   EXPECT_EQ(plan_lane_threads(2, 4, 2).threads, 2);
 }
 
+TEST(OutputPlanTest, ActivationsGetHalfOfTheMemorySharedByCores) {
+  constexpr std::uint64_t kGib = 1U << 30U;
+  EXPECT_EQ(plan_activation_bytes(8 * kGib, 2), 2 * kGib);
+  EXPECT_EQ(plan_activation_bytes(8 * kGib, 0), 4 * kGib);
+  EXPECT_EQ(plan_activation_bytes(8 * kGib, 2, 5), 5U << 20U);
+  EXPECT_EQ(plan_activation_bytes(0, 2), 0U);  // unknown: no limit
+}
+
 }  // namespace
 }  // namespace kiln::sharding

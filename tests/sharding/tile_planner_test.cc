@@ -48,6 +48,23 @@ TEST(TilePlannerTest, TilesWhereMemoryAsksForIt) {
       << plan->rejected[0];
 }
 
+TEST(TilePlannerTest, AShapeOfAnEarlierPlanIsPlannedAgainWhateverElseWouldFit) {
+  TileRequest request = a_frame(180, 320);
+  request.memory_limit_bytes = 20U << 20U;
+  const auto small = plan_tiles(request);
+  ASSERT_TRUE(small && small->is_tiled());
+  request.memory_limit_bytes = 0;
+  ASSERT_FALSE(plan_tiles(request)->is_tiled());
+  request.only = small->shape;
+  const auto again = plan_tiles(request);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->shape, small->shape);
+  EXPECT_EQ(again->windows, small->windows);
+  EXPECT_EQ(again->activation_bytes, small->activation_bytes);
+  request.only = TileShape{17, 19};  // which no search of this frame comes to
+  EXPECT_FALSE(plan_tiles(request));
+}
+
 TEST(TilePlannerTest, TakesTheStaticShapeWithTheLeastWork) {
   TileRequest request = a_frame(180, 320);
   request.graphs = {a_static_graph(64, 64), a_static_graph(512, 512), a_static_graph(180, 320),
