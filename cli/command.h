@@ -1,6 +1,7 @@
 // How a subcommand joins the program: a function that adds it to the parser and remembers what to run.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -17,6 +18,7 @@ struct GlobalOptions {
   bool json = false;        // exactly one JSON value on stdout
   bool verbose = false;
   std::string config_file;  // --config
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();  // of the program
 };
 
 // What main() runs once the command line is parsed: the command's own work. An Error becomes one line on

@@ -23,6 +23,8 @@ struct Config {
   int segment_frames = 0;    // 0: chosen from the clip's length and the lanes
   std::string executor = "any";
   std::string device = "cpu";
+  int activation_mib = 0;   // 0: half of this machine's memory divided by its cores
+  int lane_silence_s = 600;
   std::string state_dir;  // after load_config: an absolute path
   std::string codec;      // empty: by the output's name
   int quality = -1;       // -1: the codec's default

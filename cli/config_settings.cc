@@ -19,6 +19,8 @@ constexpr int kMostQuality = 63;  // AV1 has the longest scale
 constexpr int kMostDeadlineS = 86'400;
 constexpr int kLeastCompileMemoryMib = 512;
 constexpr int kMostCompileMemoryMib = 1 << 20;
+constexpr int kMostActivationMib = 1 << 20;
+constexpr int kMostSilenceS = 86'400;
 
 const std::array kSettings{
     Setting{"run.lanes", "KILN_LANES", &Config::lanes, "CPU lanes, one process each", 1, kMostLanes},
@@ -32,6 +34,11 @@ const std::array kSettings{
             kExecutors},
     Setting{"run.device", "KILN_DEVICE", &Config::device,
             "where lanes run the network: cpu, or cuda:N, where the graph runs uncompiled"},
+    Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", &Config::activation_mib,
+            "memory (MiB) for one lane's activations, above which frames are tiled; 0: half of the machine's memory "
+            "divided by its cores", 0, kMostActivationMib},
+    Setting{"run.lane_silence_s", "KILN_LANE_SILENCE_S", &Config::lane_silence_s,
+            "seconds without a sign of life after which a lane is killed and started again", 1, kMostSilenceS},
     Setting{"run.state", "KILN_STATE", &Config::state_dir,
             "folder of the store, the signing key and unfinished jobs; empty: $XDG_STATE_HOME/kiln"},
     Setting{"video.codec", "KILN_CODEC", &Config::codec,
@@ -42,7 +49,7 @@ const std::array kSettings{
     Setting{"compile.deadline_s", "KILN_COMPILE_DEADLINE_S", &Config::compile_deadline_s,
             "seconds after which one compile is given up", 1, kMostDeadlineS},
     Setting{"compile.memory_mib", "KILN_COMPILE_MEMORY_MIB", &Config::compile_memory_mib,
-            "resident memory (MiB) at which one compile is given up", kLeastCompileMemoryMib,
+            "resident memory (MiB) at which one compile is given up, at most half of the machine's", kLeastCompileMemoryMib,
             kMostCompileMemoryMib},
     Setting{"compile.threads", "KILN_COMPILE_THREADS", &Config::compile_threads,
             "threads of the compile child; 0: as many as a lane has", 0, kMostThreads},

@@ -39,11 +39,11 @@ int report_parse_error(const CLI::App& app, const CLI::ParseError& error, Global
 }
 
 int run(int argc, char** argv) {
+  GlobalOptions options;  // first: it holds the time at which the command began
   CLI::App app("Kiln: a render farm for video models");
   app.set_version_flag("--version", version_text());
   app.require_subcommand(0, 1);
 
-  GlobalOptions options;
   app.add_flag("--json", options.json, "Print one JSON value on stdout");
   app.add_flag("-v,--verbose", options.verbose, "Log what happens in detail");
   app.add_option("--config", options.config_file, "TOML configuration file");

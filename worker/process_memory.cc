@@ -31,6 +31,19 @@ std::uint64_t resident_bytes(pid_t pid) {
   return fields.size() < 2 ? 0 : number(fields[1]) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+// stat: "PID (NAME) STATE …"; from the state on, fields 11 to 14 are ticks of it and of children that it waited for.
+std::uint64_t cpu_ticks(pid_t pid) {
+  constexpr std::size_t kFirst = 11;
+  constexpr std::size_t kCount = 4;
+  const auto text = read_file(fmt::format("/proc/{}/stat", pid), kProcFileBytesMax);
+  const auto name_end = text ? text->rfind(") ") : std::string::npos;
+  if (name_end == std::string::npos) return 0;
+  const auto fields = split(std::string_view(*text).substr(name_end + 2), ' ');
+  std::uint64_t ticks = 0;
+  for (std::size_t i = kFirst; i < kFirst + kCount && i < fields.size(); ++i) ticks += number(fields[i]);
+  return ticks;
+}
+
 void append_children(pid_t pid, std::vector<pid_t>& pids) {
   std::error_code error;
   std::filesystem::directory_iterator tasks(fmt::format("/proc/{}/task", pid), error);
@@ -57,6 +70,12 @@ std::uint64_t resident_bytes_of_tree(pid_t root) {
   std::uint64_t bytes = 0;
   for (const pid_t pid : process_tree(root)) bytes += resident_bytes(pid);
   return bytes;
+}
+
+std::uint64_t cpu_ticks_of_tree(pid_t root) {
+  std::uint64_t ticks = 0;
+  for (const pid_t pid : process_tree(root)) ticks += cpu_ticks(pid);
+  return ticks;
 }
 
 }  // namespace kiln::worker

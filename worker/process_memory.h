@@ -1,4 +1,4 @@
-// Memory of a process and everything it started.
+// Memory and processor time of a process and everything it started.
 #pragma once
 
 #include <sys/types.h>
@@ -14,5 +14,7 @@ inline constexpr std::size_t kWatchedProcessesMax = 256;
 [[nodiscard]] std::vector<pid_t> process_tree(pid_t root);
 // Sum of resident sets, shared pages counted for each. 0 when the process has ended.
 [[nodiscard]] std::uint64_t resident_bytes_of_tree(pid_t root);
+// Clock ticks that they have run, those included whose end was waited for. 0 when the process has ended.
+[[nodiscard]] std::uint64_t cpu_ticks_of_tree(pid_t root);
 
 }  // namespace kiln::worker

@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "cli/upscale/image_files.h"
 #include "cli/upscale/job_records.h"
 #include "sharding/package/package_tiling.h"
 
@@ -13,16 +15,6 @@ namespace kiln::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// An image sequence is known by its pattern; its files are looked at when it is probed.
-Result<std::string> source_state(const std::string& source) {
-  if (is_image_pattern(source) || source.find('*') != std::string::npos) return std::string("images");
-  std::error_code error;
-  if (!fs::exists(source, error)) return fail(input_missing("{}: no such file", source));
-  if (fs::is_directory(source, error)) return std::string("folder");
-  const auto changed = fs::last_write_time(source, error).time_since_epoch().count();
-  return fmt::format("{} bytes, changed {}", fs::file_size(source, error), changed);
-}
 
 std::string job_identity(const UpscaleOptions& options, const PackageFolder& package, const std::string& source,
                          const std::string& state, const std::string& output) {
@@ -63,30 +55,12 @@ JobPlan current_plan(const ClipJob& job, const PlanLimits& limits) {
   return plan;
 }
 
-struct OutputState {
-  std::uint64_t bytes = 0;
-  std::int64_t changed = 0;
-};
-
-// Nothing of an image sequence, which is no output of several inputs.
-OutputState output_state(const std::string& output) {
-  std::error_code error;
-  OutputState state;
-  state.bytes = fs::file_size(output, error);
-  if (error) return {};
-  state.changed = fs::last_write_time(output, error).time_since_epoch().count();
-  return state;
-}
-
 std::optional<ClipReport> finished_earlier(const JobFolder& folder, const std::string& output) {
   const std::string outcome = folder.load_outcome();
   if (outcome.empty()) return std::nullopt;
   auto finished = decode_finished(outcome);
-  const OutputState state = output_state(output);
-  if (!finished || state.bytes == 0 || state.bytes != finished->output_bytes ||
-      state.changed != finished->output_changed) {
-    return std::nullopt;
-  }
+  const std::string state = output_state(output);
+  if (!finished || state.empty() || state != finished->output_state) return std::nullopt;
   return std::move(finished->report);
 }
 
@@ -102,15 +76,17 @@ Result<ClipJob> open_clip_job(FileSystem& files, const UpscaleOptions& options, 
   ClipJob job;
   job.id = id;
   job.source = source;
-  KILN_TRY_ASSIGN(const std::string state, source_state(source));
+  KILN_TRY_ASSIGN(const std::string state, source_state(source, output));
   std::error_code error;
   if (fs::equivalent(source, output, error)) {
     return fail(output_unwritable("{}: is the source itself; choose another name", output));
   }
   job.identity = job_identity(options, package, source, state, output);
   KILN_TRY_ASSIGN(job.folder, JobFolder::open(files, options.config.state_dir, job.identity));
+  KILN_TRY(OutputPlace::complete(files, output, job.identity));
   job.finished_earlier = finished_earlier(*job.folder, output);
   if (job.finished_earlier) {
+    OutputPlace::remove_leftovers(output, job.identity);
     job.joined = true;
     return job;
   }
@@ -121,17 +97,40 @@ Result<ClipJob> open_clip_job(FileSystem& files, const UpscaleOptions& options, 
   return job;
 }
 
-// The record comes first, with size and time of the file under its temporary name, which a rename keeps: whoever
-// dies in between leaves no output that its own job does not know.
+// The record comes first, with size and time of the files under their temporary names, which a rename keeps:
+// whoever dies in between leaves no output that its own job does not know.
 Status finish_clip_job(FileSystem& files, const ClipJob& job, const ClipReport& report) {
-  const OutputState state = output_state(job.place->temporary());
-  KILN_TRY(job.folder->record_outcome(encode_finished({report, state.bytes, state.changed})));
+  KILN_TRY(job.folder->record_outcome(encode_finished({report, output_state(job.place->temporary())})));
   KILN_TRY(job.place->commit(files));
   return job.folder->drop_segments();
 }
 
-Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,
-                 const PlanLimits& limits) {
+namespace {
+
+// The tiles that an earlier run began with: other ones would give other bits, and its segments would be lost.
+Result<sharding::TilePlan> plan_earlier_tiles(const ClipJob& job, const sharding::TileRequest& request,
+                                              const PlanLimits& limits) {
+  sharding::TileRequest again = request;
+  again.only = sharding::TileShape{job.earlier->tile_height, job.earlier->tile_width};
+  again.memory_limit_bytes = 0;
+  auto tiles = sharding::plan_tiles(again);
+  if (!tiles) {  // by another version of the planner
+    log::warn("{}: tiles of {}x{} are planned no more; the job starts over", job.source, again.only->width,
+              again.only->height);
+    return sharding::plan_tiles(request);
+  }
+  const std::uint64_t all_lanes = tiles->activation_bytes * static_cast<std::uint64_t>(limits.lanes);
+  if (limits.memory_bytes > 0 && all_lanes > limits.memory_bytes) {
+    return fail(make_error(ErrorCode::kResourceExhausted, ExitCode::kFailed,
+                           "this job was begun with tiles of {}x{}, for which {} lane(s) need {} and this machine has "
+                           "{}; use fewer lanes, or remove {} to start over",
+                           again.only->width, again.only->height, limits.lanes, format_bytes(all_lanes),
+                           format_bytes(limits.memory_bytes), job.folder->path()));
+  }
+  return tiles;
+}
+
+Result<sharding::TilePlan> choose_tiles(const ClipJob& job, const PackageFolder& package, const PlanLimits& limits) {
   const auto shaped = sharding::graphs_of(package.manifest, sharding::GraphDtype::kFloat32);
   sharding::TileRequest request;
   request.frame_height = static_cast<int>(job.probe->height);
@@ -148,7 +147,14 @@ Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolde
     }
     return 0;
   };
-  auto tiles = sharding::plan_tiles(request);
+  return job.earlier ? plan_earlier_tiles(job, request, limits) : sharding::plan_tiles(request);
+}
+
+}  // namespace
+
+Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,
+                 const PlanLimits& limits) {
+  auto tiles = choose_tiles(job, package, limits);
   if (!tiles) return fail(tiles.error().with_context(job.source));
   job.tiles = std::move(*tiles);
   log::debug("{}: tiles of {}x{}: {}", job.source, job.tiles.shape.width, job.tiles.shape.height, job.tiles.reason);

@@ -51,13 +51,15 @@ struct PlanLimits {
   int threads_per_lane = 1;
   int lanes = 1;
   int encoder_threads = 1;
-  std::uint64_t activation_bytes_max = 0;  // of one lane
+  std::uint64_t activation_bytes_max = 0;  // of one lane, for a new plan; 0: no limit
+  std::uint64_t memory_bytes = 0;          // of the machine: what a plan that was begun must fit; 0: not known
 };
 
 // The output is whole: puts it in its place, drops the segments, and a repeated command will know.
 [[nodiscard]] Status finish_clip_job(FileSystem& files, const ClipJob& job, const ClipReport& report);
 
-// Tiles and segments, once the clip was probed. Pure but for the package's graphs, which are in memory.
+// Tiles and segments, once the clip was probed. Pure but for the package's graphs, which are in memory. What an
+// earlier run began keeps its tiles, whatever the limit is now; where they fit no more, the job is refused.
 [[nodiscard]] Status plan_clip(ClipJob& job, const UpscaleOptions& options, const PackageFolder& package,
                                const PlanLimits& limits);
 

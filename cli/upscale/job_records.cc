@@ -44,8 +44,7 @@ SegmentRecord record_from(const json& in) {
 
 FinishedClip finished_from(const json& in) {
   FinishedClip out;
-  in.at("output_bytes").get_to(out.output_bytes);
-  in.at("output_changed").get_to(out.output_changed);
+  in.at("output_state").get_to(out.output_state);
   in.at("source").get_to(out.report.source);
   in.at("output").get_to(out.report.output);
   in.at("width").get_to(out.report.width);
@@ -53,6 +52,9 @@ FinishedClip finished_from(const json& in) {
   in.at("frames").get_to(out.report.frames);
   in.at("frames_compiled").get_to(out.report.frames_compiled);
   in.at("segments").get_to(out.report.segments);
+  in.at("tiles").get_to(out.report.tiles);
+  in.at("tile_width").get_to(out.report.tile_width);
+  in.at("tile_height").get_to(out.report.tile_height);
   in.at("duration_s").get_to(out.report.duration_s);
   in.at("artifact_key").get_to(out.report.artifact_key);
   in.at("warnings").get_to(out.report.warnings);
@@ -112,8 +114,7 @@ Result<SegmentRecord> decode_record(std::string_view text) {
 }
 
 std::string encode_finished(const FinishedClip& clip) {
-  const json out = {{"output_bytes", clip.output_bytes},
-                    {"output_changed", clip.output_changed},
+  const json out = {{"output_state", clip.output_state},
                     {"source", clip.report.source},
                     {"output", clip.report.output},
                     {"width", clip.report.width},
@@ -121,6 +122,9 @@ std::string encode_finished(const FinishedClip& clip) {
                     {"frames", clip.report.frames},
                     {"frames_compiled", clip.report.frames_compiled},
                     {"segments", clip.report.segments},
+                    {"tiles", clip.report.tiles},
+                    {"tile_width", clip.report.tile_width},
+                    {"tile_height", clip.report.tile_height},
                     {"duration_s", clip.report.duration_s},
                     {"artifact_key", clip.report.artifact_key},
                     {"warnings", clip.report.warnings},

@@ -14,11 +14,10 @@ namespace kiln::cli {
 [[nodiscard]] std::string encode_record(const SegmentRecord& record);
 [[nodiscard]] Result<SegmentRecord> decode_record(std::string_view text);
 
-// A clip that is joined while others of its command are not, and the output as it was left.
+// A clip that is joined while its command is not done, and the output as it was left.
 struct FinishedClip {
   ClipReport report;
-  std::uint64_t output_bytes = 0;
-  std::int64_t output_changed = 0;  // of the file system's clock
+  std::string output_state;  // see image_files.h
 };
 [[nodiscard]] std::string encode_finished(const FinishedClip& clip);
 [[nodiscard]] Result<FinishedClip> decode_finished(std::string_view text);

@@ -1,6 +1,9 @@
 #include "cli/upscale/lane_pool.h"
 
+#include <utility>
+
 #include "base/log.h"
+#include "worker/process_memory.h"
 
 namespace kiln::cli {
 
@@ -11,7 +14,7 @@ LanePool::LanePool(LanePoolOptions options, const PackageFolder& package, LanePo
 
 Status LanePool::start(LaneId id) {
   KILN_TRY_ASSIGN(auto process, worker::LaneProcess::start(id, options_.start));
-  const auto [entry, inserted] = lanes_.insert_or_assign(id, Lane{std::move(process), Clock::now(), false});
+  const auto [entry, inserted] = lanes_.insert_or_assign(id, Lane{std::move(process), Clock::now()});
   return set_up(entry->second);
 }
 
@@ -100,10 +103,21 @@ void LanePool::lose(LaneId id, const std::string& why) {
   events_.on_lost(id, text);
 }
 
-void LanePool::kill_silent(Clock::time_point now, const std::function<bool(LaneId)>& is_busy) {
+// Since the last look; at the first one always.
+bool LanePool::has_worked(Lane& lane) {
+  const std::uint64_t before = std::exchange(lane.cpu_ticks, worker::cpu_ticks_of_tree(lane.process.pid()));
+  return lane.cpu_ticks != before;
+}
+
+void LanePool::kill_silent(Clock::time_point now, const std::function<LaneWork(LaneId)>& work_of) {
   for (auto& [id, lane] : lanes_) {
-    if (!is_busy(id) || now - lane.heard < kLaneSilenceMax) continue;
-    log::warn("lane {} said nothing for {} minutes and is killed", id.value, kLaneSilenceMax.count());
+    const LaneWork work = lane.loaded ? work_of(id) : LaneWork::kChore;
+    if (work != LaneWork::kNothing && now - lane.heard < options_.silence_max) continue;
+    if (work == LaneWork::kNothing || (work == LaneWork::kChore && has_worked(lane))) {
+      lane.heard = now;
+      continue;
+    }
+    log::warn("lane {} gave no sign of life for {} s and is killed", id.value, options_.silence_max.count());
     lane.process.kill();
     return lose(id, "it hung");
   }

@@ -18,9 +18,14 @@
 
 namespace kiln::cli {
 
-// A lane that renders but says nothing for this long hangs.
-inline constexpr std::chrono::minutes kLaneSilenceMax{10};
 inline constexpr std::chrono::seconds kLaneStopDeadline{5};
+
+// What a lane is at, as far as its silence means anything.
+enum class LaneWork {
+  kNothing,
+  kSegment,  // it tells of every frame
+  kChore,    // loading, probing, joining: a long one is silent, but it and its children work
+};
 
 struct LanePoolOptions {
   worker::LaneStart start;
@@ -29,6 +34,7 @@ struct LanePoolOptions {
   std::string device = "cpu";
   std::string ffmpeg;
   std::string trusted_keys;
+  std::chrono::seconds silence_max{600};  // after which a lane hangs
   sharding::GraphDtype dtype = sharding::GraphDtype::kFloat32;
 };
 
@@ -52,8 +58,9 @@ class LanePool {
   // Descriptors to wait on, and what to do with those that are readable.
   [[nodiscard]] std::vector<int> wait_fds() const;
   void on_readable(int fd);
-  // Kills lanes that are busy and silent for kLaneSilenceMax.
-  void kill_silent(std::chrono::steady_clock::time_point now, const std::function<bool(LaneId)>& is_busy);
+  // Kills a lane whose segment told nothing for silence_max, or whose chore neither told anything nor used any
+  // processor time. Those that have not loaded their package are at that chore.
+  void kill_silent(std::chrono::steady_clock::time_point now, const std::function<LaneWork(LaneId)>& work_of);
   void stop(LaneId id);
   void stop_all();
   [[nodiscard]] std::size_t running() const { return lanes_.size(); }
@@ -64,11 +71,13 @@ class LanePool {
     worker::LaneProcess process;
     std::chrono::steady_clock::time_point heard;
     bool loaded = false;
+    std::uint64_t cpu_ticks = 0;  // of it and its children, when last looked at
   };
   [[nodiscard]] Status set_up(Lane& lane);
   [[nodiscard]] Status send_clip(Lane& lane, ClipId clip, const UniqueFd& description);
   [[nodiscard]] Status send_artifact(Lane& lane, const worker::ReadyArtifact& artifact);
   void catch_up(Lane& lane);
+  [[nodiscard]] static bool has_worked(Lane& lane);
   void lose(LaneId id, const std::string& why);
 
   LanePoolOptions options_;

@@ -3,18 +3,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <set>
+#include <span>
+
+#include "base/atomic_file.h"
+#include "cli/upscale/image_files.h"
 
 namespace kiln::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string folder_of(const std::string& path) {
-  const std::string folder = fs::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
 
 Status check_folder(const std::string& folder) {
   std::error_code error;
@@ -27,41 +28,74 @@ Status check_folder(const std::string& folder) {
   return {};
 }
 
-// Whether images of that pattern lie there already.
-bool sequence_exists(const std::string& pattern) {
-  const std::string name = fs::path(pattern).filename().string();
-  const std::string before = name.substr(0, name.find('%'));
-  const std::string after = name.substr(name.find('d', name.find('%')) + 1);
+// In the temporary folder of a sequence that is whole: its images are being moved. Holds the names of the images of
+// an earlier sequence that have to go, each with a zero behind it.
+constexpr std::string_view kMovingName = ".moving";
+constexpr std::uint64_t kMovingBytesMax = 1ULL << 30U;
+
+std::string part_name(const std::string& job) { return ".kiln-" + job.substr(0, 8) + "-part"; }
+std::string part_folder(const std::string& output, const std::string& job) {
+  return folder_of(output) + "/" + part_name(job);
+}
+std::string mark_of(const std::string& temporary_folder) { return temporary_folder + "/" + std::string(kMovingName); }
+
+bool is_moving(const std::string& temporary_folder) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_of(pattern), error)) {
-    const std::string file = entry.path().filename().string();
-    if (file.size() > before.size() + after.size() && file.starts_with(before) && file.ends_with(after)) return true;
-  }
-  return false;
+  return fs::exists(mark_of(temporary_folder), error);
 }
 
-// In the temporary folder of a sequence that is whole: its images are being moved.
-constexpr std::string_view kMovingName = ".moving";
+// Only names of the sequence itself: the file lies where others may write.
+std::vector<std::string> read_mark(std::string_view text, const ImagePattern& pattern) {
+  std::vector<std::string> names;
+  for (std::size_t end = text.find('\0'); end != std::string_view::npos; end = text.find('\0')) {
+    names.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return images_among(names, pattern);
+}
+
+// May be ended anywhere and called again. The mark goes last, when all else is durable.
+Status move_images(FileSystem& files, const std::string& temporary_folder, const std::string& output) {
+  const std::string folder = folder_of(output);
+  const auto pattern = image_pattern(output);
+  KILN_TRY_ASSIGN(const std::string mark, read_file(mark_of(temporary_folder), kMovingBytesMax));
+  for (const std::string& name : read_mark(mark, *pattern)) {
+    const Status removed = files.remove_file(folder + "/" + name);
+    if (!removed && removed.error().code != ErrorCode::kNotFound) return removed;
+  }
+  KILN_TRY_ASSIGN(const auto names, files.list(temporary_folder));
+  for (const std::string& name : images_among(names, *pattern)) {
+    KILN_TRY(files.rename(temporary_folder + "/" + name, folder + "/" + name));
+  }
+  KILN_TRY(files.sync_directory(folder));
+  KILN_TRY(files.remove_file(mark_of(temporary_folder)));
+  std::error_code error;
+  fs::remove_all(temporary_folder, error);  // an empty folder that stays harms nobody
+  return {};
+}
 
 }  // namespace
 
-bool is_image_pattern(std::string_view path) {
-  const auto percent = path.rfind('%');
-  return percent != std::string_view::npos && path.find('d', percent) != std::string_view::npos;
+Status OutputPlace::complete(FileSystem& files, const std::string& output, const std::string& job) {
+  if (!is_image_pattern(output) || !is_moving(part_folder(output, job))) return {};
+  return move_images(files, part_folder(output, job), output);
+}
+
+void OutputPlace::remove_leftovers(const std::string& output, const std::string& job) {
+  std::error_code error;
+  if (is_image_pattern(output)) fs::remove_all(part_folder(output, job), error);
 }
 
 Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::string& job, bool overwrite) {
   OutputPlace place;
   place.output_ = output;
+  place.overwrite_ = overwrite;
   const std::string folder = folder_of(output);
   KILN_TRY(check_folder(folder));
   const std::string name = fs::path(output).filename().string();
   std::error_code error;
   const bool pattern = is_image_pattern(name);
-  const std::string part = ".kiln-" + job.substr(0, 8) + "-part";
-  // Images that an earlier run of this very job put there before it was ended are not in the way.
-  const bool ours = pattern && fs::exists(folder + "/" + part + "/" + std::string(kMovingName), error);
-  const bool exists = pattern ? !ours && sequence_exists(output) : fs::exists(output, error);
+  const bool exists = pattern ? !images_at(output).empty() : fs::exists(output, error);
   if (!pattern && fs::is_directory(output, error)) {
     return fail(output_unwritable("{}: is a folder; name a file in it", output));
   }
@@ -69,40 +103,44 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", output));
   }
   if (pattern) {
-    place.temporary_folder_ = folder + "/" + part;
+    place.temporary_folder_ = part_folder(output, job);
     place.temporary_ = place.temporary_folder_ + "/" + name;
     fs::remove_all(place.temporary_folder_, error);
     if (!fs::create_directory(place.temporary_folder_, error)) {
       return fail(output_unwritable("{}: {}", place.temporary_folder_, error.message()));
     }
   } else {
-    place.temporary_ = folder + "/" + part + "-" + name;
+    place.temporary_ = folder + "/" + part_name(job) + "-" + name;
     fs::remove(place.temporary_, error);
   }
   return place;
 }
 
 Status OutputPlace::commit(FileSystem& files) const {
-  const std::string folder = folder_of(output_);
-  if (temporary_folder_.empty()) {
-    KILN_TRY(files.sync_file(temporary_));
-    KILN_TRY(files.rename(temporary_, output_));
-    return files.sync_directory(folder);
-  }
+  if (!temporary_folder_.empty()) return commit_images(files);
+  KILN_TRY(files.sync_file(temporary_));
+  KILN_TRY(files.rename(temporary_, output_));
+  return files.sync_directory(folder_of(output_));
+}
+
+// Nothing is moved before all of it would survive a loss of power, the mark included.
+Status OutputPlace::commit_images(FileSystem& files) const {
   KILN_TRY_ASSIGN(const auto names, files.list(temporary_folder_));
-  KILN_TRY(files.create_exclusive(temporary_folder_ + "/" + std::string(kMovingName), 0644));
-  KILN_TRY(files.sync_directory(temporary_folder_));
-  for (const std::string& name : names) {
-    KILN_TRY(files.rename(temporary_folder_ + "/" + name, folder + "/" + name));
+  const std::vector<std::string> images = images_among(names, *image_pattern(output_));
+  for (const std::string& name : images) KILN_TRY(files.sync_file(temporary_folder_ + "/" + name));
+  std::string mark;
+  for (const std::string& name : overwrite_ ? images_at(output_) : std::vector<std::string>()) {
+    if (!std::binary_search(images.begin(), images.end(), name)) mark += name + '\0';
   }
-  discard();
-  return files.sync_directory(folder);
+  KILN_TRY(write_file_atomic(files, mark_of(temporary_folder_), std::as_bytes(std::span(mark))));
+  KILN_TRY(files.sync_directory(folder_of(output_)));
+  return move_images(files, temporary_folder_, output_);
 }
 
 void OutputPlace::discard() const {
   std::error_code error;
   if (!temporary_folder_.empty()) {
-    fs::remove_all(temporary_folder_, error);
+    if (!is_moving(temporary_folder_)) fs::remove_all(temporary_folder_, error);
   } else {
     fs::remove(temporary_, error);
   }
@@ -110,8 +148,11 @@ void OutputPlace::discard() const {
 
 namespace {
 
-std::string extension_for(const std::string& source, const std::string& codec) {
+// Cameras write .MP4 and .MOV; an .m4v is an MP4.
+std::string extension_for(std::string source, const std::string& codec) {
   static const std::set<std::string> kKept = {".mp4", ".mov", ".mkv", ".nut"};
+  for (char& c : source) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (source == ".m4v") source = ".mp4";
   if (!kKept.contains(source)) return ".mkv";
   const bool studio = codec == "ffv1" || codec == "prores" || codec == "png";
   if (source == ".mp4" && studio) return codec == "prores" ? ".mov" : ".mkv";

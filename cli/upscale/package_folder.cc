@@ -40,8 +40,10 @@ Result<PackageFolder> open_package(const std::string& path, sharding::GraphDtype
   const std::string manifest_path = path + "/manifest.toml";
   auto text = read_file(manifest_path, sharding::kManifestBytesMax);
   if (!text) {
-    return fail(input_missing("{}: no model package ({}). Make one with: kiln import upscaler FILE -o PACKAGE", path,
-                              text.error().message));
+    const bool missing = text.error().code == ErrorCode::kNotFound;
+    Error error = missing ? input_missing("{}: no model package", path) : input_refused("{}: is no model package", path);
+    error.message += fmt::format(" ({}). Make one with: kiln import upscaler FILE -o PACKAGE", text.error().message);
+    return fail(std::move(error));
   }
   package.manifest_text = std::move(*text);
   package.manifest_digest = sha256(package.manifest_text);

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "cli/upscale/session_host.h"
@@ -34,10 +35,16 @@ Result<int> run_upscale(const UpscaleOptions& options) {
     KILN_TRY_ASSIGN(ClipJob clip, open_clip_job(files, options, package, ClipId{i}, options.inputs[i], outputs[i]));
     clips.push_back(std::move(clip));
   }
-  UpscaleSession session(options, package, host);
+  // Whoever reads the table has his clip: it does not wait for an artifact. JSON is one value, at the very end.
+  const auto on_joined = [&](const UpscaleReport& report) {
+    if (options.json) return;
+    fmt::print("{}", report_table(report));
+    std::fflush(stdout);
+  };
+  UpscaleSession session(options, package, host, on_joined);
   auto report = session.run(std::move(clips));
   if (!report) return fail(report.error());
-  fmt::print("{}", options.json ? report_json(*report) + "\n" : report_table(*report));
+  if (options.json) fmt::print("{}\n", report_json(*report));
   return 0;
 }
 

@@ -213,6 +213,9 @@ void UpscaleSession::add_clip_report(const ClipJob& clip, const std::vector<std:
   out.duration_s = clip.probe->duration_s;
   out.segments = static_cast<std::int64_t>(clip.records.size());
   out.segments_resumed = clip.resumed_segments;
+  out.tiles = static_cast<std::int64_t>(clip.tiles.windows.size());
+  out.tile_width = clip.tiles.shape.width;
+  out.tile_height = clip.tiles.shape.height;
   out.artifact_key = clip.artifact_key ? clip.artifact_key->hex() : "";
   out.warnings = warnings;
   constexpr std::size_t kDigitsPerFrame = 32;

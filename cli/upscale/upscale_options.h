@@ -1,6 +1,7 @@
 // What `kiln run upscale` was asked for: its own flags beside the configuration.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct UpscaleOptions {
   bool json = false;
   bool verbose = false;
   Config config;
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();  // of the command
 };
 
 }  // namespace kiln::cli

@@ -49,6 +49,13 @@ std::string clip_lines(const ClipReport& clip) {
   return out;
 }
 
+std::string compiles_text(const UpscaleReport& report) {
+  std::string out = fmt::format("compiles {}", report.compiles);
+  if (report.compile_s > 0.0) out += fmt::format(" ({:.1f} s)", report.compile_s);
+  if (report.compiles_running > 0) out += fmt::format(", {} still running", report.compiles_running);
+  return out;
+}
+
 json lane_json(LaneId id, const LaneReport& lane) {
   return {{"lane", id.value},          {"segments", lane.segments},
           {"frames", lane.frames},     {"decode_s", lane.decode_s},
@@ -66,6 +73,9 @@ json clip_json(const ClipReport& clip) {
           {"frames_uncompiled", clip.frames - clip.frames_compiled},
           {"segments", clip.segments},
           {"segments_resumed", clip.segments_resumed},
+          {"tiles", clip.tiles},
+          {"tile_width", clip.tile_width},
+          {"tile_height", clip.tile_height},
           {"duration_s", clip.duration_s},
           {"artifact_key", clip.artifact_key},
           {"warnings", clip.warnings},
@@ -104,7 +114,7 @@ std::string report_table(const UpscaleReport& report) {
   const LaneReport sum = total(report);
   if (report.lanes.size() > 1) out += row("all", sum);
   const SlowPart slow = slow_part(report);
-  out += fmt::format("\n  compiles {}   store hits {}   slow part: {} ({})\n", report.compiles, report.store_hits,
+  out += fmt::format("\n  {}   store hits {}   slow part: {} ({})\n", compiles_text(report), report.store_hits,
                      slow.name, slow.advice);
   const double seconds = video_seconds(report);
   const double fps = report.wall_s > 0.0 ? static_cast<double>(sum.frames) / report.wall_s : 0.0;
@@ -124,6 +134,7 @@ std::string report_json(const UpscaleReport& report) {
   const json out = {{"clips", std::move(clips)},
                     {"lanes", std::move(lanes)},
                     {"compiles", report.compiles},
+                    {"compile_s", report.compile_s},
                     {"compile_failures", report.compile_failures},
                     {"store_hits", report.store_hits},
                     {"results_dropped", report.results_dropped},

@@ -29,6 +29,9 @@ struct ClipReport {
   std::int64_t frames_compiled = 0;
   std::int64_t segments = 0;
   std::int64_t segments_resumed = 0;
+  std::int64_t tiles = 0;  // of a frame; 1: it is rendered whole
+  std::int64_t tile_width = 0;
+  std::int64_t tile_height = 0;
   double duration_s = 0.0;
   std::string artifact_key;
   std::vector<std::string> warnings;
@@ -39,11 +42,13 @@ struct UpscaleReport {
   std::vector<ClipReport> clips;
   std::map<LaneId, LaneReport> lanes;
   std::uint64_t compiles = 0;
+  std::uint64_t compiles_running = 0;  // when the last clip was joined
+  double compile_s = 0.0;              // of the artifacts that this command made
   std::uint64_t compile_failures = 0;
   std::uint64_t store_hits = 0;
   std::uint64_t results_dropped = 0;
   std::uint64_t lanes_lost = 0;
-  double wall_s = 0.0;
+  double wall_s = 0.0;         // from the command's start to the last clip's place under its name
   double first_frame_s = 0.0;  // from the command's start to the first frame of this run
   int threads_per_lane = 0;
 

@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "base/sealed_file.h"
+#include "base/text.h"
 #include "cache_store/trusted_keys.h"
 #include "sharding/output_plan.h"
-#include "sharding/package/package_inputs.h"
 #include "worker/host_probe.h"
 
 namespace kiln::cli {
@@ -20,16 +20,20 @@ namespace {
 
 constexpr std::chrono::milliseconds kTurn{200};
 constexpr int kExitBySignal = 128;
-// Of the memory that is free, what activations of all lanes may take: frames in queues, ffmpeg and the
-// compile child need the rest.
-constexpr double kActivationShare = 0.5;
 
 }  // namespace
 
-UpscaleSession::UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host)
-    : options_(options), package_(package), host_(host), progress_(!options.json) {}
+UpscaleSession::UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host,
+                               std::function<void(const UpscaleReport&)> on_joined)
+    : options_(options),
+      package_(package),
+      host_(host),
+      on_joined_(std::move(on_joined)),
+      progress_(!options.json) {}
 
-double UpscaleSession::elapsed_s() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
+double UpscaleSession::elapsed_s() const {
+  return std::chrono::duration<double>(Clock::now() - options_.started).count();
+}
 
 Result<UpscaleReport> UpscaleSession::run(std::vector<ClipJob> clips) {
   clips_ = std::move(clips);
@@ -43,7 +47,6 @@ Result<UpscaleReport> UpscaleSession::run(std::vector<ClipJob> clips) {
     }
     return fail(status.error());
   }
-  report_.threads_per_lane = limits_.threads_per_lane;
   return report_;
 }
 
@@ -69,8 +72,10 @@ Status UpscaleSession::start_lanes() {
     limits_.threads_per_lane = clip.earlier->threads_per_lane;
     limits_.encoder_threads = clip.earlier->encoder_threads;
   }
-  limits_.activation_bytes_max = static_cast<std::uint64_t>(
-      static_cast<double>(resources.memory_available_bytes) * kActivationShare / limits_.lanes);
+  limits_.activation_bytes_max = sharding::plan_activation_bytes(
+      resources.memory_bytes, static_cast<int>(resources.cores), options_.config.activation_mib);
+  limits_.memory_bytes = resources.memory_bytes;
+  memory_free_bytes_ = resources.memory_available_bytes;
 
   LanePoolOptions pool;
   pool.start = {host_.lane_program, host_.torch_folder, options_.verbose};
@@ -78,6 +83,7 @@ Status UpscaleSession::start_lanes() {
   pool.encoder_threads = limits_.encoder_threads;
   pool.device = options_.config.device;
   pool.ffmpeg = options_.config.ffmpeg;
+  pool.silence_max = std::chrono::seconds(options_.config.lane_silence_s);
   cache::TrustedKeys trusted;
   trusted.trust(host_.key->public_key());
   pool.trusted_keys = trusted.to_text();
@@ -98,7 +104,6 @@ Status UpscaleSession::probe_clips() {
   return {};
 }
 
-// One lane looks at all clips, while the others are still loading.
 void UpscaleSession::send_probes() {
   for (const ClipJob& clip : clips_) {
     if (clip.joined || clip.probe) continue;
@@ -112,7 +117,7 @@ void UpscaleSession::send_probes() {
     task.deinterlace = options_.deinterlace;
     task.frame_rate = options_.frame_rate;
     task.pixel_format = options_.pixel_format;
-    (void)lanes_->send(LaneId{0}, task);
+    (void)lanes_->send(kProbingLane, task);
   }
 }
 
@@ -126,6 +131,7 @@ Status UpscaleSession::plan() {
       continue;
     }
     KILN_TRY(plan_clip(clip, options_, package_, limits_));
+    warn_of_memory(clip);
     if (options_.config.executor != "uncompiled") request_artifact(clip);
     KILN_TRY(settle_plan(clip, limits_));
     segment_count += static_cast<std::int64_t>(clip.segments.segments.size());
@@ -143,6 +149,15 @@ Status UpscaleSession::plan() {
   return {};
 }
 
+// Nothing follows from it: what is free changes by the minute, tiles must not.
+void UpscaleSession::warn_of_memory(const ClipJob& clip) const {
+  const std::uint64_t needed = clip.tiles.activation_bytes * static_cast<std::uint64_t>(limits_.lanes);
+  if (memory_free_bytes_ == 0 || needed <= memory_free_bytes_) return;
+  log::warn("{}: {} lane(s) may need {} for activations and {} is free; fewer lanes or a smaller "
+            "run.activation_mib need less", clip.source, limits_.lanes, format_bytes(needed),
+            format_bytes(memory_free_bytes_));
+}
+
 Status UpscaleSession::render() {
   rendering_ = true;
   carry_out(sharding::settle(assignment_));
@@ -155,27 +170,14 @@ Status UpscaleSession::render() {
     KILN_TRY(turn());
     if (failure_) return fail(*failure_);
   }
+  report_.wall_s = elapsed_s();
   for (const ClipJob& clip : clips_) clip.folder->remove();
   progress_.clear();
-  rendered_ = true;
-  report_.wall_s = elapsed_s();
   report_.results_dropped = static_cast<std::uint64_t>(assignment_.dropped_count);
-  return {};
-}
-
-Status UpscaleSession::wait_for_compiles() {
-  if (host_.builder == nullptr) return {};
-  if (host_.builder->pending() > 0) {
-    lanes_->stop_all();
-    progress_.say("The video is done. Finishing the compiled artifact for next time (Ctrl-C twice to leave it).");
-  }
-  interrupts_ = 0;
-  while (host_.builder->pending() > 0 && interrupts_ < 2) KILN_TRY(turn());
-  host_.builder->cancel_pending();
-  const auto stats = host_.builder->stats();
-  report_.compiles = stats.compiles;
-  report_.store_hits = stats.store_hits;
-  report_.compile_failures = stats.failures;
+  report_.threads_per_lane = limits_.threads_per_lane;
+  report_.compiles_running = awaited_.size();
+  rendered_ = true;
+  if (on_joined_) on_joined_(report_);
   return {};
 }
 
@@ -194,10 +196,21 @@ Status UpscaleSession::turn() {
   for (std::size_t i = first_lane; i < polls.size(); ++i) {
     if (polls[i].revents != 0) lanes_->on_readable(polls[i].fd);
   }
-  lanes_->kill_silent(Clock::now(), [this](LaneId lane) { return running_.contains(lane); });
+  lanes_->kill_silent(Clock::now(), [this](LaneId lane) { return lane_work(lane); });
   show_progress();
   if (failure_) return fail(*failure_);
   return {};
+}
+
+LaneWork UpscaleSession::lane_work(LaneId lane) const {
+  const auto running = running_.find(lane);
+  if (running != running_.end()) {
+    const bool waits = options_.config.executor == "compiled" && !awaited_.empty() && running->second.frames_done == 0;
+    return waits ? LaneWork::kNothing : LaneWork::kSegment;
+  }
+  const bool joins = std::any_of(joins_.begin(), joins_.end(), [&](const auto& join) { return join.second == lane; });
+  const bool probes = lane == kProbingLane && !rendering_;
+  return joins || probes ? LaneWork::kChore : LaneWork::kNothing;
 }
 
 Status UpscaleSession::on_signal() {
@@ -211,42 +224,6 @@ Status UpscaleSession::on_signal() {
                     static_cast<ExitCode>(kExitBySignal + static_cast<int>(info.ssi_signo))});
 }
 
-void UpscaleSession::request_artifact(ClipJob& clip) {
-  const bool insists = options_.config.executor == "compiled";
-  if (host_.builder == nullptr) {
-    if (insists) fail_job(host_.no_compiling->with_context("--executor compiled"));
-    return;
-  }
-  const auto shaped_index = clip.tiles.graph_index;
-  worker::ArtifactRequest request;
-  request.pt2_fd = package_.graphs[shaped_index].pt2.get();
-  request.origin = package_.path;
-  request.inputs = sharding::package_inputs(package_.manifest, sharding::GraphDtype::kFloat32,
-                                            clip.tiles.shape.height, clip.tiles.shape.width);
-  auto key = host_.builder->request(request);
-  if (key) {
-    clip.artifact_key = *key;
-  } else if (insists) {
-    fail_job(key.error());
-  } else {
-    log::warn("no artifact: {}", key.error().message);
-  }
-}
-
-void UpscaleSession::on_artifacts() {
-  for (const worker::ArtifactOutcome& outcome : host_.builder->take()) {
-    if (outcome.artifact) {
-      lanes_->offer_artifact(*outcome.artifact);
-      continue;
-    }
-    if (options_.config.executor == "compiled" && !rendered_) {
-      fail_job(outcome.artifact.error());
-    } else {
-      progress_.say("no artifact, frames stay uncompiled: " + outcome.artifact.error().message);
-    }
-  }
-}
-
 void UpscaleSession::fail_job(Error error) {
   if (!failure_) failure_ = std::move(error);
 }
@@ -257,7 +234,7 @@ void UpscaleSession::show_progress() {
   shown_ = now;
   ProgressState state;
   state.lanes = lanes_->running();
-  state.compiling = host_.builder != nullptr && host_.builder->pending() > 0;
+  state.compiling = !awaited_.empty();
   for (const ClipJob& clip : clips_) {
     if (clip.finished_earlier) continue;
     state.frames_total += clip.probe->frames;

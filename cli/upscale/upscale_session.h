@@ -3,9 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@ namespace kiln::cli {
 inline constexpr std::uint64_t kProbeTasks = 1ULL << 40U;
 inline constexpr std::uint64_t kJoinTasks = 2ULL << 40U;
 inline constexpr std::uint64_t kTaskIndexMask = kProbeTasks - 1;
+inline constexpr LaneId kProbingLane{0};  // looks at all clips, while the others are still loading
 
 // What the command holds for its whole life, in the order in which it is made.
 struct SessionHost {
@@ -41,7 +44,9 @@ struct SessionHost {
 // One thread runs it.
 class UpscaleSession {
  public:
-  UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host);
+  // `on_joined` is told when every clip is in its place, before the wait for artifacts that are still being made.
+  UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host,
+                 std::function<void(const UpscaleReport&)> on_joined = {});
   [[nodiscard]] Result<UpscaleReport> run(std::vector<ClipJob> clips);
 
  private:
@@ -59,6 +64,7 @@ class UpscaleSession {
   [[nodiscard]] Status turn();
   [[nodiscard]] Status on_signal();
   void on_artifacts();
+  void on_late_artifact(const worker::ArtifactOutcome& outcome);
   void on_lane_message(LaneId lane, const net::FromLane& message);
   void on_lane_lost(LaneId lane, const std::string& why);
 
@@ -81,6 +87,9 @@ class UpscaleSession {
   void add_clip_report(const ClipJob& clip, const std::vector<std::string>& warnings);
   void send_probes();
   void fail_job(Error error);
+  void count(const worker::ArtifactOutcome& outcome);
+  void warn_of_memory(const ClipJob& clip) const;
+  [[nodiscard]] LaneWork lane_work(LaneId lane) const;
   void show_progress();
   [[nodiscard]] std::pair<ClipJob*, const sharding::Segment*> find_segment(SegmentId id);
   [[nodiscard]] double elapsed_s() const;
@@ -88,10 +97,13 @@ class UpscaleSession {
   const UpscaleOptions& options_;
   const PackageFolder& package_;
   SessionHost& host_;
+  std::function<void(const UpscaleReport&)> on_joined_;
   PlanLimits limits_;
+  std::uint64_t memory_free_bytes_ = 0;  // when the command began
   std::vector<ClipJob> clips_;
   std::unique_ptr<LanePool> lanes_;
   sharding::AssignmentState assignment_;
+  std::set<Digest> awaited_;  // keys of artifacts that were asked for and have no outcome yet
   std::map<LaneId, bool> loaded_;                       // lanes that may get segments
   std::map<LaneId, net::Progress> running_;             // the latest of each lane's segment
   std::map<TaskId, LaneId> joins_;
@@ -102,7 +114,6 @@ class UpscaleSession {
   int interrupts_ = 0;
   bool rendering_ = false;
   bool rendered_ = false;
-  Clock::time_point started_ = Clock::now();
   Clock::time_point shown_;
 };
 

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+
+#include "tests/base/stopping_file_system.h"
 
 namespace kiln::cli {
 namespace {
@@ -68,19 +71,66 @@ TEST_F(OutputPlaceTest, ImageSequencesComeIntoPlaceTogether) {
   EXPECT_EQ(exit_code(OutputPlace::reserve(pattern, kJob, false).error()), 73);
 }
 
-TEST_F(OutputPlaceTest, ASequenceThatWasHalfMovedIsNotInTheWayOfItsOwnJob) {
-  const OutputPlace place = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false).value();
-  write(folder_ + "/001.png", "moved already");
-  EXPECT_FALSE(OutputPlace::reserve(folder_ + "/%03d.png", kJob, false));
+TEST_F(OutputPlaceTest, ASequenceThatWasHalfMovedIsMovedByItsOwnJobAlone) {
+  const std::string pattern = folder_ + "/%03d.png";
+  const OutputPlace place = OutputPlace::reserve(pattern, kJob, false).value();
   const std::string temporary = fs::path(place.temporary()).parent_path();
-  fs::create_directory(temporary);
-  write(temporary + "/.moving", "");
-  EXPECT_FALSE(OutputPlace::reserve(folder_ + "/%03d.png", std::string(64, 'c'), false));
-  const auto again = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false);
-  ASSERT_TRUE(again);
-  write(temporary + "/001.png", "new");
-  ASSERT_TRUE(again->commit(posix_file_system()));
+  for (const char* name : {"/001.png", "/002.png", "/003.png"}) write(temporary + name, name);
+  test::StoppingFileSystem files;
+  files.stop_at(3 + 3 + 1 + 2);  // images, mark, folder; the second rename does not happen
+  EXPECT_FALSE(place.commit(files));
+  EXPECT_TRUE(fs::exists(folder_ + "/001.png"));
+  EXPECT_FALSE(fs::exists(folder_ + "/002.png"));
+  place.discard();  // as a command does that ends with an error
+  ASSERT_TRUE(OutputPlace::complete(posix_file_system(), pattern, std::string(64, 'c')));
+  EXPECT_FALSE(fs::exists(folder_ + "/002.png"));
+  EXPECT_FALSE(OutputPlace::reserve(pattern, std::string(64, 'c'), false));
+  ASSERT_TRUE(OutputPlace::complete(posix_file_system(), pattern, kJob));
+  EXPECT_EQ(read(folder_ + "/003.png"), "/003.png");
   EXPECT_FALSE(fs::exists(temporary));
+}
+
+// Where the machine loses power, what is under its name has its bytes.
+TEST_F(OutputPlaceTest, ImagesAndMarkAreDurableBeforeTheFirstIsMoved) {
+  const OutputPlace place = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false).value();
+  const std::string temporary = fs::path(place.temporary()).parent_path();
+  for (const char* name : {"/001.png", "/002.png"}) write(temporary + name, name);
+  test::StoppingFileSystem files;
+  ASSERT_TRUE(place.commit(files));
+  const auto& calls = files.calls();
+  const auto at = [&](const std::string& call) { return std::find(calls.begin(), calls.end(), call) - calls.begin(); };
+  const auto first_move = at("rename " + temporary + "/001.png");
+  ASSERT_LT(first_move, static_cast<std::ptrdiff_t>(calls.size()));
+  EXPECT_LT(at("sync_file " + temporary + "/001.png"), first_move);
+  EXPECT_LT(at("sync_file " + temporary + "/002.png"), first_move);
+  EXPECT_LT(at("sync_directory " + temporary), first_move);
+  EXPECT_LT(at("sync_directory " + folder_), first_move);
+  const auto forgotten = at("remove_file " + temporary + "/.moving");
+  ASSERT_LT(forgotten, static_cast<std::ptrdiff_t>(calls.size()));
+  EXPECT_EQ(calls[static_cast<std::size_t>(forgotten) - 1], "sync_directory " + folder_);
+}
+
+TEST_F(OutputPlaceTest, NothingOfALongerSequenceStaysWhereItIsReplaced) {
+  for (const char* name : {"/f1.png", "/f2.png", "/f3.png", "/f33.png", "/fine.png", "/f3.jpg"}) write(folder_ + name, "old");
+  const OutputPlace place = OutputPlace::reserve(folder_ + "/f%d.png", kJob, true).value();
+  const std::string temporary = fs::path(place.temporary()).parent_path();
+  for (const char* name : {"/f1.png", "/f2.png"}) write(temporary + name, "new");
+  ASSERT_TRUE(place.commit(posix_file_system()));
+  EXPECT_EQ(read(folder_ + "/f2.png"), "new");
+  EXPECT_FALSE(fs::exists(folder_ + "/f3.png"));
+  EXPECT_FALSE(fs::exists(folder_ + "/f33.png"));
+  EXPECT_EQ(read(folder_ + "/fine.png"), "old");
+  EXPECT_EQ(read(folder_ + "/f3.jpg"), "old");
+}
+
+// Others may write where the mark lies.
+TEST_F(OutputPlaceTest, AMarkRemovesNothingButImagesOfItsSequence) {
+  const std::string pattern = folder_ + "/f%d.png";
+  const OutputPlace place = OutputPlace::reserve(pattern, kJob, true).value();
+  write(folder_ + "/precious", "mine");
+  write(fs::path(place.temporary()).parent_path() / ".moving", std::string("precious\0../f1.png\0f9.png\0", 26));
+  ASSERT_TRUE(OutputPlace::complete(posix_file_system(), pattern, kJob));
+  EXPECT_EQ(read(folder_ + "/precious"), "mine");
 }
 
 TEST_F(OutputPlaceTest, DiscardLeavesNothing) {
@@ -102,6 +152,14 @@ TEST(OutputNamesTest, ContainersThatCannotHoldTheCodecGiveWay) {
   EXPECT_EQ(one("a.mp4", "prores"), "out/a_x2.mov");
   EXPECT_EQ(one("a.mov", "av1"), "out/a_x2.mp4");
   EXPECT_EQ(one("a.mov", "ffv1"), "out/a_x2.mov");
+}
+
+TEST(OutputNamesTest, CapitalsChangeNothing) {
+  const auto one = [](const char* source, const char* codec) { return output_names({source}, "out", "2", codec)[0]; };
+  EXPECT_EQ(one("IMG_1.MP4", ""), "out/IMG_1_x2.mp4");
+  EXPECT_EQ(one("IMG_1.MOV", "prores"), "out/IMG_1_x2.mov");
+  EXPECT_EQ(one("a.M4V", ""), "out/a_x2.mp4");
+  EXPECT_EQ(one("a.m4v", "ffv1"), "out/a_x2.mkv");
 }
 
 }  // namespace

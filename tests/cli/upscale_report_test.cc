@@ -48,9 +48,18 @@ TEST(UpscaleReportTest, JsonHoldsFramesOfEachExecutorAndHashes) {
 TEST(UpscaleReportTest, TableSaysCompilesHitsAndSlowPart) {
   UpscaleReport report = a_report(8, 1, 1);
   report.compiles = 1;
+  report.compile_s = 10.84;
   const std::string table = report_table(report);
   EXPECT_NE(table.find("20 compiled, 30 uncompiled"), std::string::npos) << table;
-  EXPECT_NE(table.find("compiles 1   store hits 0   slow part: model"), std::string::npos) << table;
+  EXPECT_NE(table.find("compiles 1 (10.8 s)   store hits 0   slow part: model"), std::string::npos) << table;
+  EXPECT_DOUBLE_EQ(nlohmann::json::parse(report_json(report))["compile_s"], 10.84);
+}
+
+TEST(UpscaleReportTest, TableSaysWhatIsStillBeingCompiled) {
+  UpscaleReport report = a_report(8, 1, 1);
+  report.compiles_running = 1;
+  const std::string table = report_table(report);
+  EXPECT_NE(table.find("compiles 0, 1 still running   store hits 0"), std::string::npos) << table;
 }
 
 TEST(ProgressTextTest, FitsTheTerminal) {

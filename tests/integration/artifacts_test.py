@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -63,11 +64,11 @@ class ColdStoreTest(KilnCase):
 
 
 class LateArtifactTest(KilnCase):
-    def start_with_held_compile(self):
+    def start_with_held_compile(self, report: tuple[str, ...] = ("--json",)):
         """A clip so short that it is done while the compile child is held."""
         source = clips.make(self.folder / "in.mp4", frames=4)
         output = self.folder / "out.mp4"
-        command = self.start(source, output, executor="any")
+        command = self.start(source, output, executor="any", report=report)
         child = processes.wait_for("the compile child",
                                    lambda: next(iter(processes.named(command.pid, "kiln_compile")), None))
         child.signal(signal.SIGSTOP)
@@ -86,8 +87,30 @@ class LateArtifactTest(KilnCase):
         self.assertIn("compiled artifact", run.err)
         report = run.report()
         self.assertEqual((report["compiles"], report["clips"][0]["frames_compiled"]), (1, 0))
+        self.assertGreater(report["compile_s"], 0)
         again = self.upscale(source, output, "--overwrite", executor="compiled")
-        self.assertEqual((again["compiles"], again["store_hits"]), (0, 1))
+        self.assertEqual((again["compiles"], again["store_hits"], again["compile_s"]), (0, 1, 0))
+
+    def test_table_is_printed_before_the_wait(self):
+        _, _, command, child = self.start_with_held_compile(report=())
+        os.set_blocking(command.stdout.fileno(), False)
+        printed = bytearray()
+
+        def table() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                printed.extend(os.read(command.stdout.fileno(), 65536))
+            return b"real time" in printed
+
+        processes.wait_for("the table", table)
+        self.assertIsNone(command.poll())
+        self.assertIn("compiles 0, 1 still running", printed.decode())
+        processes.wait_for("a word about the wait", lambda: "Finishing" in self.said(command))
+        self.assertNotIn("published", self.said(command))
+        os.set_blocking(command.stdout.fileno(), True)
+        child.signal(signal.SIGCONT)
+        run = self.finish(command, ARTIFACT_DEADLINE_S)
+        self.assertEqual((run.code, run.out), (0, ""), run.err)
+        self.assertRegex(run.err.splitlines()[-1], r"artifact is published, compiled in [0-9.:]+")
 
     def test_two_interrupts_end_the_wait(self):
         _, output, command, child = self.start_with_held_compile()
@@ -101,6 +124,7 @@ class LateArtifactTest(KilnCase):
         run = self.finish(command, 30)
         self.assertEqual(run.code, 0, run.err)
         self.assertEqual(run.report()["compiles"], 0)
+        self.assertIn("artifact is left", run.err)
         self.assertEqual(clips.frame_hashes(output), wanted)
         self.assert_all_gone(self.folder, [*watched, child])
 

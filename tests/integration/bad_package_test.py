@@ -65,10 +65,20 @@ class BadPackageTest(KilnCase):
         shutil.rmtree(self.package)
         self.refuse_package(66, str(self.package), "kiln import")
 
+    def test_folder_without_a_manifest(self):
+        (self.package / "manifest.toml").unlink()
+        self.refuse_package(66, str(self.package), "kiln import")
+
     def test_a_file_instead_of_a_folder(self):
         shutil.rmtree(self.package)
         self.package.write_text("no package")
-        self.refuse_package(66, str(self.package), "kiln import")
+        self.refuse_package(65, str(self.package), "kiln import")
+
+    def test_manifest_that_cannot_be_read(self):
+        manifest = self.package / "manifest.toml"
+        manifest.unlink()
+        manifest.mkdir()
+        self.refuse_package(65, str(self.package), "kiln import")
 
     def test_changed_weights(self):
         self.change_byte(self.package / "weights" / "network.safetensors")

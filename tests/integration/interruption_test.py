@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import unittest
@@ -188,6 +189,39 @@ class KilledCommandTest(Interrupted):
         command = self.start(self.source, self.output, *self.flags, executor="compiled", state=state)
         processes.wait_for("g++", lambda: processes.named(command.pid, "cc1plus"), 120)
         self.kill(command)
+
+
+class ImageSourceTest(Interrupted):
+    """A source that is a folder of pictures, all of which count."""
+
+    flags = ("--codec", "ffv1", "--segment-frames", 20, "--threads-per-lane", 1)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.images = self.folder / "images"
+        self.images.mkdir()
+        clips.ffmpeg("-i", self.source, "-frames:v", "120", "-pix_fmt", "rgb24", self.images / "%04d.png")
+
+    def stopped_after_a_segment(self, source: Path) -> int:
+        command = self.start(source, self.output, *self.flags)
+        self.wait_for_record(command)
+        self.kill(command)
+        return len(self.records())
+
+    def test_same_images_go_on(self):
+        kept = self.stopped_after_a_segment(self.images / "%04d.png")
+        [clip] = self.upscale(self.images / "%04d.png", self.output, *self.flags)["clips"]
+        self.assertEqual(clip["segments_resumed"], kept)
+
+    def test_changed_image_begins_anew(self):
+        for source in (self.images, self.images / "*.png"):
+            self.stopped_after_a_segment(source)
+            shutil.copy(self.images / "0100.png", self.images / "0002.png")
+            [clip] = self.upscale(source, self.output, *self.flags, "--overwrite")["clips"]
+            self.assertEqual(clip["segments_resumed"], 0)
+            self.assertEqual(clip["frame_hashes"][1], clip["frame_hashes"][99])
+            shutil.copy(self.images / "0003.png", self.images / "0002.png")
+            self.output.unlink()
 
 
 class InterruptTest(Interrupted):

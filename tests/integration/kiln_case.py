@@ -49,11 +49,12 @@ class KilnCase(unittest.TestCase):
 
     # ---- calling kiln ----
 
-    def arguments(self, sources, output, *flags: object, network: str | None = None, state: Path | None = None):
+    def arguments(self, sources, output, *flags: object, network: str | None = None, state: Path | None = None,
+                  report: tuple[str, ...] = ("--json",)):
         listed = sources if isinstance(sources, list | tuple) else [sources]
         package = network if isinstance(network, Path) else fixtures.package(network or self.network)
         return [str(fixtures.KILN), "run", "upscale", *map(str, listed), "-o", str(output), "--model", str(package),
-                "--state", str(state or self.state), "--json", *map(str, flags)]
+                "--state", str(state or self.state), *report, *map(str, flags)]
 
     def run_command(self, arguments: list[str], deadline_s: float = RUN_DEADLINE_S, **options) -> Run:
         options.setdefault("env", fixtures.environment())
@@ -70,9 +71,10 @@ class KilnCase(unittest.TestCase):
         return run.report()
 
     def start(self, sources, output, *flags: object, executor: str = "uncompiled", network=None, state=None,
-              **options) -> subprocess.Popen:
+              report: tuple[str, ...] = ("--json",), **options) -> subprocess.Popen:
         """Starts, as a terminal would: a process group of its own."""
-        arguments = self.arguments(sources, output, "--executor", executor, *flags, network=network, state=state)
+        arguments = self.arguments(sources, output, "--executor", executor, *flags, network=network, state=state,
+                                   report=report)
         options.setdefault("env", fixtures.environment())
         with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
             command = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True,

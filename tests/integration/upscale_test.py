@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 import unittest
 from fractions import Fraction
 
 import clips
+import processes
 from kiln_case import KilnCase
 
 
@@ -155,6 +159,33 @@ class SizesTest(KilnCase):
         self.assertIn("yuv444p", line)
         self.upscale(source, self.folder / "out.mkv", "--scale", "1", "--codec", "ffv1")
         self.assertEqual(clips.streams(self.folder / "out.mkv", "video")[0]["width"], 53)
+
+
+class ReportedSecondsTest(KilnCase):
+    def open_for_writing(self, pipe):
+        """Once somebody reads: the command is at its configuration, the first thing that it looks at."""
+        def attempt():
+            with contextlib.suppress(OSError):
+                return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "w")
+
+        return processes.wait_for("the command to read its configuration", attempt)
+
+    def test_count_from_the_start_of_the_command(self):
+        source = clips.make(self.folder / "in.mp4", frames=5)
+        pipe = self.folder / "kiln.toml"
+        os.mkfifo(pipe)
+        command = self.start(source, self.folder / "out.mp4", "--config", pipe)
+        configuration = self.open_for_writing(pipe)
+        opened = time.monotonic()
+        for n in range(2):  # longer than all that comes after the configuration
+            self.upscale(source, self.folder / f"other-{n}.mp4", state=self.folder / "other")
+        configuration.close()
+        processes.wait_for("a lane", lambda: self.lanes(command))
+        before = time.monotonic() - opened
+        report = self.finish(command).report()
+        self.assertGreater(report["first_frame_s"], before)
+        self.assertGreaterEqual(report["wall_s"], report["first_frame_s"])
+        self.assertAlmostEqual(report["frames_per_second"], 5 / report["wall_s"], places=6)
 
 
 class SeveralInputsTest(KilnCase):

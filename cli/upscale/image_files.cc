@@ -1,0 +1,126 @@
+#include "cli/upscale/image_files.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/sha256.h"
+
+namespace kiln::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kDigitsMax = 100;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    std::error_code unreadable;
+    if (entries->is_regular_file(unreadable)) names.push_back(entries->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string file_state(const std::string& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  if (error) return {};
+  const auto changed = fs::last_write_time(path, error).time_since_epoch().count();
+  return fmt::format("{} bytes, changed {}", bytes, changed);
+}
+
+std::string files_state(const std::string& folder, const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  Sha256 hash;
+  for (const std::string& name : names) {
+    const std::string state = file_state(folder + "/" + name);
+    hash.update(fmt::format("{}:{}{}:{}", name.size(), name, state.size(), state));
+  }
+  return fmt::format("{} images, {}", names.size(), hash.finish().hex());
+}
+
+// What the source's last part means, as lanes read it: all images of a folder, a number, or a shell pattern.
+bool is_of_source(const std::string& source_name, const std::string& name) {
+  if (source_name.empty()) return !name.starts_with('.');
+  if (const auto pattern = image_pattern(source_name)) return pattern->holds(name);
+  return ::fnmatch(source_name.c_str(), name.c_str(), FNM_PERIOD) == 0;
+}
+
+bool is_of_output(const std::string& output, const std::string& name) {
+  const auto pattern = image_pattern(output);
+  return pattern ? pattern->holds(name) : fs::path(output).filename() == name;
+}
+
+}  // namespace
+
+bool ImagePattern::holds(std::string_view name) const {
+  if (name.size() <= prefix.size() + suffix.size() || !name.starts_with(prefix) || !name.ends_with(suffix)) {
+    return false;
+  }
+  const std::string_view number = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  return number.size() >= digits && std::all_of(number.begin(), number.end(), is_digit);
+}
+
+std::optional<ImagePattern> image_pattern(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  const auto percent = name.find('%');
+  if (percent == std::string::npos || name.find('%', percent + 1) != std::string::npos) return std::nullopt;
+  std::size_t at = percent + 1;
+  std::size_t digits = 0;
+  while (at < name.size() && is_digit(name[at]) && digits < kDigitsMax) {
+    digits = digits * 10 + static_cast<std::size_t>(name[at++] - '0');
+  }
+  if (at >= name.size() || name[at] != 'd') return std::nullopt;
+  return ImagePattern{name.substr(0, percent), name.substr(at + 1), digits};
+}
+
+bool is_image_pattern(const std::string& path) { return image_pattern(path).has_value(); }
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+std::vector<std::string> images_among(const std::vector<std::string>& names, const ImagePattern& pattern) {
+  std::vector<std::string> images;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(images),
+               [&](const std::string& name) { return pattern.holds(name); });
+  return images;
+}
+
+std::vector<std::string> images_at(const std::string& pattern) {
+  const auto parsed = image_pattern(pattern);
+  return parsed ? images_among(files_in(folder_of(pattern)), *parsed) : std::vector<std::string>();
+}
+
+std::string output_state(const std::string& output) {
+  if (!is_image_pattern(output)) return file_state(output);
+  return files_state(folder_of(output), images_at(output));
+}
+
+Result<std::string> source_state(const std::string& source, const std::string& output) {
+  std::error_code error;
+  const bool is_folder = fs::is_directory(source, error);
+  if (!is_folder && fs::exists(source, error)) return file_state(source);
+  if (!is_folder && source.find_first_of("%*?[") == std::string::npos) {
+    return fail(input_missing("{}: no such file", source));
+  }
+  const std::string folder = is_folder ? source : folder_of(source);
+  const std::string source_name = is_folder ? std::string() : fs::path(source).filename().string();
+  const bool beside_output = fs::equivalent(folder, folder_of(output), error);
+  std::vector<std::string> names = files_in(folder);
+  std::erase_if(names, [&](const std::string& name) {
+    return !is_of_source(source_name, name) || (beside_output && is_of_output(output, name));
+  });
+  return files_state(folder, names);
+}
+
+}  // namespace kiln::cli
