@@ -1,15 +1,13 @@
 #include "cache_store/signing_key.h"
 
 #include <sodium.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
+#include "base/private_file.h"
 #include "base/sha256.h"
 
 namespace kiln::cache {
@@ -21,8 +19,6 @@ constexpr std::string_view kKeyMagic = "kilnkey1";
 constexpr std::size_t kSeedBytes = crypto_sign_SEEDBYTES;
 constexpr std::size_t kChecksumBytes = 8;
 constexpr std::size_t kKeyFileBytes = kKeyMagic.size() + kSeedBytes + kChecksumBytes;
-constexpr std::uint32_t kOwnerOnly = 0600;
-constexpr std::uint32_t kOthersMask = 0077;
 
 static_assert(crypto_sign_PUBLICKEYBYTES == sizeof(PublicKey::bytes));
 static_assert(crypto_sign_BYTES == sizeof(Signature::bytes));
@@ -59,20 +55,6 @@ Error damaged(const std::string& path) {
                        path);
 }
 
-Status check_owner(int fd, const std::string& path) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return fail(errno_error(errno, path));
-  if ((info.st_mode & kOthersMask) != 0) {
-    return fail(input_refused("signing key {} has mode {:04o}, so others can read it: run 'chmod 600 {}' if "
-                              "nobody else had it, or remove it",
-                              path, info.st_mode & 07777U, path));
-  }
-  if (info.st_uid != ::geteuid()) {
-    return fail(input_refused("signing key {} belongs to user {}, not to you", path, info.st_uid));
-  }
-  return {};
-}
-
 // A crash may have left a seed that nobody used; it is still a secret on disk.
 Status sweep_unfinished_keys(FileSystem& files, const std::string& path) {
   const std::string folder = parent_directory(path);
@@ -91,7 +73,7 @@ Status write_key_file(FileSystem& files, const std::string& path, const unsigned
   const auto checksum = checksum_of(seed);
   std::memcpy(image.data + kKeyMagic.size() + kSeedBytes, checksum.data(), checksum.size());
   const std::string temp = path + "." + random_temp_name();
-  KILN_TRY_ASSIGN(auto file, files.create_exclusive(temp, kOwnerOnly));
+  KILN_TRY_ASSIGN(auto file, files.create_exclusive(temp, kOwnerOnlyMode));
   KILN_TRY(file->append(image.span()));
   KILN_TRY(file->sync());
   KILN_TRY(file->close());
@@ -146,7 +128,7 @@ Result<SigningKey> SigningKey::load_or_create(FileSystem& files, const std::stri
     file = files.open_for_read(path);
   }
   if (!file) return fail(file.error().with_context("signing key"));
-  KILN_TRY(check_owner(file->get(), path));
+  KILN_TRY(require_private_file(file->get(), "signing key", path));
   const GuardedBytes image(kKeyFileBytes + 1);  // one more, to see a file that is too long
   KILN_TRY_ASSIGN(const std::size_t size, read_fully(file->get(), image.span()));
   const unsigned char* seed = image.data + kKeyMagic.size();
