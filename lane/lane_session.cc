@@ -31,12 +31,6 @@ std::uint64_t resident_bytes() {
   return read == 2 ? resident * static_cast<unsigned long long>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
-std::vector<TensorSpec> engine_tensors(const std::vector<cache::TensorSpec>& signed_specs) {
-  std::vector<TensorSpec> out;
-  for (const auto& spec : signed_specs) out.push_back({spec.dtype, spec.shape_min, spec.strides});
-  return out;
-}
-
 std::vector<net::TensorSpec> wire_tensors(const std::vector<TensorSpec>& specs) {
   std::vector<net::TensorSpec> out;
   for (const auto& spec : specs) out.push_back({spec.dtype, spec.sizes, spec.strides});
@@ -44,9 +38,12 @@ std::vector<net::TensorSpec> wire_tensors(const std::vector<TensorSpec>& specs) 
 }
 
 // [1, C, H, W] or [1, T, C, H, W].
-Result<TileShape> frame_shape(const std::vector<TensorSpec>& inputs) {
+Result<TileShape> frame_shape(const std::vector<cache::TensorSpec>& inputs) {
   if (inputs.empty()) return fail(make_error(ErrorCode::kDataLoss, "an artifact without inputs"));
-  const auto& sizes = inputs.front().sizes;
+  const auto& sizes = inputs.front().shape_max;
+  if (inputs.front().shape_min != sizes) {
+    return fail(make_error(ErrorCode::kDataLoss, "an artifact for a range of sizes, where one was asked for"));
+  }
   if (sizes.size() == 4) return TileShape{1, sizes[2], sizes[3]};
   if (sizes.size() == 5) return TileShape{sizes[1], sizes[3], sizes[4]};
   return fail(make_error(ErrorCode::kDataLoss, "an artifact whose frames have {} dimensions", sizes.size()));
@@ -177,8 +174,8 @@ Status LaneSession::bind(const net::OfferArtifact& offer, int sealed_fd) {
   ArtifactSpec spec;
   spec.isa = manifest->isa;
   spec.device = manifest->device_arch == "cpu" ? "cpu" : "cuda";
-  spec.inputs = engine_tensors(manifest->inputs);
-  spec.outputs = engine_tensors(manifest->outputs);
+  spec.inputs = manifest->inputs;
+  spec.outputs = manifest->outputs;
   KILN_TRY_ASSIGN(spec.shape, frame_shape(spec.inputs));
   return network_->bind_artifact(spec, sealed_fd);
 }

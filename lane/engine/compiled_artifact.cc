@@ -10,7 +10,6 @@
 #include <mutex>
 #include <set>
 
-#include "base/cpu.h"
 #include "base/sealed_file.h"
 #include "base/text.h"
 #include "lane/engine/torch_types.h"
@@ -20,57 +19,50 @@ namespace kiln::lane {
 namespace {
 
 constexpr std::uint64_t kMapsBytesMax = std::uint64_t{64} << 20U;
-// What Inductor's kernels assume of every input on the CPU.
-constexpr std::uintptr_t kAlignmentBytes = 16;
 
 Error refused(std::string what) {
   return make_error(ErrorCode::kFailedPrecondition, ExitCode::kInputRefused, "artifact: {}", what);
 }
 
-Status check_processor(const ArtifactSpec& spec) {
+Status check_processor(const ArtifactSpec& spec, const CpuidWords& cpuid) {
   KILN_TRY_ASSIGN(const sharding::IsaLevel needed, sharding::isa_level_from_string(spec.isa));
-  const sharding::IsaLevel present = sharding::isa_level_of(read_cpuid());
+  const sharding::IsaLevel present = sharding::isa_level_of(cpuid);
   if (present >= needed) return {};
   return fail(refused(fmt::format("compiled for {}, this processor has {}", spec.isa,
                                   sharding::to_string(present))));
 }
 
 // The library names LibTorch by its short name and would bind to whichever copy came first.
-Status check_one_libtorch() {
-  KILN_TRY_ASSIGN(const std::string maps, read_file("/proc/self/maps", kMapsBytesMax));
+Status check_one_libtorch(std::string_view maps) {
   const int count = count_mapped_libtorch(maps);
   if (count == 1) return {};
   return fail(refused(fmt::format("{} copies of LibTorch are loaded, exactly one may be", count)));
 }
 
-Status check_input(const TensorSpec& expected, const at::Tensor& tensor, std::size_t index) {
-  const auto problem = [&](std::string what) {
-    return fail(refused(fmt::format("input {}: {}", index, what)));
-  };
-  if (!tensor.is_cpu()) return problem("is not on the CPU");
-  const auto dtype = sharding::to_string(from_torch(tensor.scalar_type()));
-  if (dtype != expected.dtype) return problem(fmt::format("is {}, compiled for {}", dtype, expected.dtype));
-  if (tensor.sizes() != c10::IntArrayRef(expected.sizes)) {
-    return problem(fmt::format("is {}, compiled for {}", fmt::join(tensor.sizes(), "x"),
-                               fmt::join(expected.sizes, "x")));
-  }
-  if (tensor.strides() != c10::IntArrayRef(expected.strides)) {
-    return problem(fmt::format("has strides {}, compiled for {}", fmt::join(tensor.strides(), ","),
-                               fmt::join(expected.strides, ",")));
-  }
-  if (reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr()) % kAlignmentBytes != 0) {
-    return problem("is not aligned to 16 bytes");
-  }
-  return {};
+std::string_view device_of(const at::Tensor& tensor) {
+  if (tensor.is_cpu()) return "cpu";
+  return tensor.is_cuda() ? "cuda" : "another device";
 }
 
-Status check_output(const TensorSpec& expected, const at::Tensor& tensor) {
-  if (sharding::to_string(from_torch(tensor.scalar_type())) == expected.dtype &&
-      tensor.sizes() == c10::IntArrayRef(expected.sizes)) {
-    return {};
+Status check(const cache::TensorSpec& expected, const at::Tensor& tensor, std::string_view what, std::size_t index) {
+  cache::TensorView view;
+  view.dtype = sharding::to_string(from_torch(tensor.scalar_type()));
+  view.device = device_of(tensor);
+  view.shape = {tensor.sizes().data(), tensor.sizes().size()};
+  view.strides = {tensor.strides().data(), tensor.strides().size()};
+  view.address = reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr());
+  const Status fits = cache::check_tensor(expected, view);
+  if (fits) return {};
+  return fail(fits.error().with_context(fmt::format("artifact: {} {}", what, index)));
+}
+
+// A result brings its memory along, so that its layout is its own business.
+std::vector<cache::TensorSpec> in_any_layout(std::vector<cache::TensorSpec> outputs) {
+  for (cache::TensorSpec& output : outputs) {
+    output.strides.assign(output.shape_max.size(), cache::kStrideFollowsShape);
+    output.alignment_bytes = 1;
   }
-  return fail(refused(fmt::format("gave a result of {}, its manifest says {}",
-                                  fmt::join(tensor.sizes(), "x"), fmt::join(expected.sizes, "x"))));
+  return outputs;
 }
 
 // The loader takes two libraries of the same name for one, and a descriptor's number comes back after it
@@ -88,6 +80,7 @@ std::string unique_path(int fd) {
 }  // namespace
 
 struct CompiledArtifact::State {
+  std::vector<cache::TensorSpec> outputs;
   std::unique_ptr<torch::inductor::AOTIModelContainerRunnerCpu> runner;
 };
 
@@ -102,21 +95,28 @@ int count_mapped_libtorch(std::string_view maps) {
   return static_cast<int>(paths.size());
 }
 
+Result<ArtifactHost> this_host() {
+  KILN_TRY_ASSIGN(std::string maps, read_file("/proc/self/maps", kMapsBytesMax));
+  return ArtifactHost{read_cpuid(), std::move(maps)};
+}
+
 CompiledArtifact::CompiledArtifact(ArtifactSpec spec, std::unique_ptr<State> state)
     : spec_(std::move(spec)), state_(std::move(state)) {}
 CompiledArtifact::~CompiledArtifact() = default;
 
-Result<std::unique_ptr<CompiledArtifact>> CompiledArtifact::open(const ArtifactSpec& spec, int sealed_fd) {
+Result<std::unique_ptr<CompiledArtifact>> CompiledArtifact::open(const ArtifactSpec& spec, int sealed_fd,
+                                                                 const ArtifactHost& host) {
   if (spec.device != "cpu") {
     return fail(make_error(ErrorCode::kUnimplemented, "artifact: only CPU artifacts can be opened yet"));
   }
-  KILN_TRY(check_processor(spec));
+  KILN_TRY(check_processor(spec, host.cpuid));
   KILN_TRY(require_sealed(sealed_fd));
-  KILN_TRY(check_one_libtorch());
+  KILN_TRY(check_one_libtorch(host.maps));
   // LibTorch's constructors share static state.
   static std::mutex construction;
   const std::scoped_lock lock(construction);
   auto state = std::make_unique<State>();
+  state->outputs = in_any_layout(spec.outputs);
   try {
     state->runner = std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(
         unique_path(sealed_fd), 1, true);
@@ -133,12 +133,12 @@ Result<std::vector<at::Tensor>> CompiledArtifact::run(const std::vector<at::Tens
   if (inputs.size() != spec_.inputs.size()) {
     return fail(refused(fmt::format("{} inputs, compiled for {}", inputs.size(), spec_.inputs.size())));
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) KILN_TRY(check_input(spec_.inputs[i], inputs[i], i));
   try {
+    for (std::size_t i = 0; i < inputs.size(); ++i) KILN_TRY(check(spec_.inputs[i], inputs[i], "input", i));
     const c10::InferenceMode inference;
     std::vector<at::Tensor> outputs = state_->runner->run(inputs);
     if (outputs.size() != spec_.outputs.size()) return fail(refused("gave another number of results"));
-    for (std::size_t i = 0; i < outputs.size(); ++i) KILN_TRY(check_output(spec_.outputs[i], outputs[i]));
+    for (std::size_t i = 0; i < outputs.size(); ++i) KILN_TRY(check(state_->outputs[i], outputs[i], "result", i));
     return outputs;
   } catch (const std::exception&) {
     return fail(error_from_torch_exception("running the artifact"));

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/cpu.h"
 #include "base/result.h"
 #include "lane/engine/network.h"
 
@@ -14,16 +17,24 @@ class Tensor;
 
 namespace kiln::lane {
 
+// What a library meets where it is opened. Given by hand only where another machine is tried out.
+struct ArtifactHost {
+  CpuidWords cpuid;
+  std::string maps;  // text of /proc/self/maps
+};
+[[nodiscard]] Result<ArtifactHost> this_host();
+
 class CompiledArtifact {
  public:
-  // Opening runs code of the library. Refused: a descriptor that is not sealed, an ISA level that this
-  // CPU lacks, a process with two LibTorch in it, an input or output count other than the manifest's.
-  [[nodiscard]] static Result<std::unique_ptr<CompiledArtifact>> open(const ArtifactSpec& spec,
-                                                                      int sealed_fd);
+  // Opening runs code of the library. Refused: a descriptor that is not sealed, an ISA level that the
+  // host's CPU lacks, a process with two LibTorch in it, a library that holds constants of its own.
+  [[nodiscard]] static Result<std::unique_ptr<CompiledArtifact>> open(const ArtifactSpec& spec, int sealed_fd,
+                                                                      const ArtifactHost& host);
   ~CompiledArtifact();
   CompiledArtifact(const CompiledArtifact&) = delete;
   CompiledArtifact& operator=(const CompiledArtifact&) = delete;
 
+  // Every input is compared with the manifest first, shape and dtype of every result afterwards.
   [[nodiscard]] Result<std::vector<at::Tensor>> run(const std::vector<at::Tensor>& inputs);
   [[nodiscard]] const ArtifactSpec& spec() const { return spec_; }
 

@@ -14,6 +14,7 @@
 #include "lane/engine/graph_runner.h"
 #include "lane/engine/network_weights.h"
 #include "lane/engine/torch_types.h"
+#include "sharding/compile_key.h"
 #include "sharding/graph/liveness.h"
 #include "sharding/package/pt2_archive.h"
 
@@ -21,8 +22,6 @@ namespace kiln::lane {
 namespace {
 
 using sharding::PackageGraph;
-
-constexpr std::uintptr_t kAlignmentBytes = 16;
 
 struct LoadedGraph {
   PackageGraph description;
@@ -61,7 +60,7 @@ at::Tensor make_input(const Geometry& geometry, std::span<const float> frames_hw
   if (geometry.frames > 1) strides = {shape.frames * frame, frame, 1, shape.width * c, c};
   at::Tensor pixels = at::from_blob(data, input_sizes(geometry, shape), strides,
                                     at::TensorOptions().dtype(c10::ScalarType::Float));
-  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % kAlignmentBytes == 0;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % sharding::kTensorAlignmentBytes == 0;
   if (geometry.frames == 1 && geometry.dtype == c10::ScalarType::Float && device.is_cpu() && aligned) {
     return pixels;
   }
@@ -230,13 +229,21 @@ Status LoadedNetwork::run(Executor executor, std::span<const float> frames_hwc, 
 }
 
 Status LoadedNetwork::bind_artifact(const ArtifactSpec& spec, int sealed_fd) {
-  KILN_TRY_ASSIGN(const auto expected, input_specs(spec.shape));
-  for (std::size_t i = 0; i < std::max(expected.size(), spec.inputs.size()); ++i) {
-    if (i < expected.size() && i < spec.inputs.size() && expected[i] == spec.inputs[i]) continue;
+  KILN_TRY_ASSIGN(const auto ours, input_specs(spec.shape));
+  if (ours.size() != spec.inputs.size()) {
     return fail(make_error(ErrorCode::kFailedPrecondition, ExitCode::kInputRefused,
-                           "artifact: its input {} is not that of this package", i));
+                           "artifact: it takes {} inputs, this package has {}", spec.inputs.size(), ours.size()));
   }
-  KILN_TRY_ASSIGN(std::shared_ptr<CompiledArtifact> artifact, CompiledArtifact::open(spec, sealed_fd));
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    // As address the least that is promised of every tensor: who was compiled for more is refused here.
+    const cache::TensorView view{ours[i].dtype, device_.is_cpu() ? "cpu" : "cuda", ours[i].sizes, ours[i].strides,
+                                 sharding::kTensorAlignmentBytes};
+    if (const Status fits = cache::check_tensor(spec.inputs[i], view); !fits) {
+      return fail(fits.error().with_context(fmt::format("artifact: input {}", i)));
+    }
+  }
+  KILN_TRY_ASSIGN(const ArtifactHost host, this_host());
+  KILN_TRY_ASSIGN(std::shared_ptr<CompiledArtifact> artifact, CompiledArtifact::open(spec, sealed_fd, host));
   const std::scoped_lock lock(artifacts_mutex_);
   artifacts_[spec.shape] = std::move(artifact);
   return {};

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "cache_store/artifact_manifest.h"
 #include "sharding/package/package_manifest.h"
 
 namespace kiln::lane {
@@ -27,7 +28,7 @@ struct TileShape {
   auto operator<=>(const TileShape&) const = default;
 };
 
-// One tensor as a compiled artifact expects it.
+// One tensor as this network hands it over.
 struct TensorSpec {
   std::string dtype;  // float32, float16, bfloat16, int64, …
   std::vector<std::int64_t> sizes;
@@ -40,8 +41,8 @@ struct ArtifactSpec {
   std::string isa;     // "avx2" | "avx512": checked against this CPU before anything is opened
   std::string device;  // "cpu" | "cuda"
   TileShape shape;
-  std::vector<TensorSpec> inputs;   // frames first, then every parameter
-  std::vector<TensorSpec> outputs;
+  std::vector<cache::TensorSpec> inputs;  // as signed: frames first, then every parameter
+  std::vector<cache::TensorSpec> outputs;
 };
 
 struct NetworkSource {

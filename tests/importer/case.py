@@ -57,6 +57,7 @@ def fixtures_folder() -> str:
     if given:
         return given
     files = sorted(f for folder in ("python/kiln_import", "tests/models") for f in (SOURCE / folder).glob("*.py"))
+    files.append(SOURCE / "python" / "constraints.txt")  # the versions that are installed
     digest = hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
     root = os.environ.get("KILN_BINARY_DIR") or str(SOURCE / "build" / "release")
     return os.path.join(root, "fixtures", digest)

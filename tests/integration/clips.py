@@ -67,11 +67,13 @@ def frame_hashes(path: Path) -> list[str]:
 
 
 def raw_frames(path: Path) -> bytes:
-    """All pictures as 8-bit samples of the file's own format."""
+    """All pictures as samples of the file's own format: a byte each, or two where it has more than 8 bits."""
     return ffmpeg("-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo", "-")
 
 
-def largest_difference(first: bytes, second: bytes) -> int:
+def largest_difference(first: bytes, second: bytes, sample: str = "B") -> int:
+    """In code values; `sample` is "H" where a sample is a 16-bit word of this machine's own order."""
     if len(first) != len(second):
         raise AssertionError(f"{len(first)} bytes against {len(second)}")
-    return max((abs(a - b) for a, b in zip(first, second, strict=True)), default=0)
+    pairs = zip(memoryview(first).cast(sample), memoryview(second).cast(sample), strict=True)
+    return max((abs(a - b) for a, b in pairs), default=0)

@@ -38,12 +38,21 @@ class SameBits(KilnCase):
             self.assertEqual(clip["frame_hashes"], whole, f"{lanes} lanes, {segment_frames} frames")
             self.assertEqual(clips.frame_hashes(output), decoded, f"{lanes} lanes, {segment_frames} frames")
 
-    def check_executors(self) -> None:
+    def check_executors(self, sample: str = "B") -> None:
         """Uncompiled frames are one code value away at most."""
         _, compiled = self.render(1, 100)
         _, uncompiled = self.render(1, 100, executor="uncompiled")
-        difference = clips.largest_difference(clips.raw_frames(compiled), clips.raw_frames(uncompiled))
+        difference = clips.largest_difference(clips.raw_frames(compiled), clips.raw_frames(uncompiled), sample)
         self.assertLessEqual(difference, 1)
+
+    def check_ten_bit_executors(self) -> None:
+        """A code value is a quarter as large, and the allowance still one."""
+        pixel_format = "yuv420p10le"
+        self.source = clips.make(self.folder / "ten.mkv", frames=FRAMES, pixel_format=pixel_format,
+                                 encoder=("-c:v", "ffv1"))
+        self.check_executors(sample="H")
+        for path in self.folder.glob("*compiled-*.mkv"):
+            self.assertEqual(clips.streams(path, "video")[0]["pix_fmt"], pixel_format)
 
 
 class SpatialNetworkTest(SameBits):
@@ -52,6 +61,9 @@ class SpatialNetworkTest(SameBits):
 
     def test_uncompiled_frames_are_one_code_value_away_at_most(self):
         self.check_executors()
+
+    def test_uncompiled_ten_bit_frames_are_one_code_value_away_at_most(self):
+        self.check_ten_bit_executors()
 
 
 class TemporalNetworkTest(SameBits):
@@ -62,6 +74,9 @@ class TemporalNetworkTest(SameBits):
 
     def test_uncompiled_frames_are_one_code_value_away_at_most(self):
         self.check_executors()
+
+    def test_uncompiled_ten_bit_frames_are_one_code_value_away_at_most(self):
+        self.check_ten_bit_executors()
 
     def test_wrong_neighbours_would_be_seen(self):
         """What the comparison rests on: without its last frame, the frame before it comes out another."""

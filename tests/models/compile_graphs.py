@@ -2,12 +2,15 @@
 
 python tests/models/compile_graphs.py --out DIR < requests.json
 
-requests.json: [{"name", "pt2", "isa", "inputs": [{"shape", "dtype", "strides"}...]}...]
-Writes DIR/NAME.so and DIR/NAME.json (the outputs); what is there already is left alone."""
+requests.json: [{"name", "pt2", "isa", "inputs": [{"shape": [[least, most]...], "dtype", "strides"}...]}...]
+Without "pt2" it is a convolution that keeps its weights in the library, which no package has.
+Writes DIR/NAME.so and DIR/NAME.json (the outputs); what is there already is left alone, so that several tests may
+share one DIR."""
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -28,19 +31,39 @@ def graph_json(pt2: str, folder: str) -> str:
     return path
 
 
-def compile_one(compiler, request: dict, out: str, folder: str) -> None:
-    library = os.path.join(out, f"{request['name']}.so")
-    if os.path.exists(library):
-        return
-    inputs = [{**spec, "shape": [[n, n] for n in spec["shape"]]} for spec in request["inputs"]]
+def compile_package(compiler, request: dict, folder: str) -> tuple[str, list[dict]]:
     result = compiler.compile({
-        "graph_json_path": graph_json(request["pt2"], folder), "inputs": inputs, "isa": request["isa"],
+        "graph_json_path": graph_json(request["pt2"], folder), "inputs": request["inputs"], "isa": request["isa"],
         "settings": {"mode": "default"}, "threads": 1, "trial": False,
     })  # fmt: skip
-    outputs = [{**o, "shape": [low for low, _ in o["shape"]]} for o in result["outputs"]]
-    with open(os.path.join(out, f"{request['name']}.json"), "w") as file:
-        json.dump(outputs, file)
-    os.replace(result["library"], library)
+    return result["library"], result["outputs"]
+
+
+def compile_constants(compiler, request: dict) -> tuple[str, list[dict]]:
+    import torch
+
+    spec = request["inputs"][0]
+    shape = [low for low, _ in spec["shape"]]
+    torch.manual_seed(1)
+    network = torch.nn.Conv2d(3, 3, 3, padding=1).eval().requires_grad_(False)
+    x = torch.zeros(shape)
+    library = compiler._compile_graph(torch.export.export(network, (x,)).module(), [x], request["isa"], "default")
+    return library, [{**spec, "shape": [[n, n] for n in shape]}]
+
+
+def compile_one(compiler, request: dict, out: str, folder: str) -> None:
+    target = os.path.join(out, f"{request['name']}.so")
+    with open(os.path.join(out, f".{request['name']}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever asks for the same one at the same time waits
+        if os.path.exists(target):
+            return
+        if "pt2" in request:
+            library, outputs = compile_package(compiler, request, folder)
+        else:
+            library, outputs = compile_constants(compiler, request)
+        with open(os.path.join(out, f"{request['name']}.json"), "w") as file:
+            json.dump(outputs, file)
+        os.replace(library, target)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -18,6 +17,7 @@
 #include "cache_store/disk_store.h"
 #include "sharding/package/package_inputs.h"
 #include "sharding/package/pt2_archive.h"
+#include "tests/base/shared_fixtures.h"
 #include "tests/base/temp_folder.h"
 #include "tests/worker/compile_child_fixture.h"
 #include "worker/artifact_builder.h"
@@ -28,12 +28,12 @@ namespace kiln::worker {
 class ArtifactBuilderFixture : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Shared by all tests of this build folder: traced once.
-    const std::string models = environment("KILN_BINARY_DIR") + "/tests/models";
-    if (!is_newer(models + "/compact/package/manifest.toml", environment("KILN_SOURCE_DIR") + "/python/kiln_import")) {
-      SpawnOptions make;
-      make.argv = {environment("KILN_PYTHON"), environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py",
-                   "--out", models, "--only", "compact", "--dtype", "float32"};
+    // Traced once; whoever else asks for it waits, and what is there is left alone.
+    const std::string models = kiln::test::fixtures_folder();
+    SpawnOptions make;
+    make.argv = {environment("KILN_PYTHON"), environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py",
+                 "--out", models, "--only", "compact", "--dtype", "float32"};
+    if (!std::filesystem::exists(models + "/compact")) {
       const auto made = run_command(make, std::chrono::minutes(3));
       ASSERT_TRUE(made && made->status.ok()) << (made ? made->err : made.error().message);
     }
@@ -117,14 +117,6 @@ class ArtifactBuilderFixture : public ::testing::Test {
   std::vector<UniqueFd> graphs_;
 
  private:
-  static bool is_newer(const std::string& file, const std::string& folder) {
-    std::error_code error;
-    const auto made = std::filesystem::last_write_time(file, error);
-    if (error) return false;
-    const auto older = [&](const auto& entry) { return entry.last_write_time() <= made; };
-    return std::all_of(std::filesystem::directory_iterator(folder), {}, older);
-  }
-
   static std::string torch_folder() {
     SpawnOptions options;
     options.argv = {environment("KILN_PYTHON"), "-I", "-c",

@@ -1,4 +1,5 @@
-// Compiled libraries for tests, made by the compile child's own Python.
+#include "tests/lane/engine/compiled_fixture.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,52 +8,93 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/lane/engine/fixture.h"
+#include "base/sealed_file.h"
+#include "sharding/compile_key.h"
+#include "tests/base/shared_fixtures.h"
 
 namespace kiln::lane {
 namespace {
 
 using Json = nlohmann::json;
 constexpr const char* kIsa = "avx2";  // every processor that runs the tests has it
+constexpr const char* kOpenSizes = "compact-open";
+constexpr const char* kConstants = "constants";
+constexpr std::uint64_t kJsonMax = 1U << 20U;
 
-std::string folder() { return fixtures_folder() + "/compiled"; }
+std::string folder() {
+  static const std::string digest = test::recipe_digest({"python/kiln_compile"});
+  return test::fixtures_folder() + "/compiled-" + digest;
+}
 
 std::string name_of(const std::string& fixture, TileShape shape) {
   return fmt::format("{}-{}x{}", fixture, shape.height, shape.width);
 }
 
-Json to_json(const std::vector<TensorSpec>& specs) {
-  Json list = Json::array();
+std::string path_of(const std::string& name) { return folder() + "/" + name + ".so"; }
+
+std::vector<cache::TensorSpec> as_signed(const std::vector<TensorSpec>& specs) {
+  std::vector<cache::TensorSpec> out;
   for (const TensorSpec& spec : specs) {
-    list.push_back({{"shape", spec.sizes}, {"dtype", spec.dtype}, {"strides", spec.strides}});
+    out.push_back({fmt::format("input{}", out.size()), spec.dtype, "cpu", spec.sizes, spec.sizes, spec.strides,
+                   sharding::kTensorAlignmentBytes});
+  }
+  return out;
+}
+
+Json to_json(const std::vector<cache::TensorSpec>& specs) {
+  Json list = Json::array();
+  for (const cache::TensorSpec& spec : specs) {
+    Json ranges = Json::array();
+    for (std::size_t i = 0; i < spec.shape_min.size(); ++i) ranges.push_back({spec.shape_min[i], spec.shape_max[i]});
+    list.push_back({{"shape", ranges}, {"dtype", spec.dtype}, {"strides", spec.strides}});
   }
   return list;
 }
 
-Result<Json> requests_for(const std::string& name) {
-  const Fixture fixture = load_fixture(name);
-  KILN_TRY_ASSIGN(const auto network, Network::load(fixture.source()));
-  Json requests = Json::array();
-  for (const FixtureCase& one : fixture.cases) {
-    const TileShape shape = padded_shape(fixture, one);
-    if (std::filesystem::exists(folder() + "/" + name_of(name, shape) + ".so")) continue;
-    KILN_TRY_ASSIGN(const auto inputs, network->input_specs(shape));
-    const auto* graph = fixture.manifest.find_graph(sharding::GraphDtype::kFloat32, shape.height, shape.width);
-    requests.push_back({{"name", name_of(name, shape)},
-                        {"pt2", fixture.folder + "/package/" + graph->file},
-                        {"isa", kIsa},
-                        {"inputs", to_json(inputs)}});
-  }
-  return requests;
+Json request_for(const std::string& name, const Fixture& fixture, TileShape shape,
+                 const std::vector<cache::TensorSpec>& inputs) {
+  const auto* graph = fixture.manifest.find_graph(sharding::GraphDtype::kFloat32, shape.height, shape.width);
+  const std::string pt2 = fixture.folder + "/package/" + graph->file;
+  return {{"name", name}, {"pt2", pt2}, {"isa", kIsa}, {"inputs", to_json(inputs)}};
 }
 
-}  // namespace
+Status add_requests(const CompileWish& wish, Json& requests) {
+  const Fixture fixture = load_fixture(wish.fixture);
+  KILN_TRY_ASSIGN(const auto network, Network::load(fixture.source()));
+  for (const TileShape shape : wish.shapes) {
+    KILN_TRY_ASSIGN(const auto inputs, network->input_specs(shape));
+    requests.push_back(request_for(name_of(wish.fixture, shape), fixture, shape, as_signed(inputs)));
+  }
+  return {};
+}
 
-Status compile_fixtures(const std::vector<std::string>& names) {
+CompileWish both_cases(const std::string& name) {
+  const Fixture fixture = load_fixture(name);
+  CompileWish wish{name, {}};
+  for (const FixtureCase& one : fixture.cases) {
+    const TileShape shape = padded_shape(fixture, one);
+    if (wish.shapes.empty() || wish.shapes.back() != shape) wish.shapes.push_back(shape);
+  }
+  return wish;
+}
+
+Result<std::vector<cache::TensorSpec>> open_inputs(const Network& network) {
+  KILN_TRY_ASSIGN(const auto least, network.input_specs({1, 16, 16}));
+  KILN_TRY_ASSIGN(const auto most, network.input_specs({1, 512, 512}));
+  std::vector<cache::TensorSpec> inputs = as_signed(least);
+  inputs[0].shape_max = most[0].sizes;
+  inputs[0].strides.assign(inputs[0].shape_max.size(), cache::kStrideFollowsShape);
+  return inputs;
+}
+
+std::vector<cache::TensorSpec> constants_inputs() {
+  return as_signed({{"float32", {1, 3, 16, 16}, {768, 256, 16, 1}}});
+}
+
+Status compile(const Json& all) {
   Json requests = Json::array();
-  for (const std::string& name : names) {
-    KILN_TRY_ASSIGN(const Json more, requests_for(name));
-    requests.insert(requests.end(), more.begin(), more.end());
+  for (const Json& one : all) {
+    if (!std::filesystem::exists(path_of(one["name"].get<std::string>()))) requests.push_back(one);
   }
   if (requests.empty()) return {};
   std::filesystem::create_directories(folder());
@@ -66,18 +108,63 @@ Status compile_fixtures(const std::vector<std::string>& names) {
   return fail(make_error(ErrorCode::kInternal, "compile_graphs.py ended with {}", code));
 }
 
-Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape) {
-  const std::string base = folder() + "/" + name_of(name, shape);
-  CompiledFixture compiled{{kIsa, "cpu", shape, {}, {}}, {}};
-  KILN_TRY_ASSIGN(compiled.spec.inputs, network.input_specs(shape));
-  constexpr std::uint64_t kJsonMax = 1U << 20U;
-  KILN_TRY_ASSIGN(const std::string text, read_file(base + ".json", kJsonMax));
+// The outputs are as the compile child described them.
+Result<CompiledFixture> load(const std::string& name, TileShape shape, std::vector<cache::TensorSpec> inputs) {
+  CompiledFixture compiled{{kIsa, "cpu", shape, std::move(inputs), {}}, {}, path_of(name)};
+  KILN_TRY_ASSIGN(const std::string text, read_file(folder() + "/" + name + ".json", kJsonMax));
   for (const Json& output : Json::parse(text)) {
-    compiled.spec.outputs.push_back({output["dtype"], output["shape"], output["strides"]});
+    cache::TensorSpec spec;
+    spec.name = fmt::format("output{}", compiled.spec.outputs.size());
+    spec.dtype = output["dtype"];
+    spec.device = "cpu";
+    for (const Json& range : output["shape"]) {
+      spec.shape_min.push_back(range[0]);
+      spec.shape_max.push_back(range[1]);
+    }
+    spec.strides = output["strides"].get<std::vector<std::int64_t>>();
+    if (spec.strides.empty()) spec.strides.assign(spec.shape_min.size(), cache::kStrideFollowsShape);
+    compiled.spec.outputs.push_back(std::move(spec));
   }
-  const UniqueFd file(open((base + ".so").c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(open(compiled.path.c_str(), O_RDONLY | O_CLOEXEC));
   KILN_TRY_ASSIGN(compiled.library, make_sealed_from_fd("artifact", file.get()));
   return compiled;
 }
+
+}  // namespace
+
+Status compile_shapes(const std::vector<CompileWish>& wishes) {
+  Json requests = Json::array();
+  for (const CompileWish& wish : wishes) KILN_TRY(add_requests(wish, requests));
+  return compile(requests);
+}
+
+Status compile_fixtures(const std::vector<std::string>& names) {
+  std::vector<CompileWish> wishes;
+  for (const std::string& name : names) wishes.push_back(both_cases(name));
+  return compile_shapes(wishes);
+}
+
+Status compile_compact() {
+  Json requests = Json::array();
+  KILN_TRY(add_requests(both_cases("compact"), requests));
+  const Fixture fixture = load_fixture("compact");
+  KILN_TRY_ASSIGN(const auto network, Network::load(fixture.source()));
+  KILN_TRY_ASSIGN(const auto inputs, open_inputs(*network));
+  requests.push_back(request_for(kOpenSizes, fixture, {1, 16, 16}, inputs));
+  requests.push_back({{"name", kConstants}, {"isa", kIsa}, {"inputs", to_json(constants_inputs())}});
+  return compile(requests);
+}
+
+Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape) {
+  KILN_TRY_ASSIGN(const auto inputs, network.input_specs(shape));
+  return load(name_of(name, shape), shape, as_signed(inputs));
+}
+
+Result<CompiledFixture> load_open_sizes(const Network& compact) {
+  KILN_TRY_ASSIGN(auto inputs, open_inputs(compact));
+  return load(kOpenSizes, {1, 16, 16}, std::move(inputs));
+}
+
+Result<CompiledFixture> load_with_constants() { return load(kConstants, {1, 16, 16}, constants_inputs()); }
 
 }  // namespace kiln::lane

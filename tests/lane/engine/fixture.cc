@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/process.h"
-#include "base/sha256.h"
+#include "tests/base/shared_fixtures.h"
 
 namespace kiln::lane {
 namespace {
@@ -46,20 +46,6 @@ FixtureCase read_case(const std::string& folder) {
           floats_of(folder + "/expected.bin")};
 }
 
-// What the fixtures are made from; another importer makes others.
-std::string recipe_digest() {
-  std::vector<fs::path> files;
-  for (const char* folder : {"/python/kiln_import", "/tests/models"}) {
-    for (const auto& entry : fs::directory_iterator(environment("KILN_SOURCE_DIR") + folder)) {
-      if (entry.path().extension() == ".py") files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  std::string all;
-  for (const fs::path& file : files) all += text_of(file.string());
-  return sha256(all).hex().substr(0, 12);
-}
-
 // Reflection to the right and below, as spandrel pads.
 std::int64_t reflected(std::int64_t position, std::int64_t size) {
   return position < size ? position : std::max<std::int64_t>(2 * (size - 1) - position, 0);
@@ -67,14 +53,8 @@ std::int64_t reflected(std::int64_t position, std::int64_t size) {
 
 }  // namespace
 
-std::string fixtures_folder() {
-  const std::string given = environment("KILN_TEST_FIXTURES");
-  if (!given.empty()) return given;
-  return environment("KILN_BINARY_DIR") + "/fixtures/" + recipe_digest();
-}
-
 Fixture load_fixture(const std::string& name, const std::string& dtype) {
-  const std::string folder = fixtures_folder() + (dtype == "float32" ? "" : "/" + dtype);
+  const std::string folder = test::fixtures_folder() + (dtype == "float32" ? "" : "/" + dtype);
   Fixture fixture{folder + "/" + name, {}, {}, {}, {}};
   if (!fs::exists(fixture.folder)) {
     const std::string script = environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py";

@@ -30,22 +30,11 @@ struct Fixture {
 
 // Fails the test, and returns an empty fixture, where it cannot be made.
 [[nodiscard]] Fixture load_fixture(const std::string& name, const std::string& dtype = "float32");
-[[nodiscard]] std::string fixtures_folder();
 
 // Runs one case: pads as the manifest says, crops the result.
 [[nodiscard]] Result<std::vector<float>> run_case(Network& network, const Fixture& fixture,
                                                   const FixtureCase& one, Executor executor);
 [[nodiscard]] TileShape padded_shape(const Fixture& fixture, const FixtureCase& one);
 [[nodiscard]] float largest_difference(const std::vector<float>& a, const std::vector<float>& b);
-
-// A compiled library in a sealed memory file, with what its manifest would say.
-struct CompiledFixture {
-  ArtifactSpec spec;
-  UniqueFd library;
-};
-// Both cases of every named fixture, compiled by one Python process; kept in the build folder.
-[[nodiscard]] Status compile_fixtures(const std::vector<std::string>& names);
-[[nodiscard]] Result<CompiledFixture> load_compiled(const std::string& name, const Network& network,
-                                                    TileShape shape);
 
 }  // namespace kiln::lane

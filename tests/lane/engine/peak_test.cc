@@ -38,7 +38,7 @@ TEST_P(PeakTest, EstimateIsWithinTenPercentOfTheAllocator) {
 
 INSTANTIATE_TEST_SUITE_P(Architectures, PeakTest,
                          testing::Values("compact", "esrgan", "swinir", "dat", "plksr", "omnisr",
-                                         "realcugan", "three_frames"),
+                                         "realcugan", "three_frames", "animevideov3"),
                          [](const auto& tested) { return std::string(tested.param); });
 
 }  // namespace
