@@ -1,0 +1,87 @@
+// What a worker says to its lane; net/lane.proto says what each field means.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace kiln::net {
+
+struct SetUp {
+  LaneId lane;
+  int threads = 1;
+  std::string device = "cpu";
+  std::string ffmpeg;
+  int encoder_threads = 1;
+  std::string trusted_keys;
+};
+struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
+  std::string manifest;
+  std::string dtype;
+  std::vector<std::uint32_t> graphs;
+  std::int64_t tile_frames = 0;
+  std::int64_t tile_height = 0;
+  std::int64_t tile_width = 0;
+};
+struct DefineClip {  // descriptor: the sealed clip description
+  ClipId clip;
+};
+struct OfferArtifact {  // descriptor: the sealed library
+  std::string key;
+  std::string envelope;
+};
+struct ProbeTask {
+  TaskId task;
+  std::string source;
+  std::string output;
+  std::string codec;
+  std::string scale;
+  std::int64_t network_scale = 1;
+  bool deinterlace = false;
+  std::string frame_rate;
+  std::string pixel_format;
+};
+struct SegmentTask {
+  TaskId task;
+  Attempt attempt;
+  ClipId clip;
+  std::int64_t first = 0;
+  std::int64_t last = 0;
+  std::string path;
+  std::int64_t tile_height = 0;
+  std::int64_t tile_width = 0;
+  std::int64_t output_width = 0;
+  std::int64_t output_height = 0;
+  std::string codec;
+  int quality = -1;
+  std::string preset;
+  std::string pixel_format;
+  std::string executor;
+  std::string output;
+};
+struct JoinTask {
+  TaskId task;
+  ClipId clip;
+  std::vector<std::string> segments;
+  std::string path;
+  std::string codec;
+  std::string output;
+  std::int64_t output_width = 0;
+  std::int64_t output_height = 0;
+  std::vector<std::int64_t> frame_counts;
+  int quality = -1;
+  std::string preset;
+  std::string pixel_format;
+};
+struct Cancel {
+  TaskId task;
+};
+struct Shutdown {};
+
+using ToLane = std::variant<SetUp, LoadPackage, DefineClip, OfferArtifact, ProbeTask, SegmentTask, JoinTask,
+                            Cancel, Shutdown>;
+
+}  // namespace kiln::net
