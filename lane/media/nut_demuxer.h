@@ -71,10 +71,13 @@ class NutDemuxer {
   [[nodiscard]] Status read_packet(std::uint64_t startcode);
   [[nodiscard]] Result<std::vector<std::byte>> read_payload();
   [[nodiscard]] Status parse_main(Fields fields);
+  [[nodiscard]] Status parse_frame_code_row(Fields& fields, FrameCode& code, std::uint64_t& run);
   [[nodiscard]] Status parse_frame_codes(Fields& fields);
   [[nodiscard]] Status parse_elision_headers(Fields& fields);
   [[nodiscard]] Status parse_stream(Fields fields);
   [[nodiscard]] Status parse_syncpoint(Fields fields);
+  [[nodiscard]] Result<std::int64_t> read_pts(const FrameCode& code, const StreamState& state);
+  [[nodiscard]] Status read_extras(FrameCode& code);
   [[nodiscard]] Result<FrameHead> read_frame_head(std::uint8_t first);
   [[nodiscard]] Status read_frame(std::uint8_t first, NutFrame& frame);
   [[nodiscard]] Result<bool> read_until_frame(std::uint8_t& first);
