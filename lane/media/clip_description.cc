@@ -31,6 +31,34 @@ ColorDescription color(const json& value) {
   return out;
 }
 
+json to_json(const HdrMetadata& hdr) {
+  json out = json::object();
+  if (hdr.display) {
+    const MasteringDisplay& d = *hdr.display;
+    out["display"] = {d.red.x,  d.red.y,   d.green.x, d.green.y,       d.blue.x,
+                      d.blue.y, d.white.x, d.white.y, d.luminance_max, d.luminance_min};
+  }
+  if (hdr.light) out["light"] = {hdr.light->max_content, hdr.light->max_frame_average};
+  return out;
+}
+
+HdrMetadata hdr(const json& value) {
+  HdrMetadata out;
+  const auto point = [](const json& list, std::size_t at) {
+    return Chromaticity{list.at(at).get<std::uint16_t>(), list.at(at + 1).get<std::uint16_t>()};
+  };
+  if (value.contains("display")) {
+    const json& d = value.at("display");
+    out.display = MasteringDisplay{point(d, 0), point(d, 2), point(d, 4), point(d, 6),
+                                   d.at(8).get<std::uint32_t>(), d.at(9).get<std::uint32_t>()};
+  }
+  if (value.contains("light")) {
+    const json& l = value.at("light");
+    out.light = ContentLight{l.at(0).get<std::uint16_t>(), l.at(1).get<std::uint16_t>()};
+  }
+  return out;
+}
+
 // Frames as three arrays: an hour of video has 100,000 of them.
 json frames_to_json(const std::vector<ClipFrame>& frames) {
   json pts = json::array();
@@ -83,6 +111,7 @@ void read_picture(const json& in, ClipInfo& clip) {
   clip.format = *format;
   clip.source_pixel_format = in.at("source_pixel_format").get<std::string>();
   clip.color = color(in.at("color"));
+  clip.hdr = hdr(in.at("hdr"));
   clip.sample_aspect = rational(in.at("sample_aspect"));
   if (!in.at("display_matrix").is_null()) clip.display_matrix = in.at("display_matrix").get<DisplayMatrix>();
   clip.interlaced = in.at("interlaced").get<bool>();
@@ -139,6 +168,7 @@ std::string encode_clip(const ClipInfo& clip) {
                     {"format", clip.format.ffmpeg_name()},
                     {"source_pixel_format", clip.source_pixel_format},
                     {"color", to_json(clip.color)},
+                    {"hdr", to_json(clip.hdr)},
                     {"sample_aspect", to_json(clip.sample_aspect)},
                     {"display_matrix", clip.display_matrix ? json(*clip.display_matrix) : json(nullptr)},
                     {"interlaced", clip.interlaced},

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "lane/media/color_description.h"
+#include "lane/media/hdr_metadata.h"
 #include "lane/media/media_tools.h"
 #include "lane/media/pixel_format.h"
 #include "lane/media/rational.h"
@@ -53,6 +54,7 @@ struct ClipInfo {
   PixelFormat format;               // what FrameReader hands out
   std::string source_pixel_format;  // ffmpeg's name of what the clip holds
   ColorDescription color;           // the clip's tags; resolve_for_conversion() says what to compute with
+  HdrMetadata hdr;                  // as the source says it; nothing is computed with it
   Rational sample_aspect{0, 1};     // 0: not said
   std::optional<DisplayMatrix> display_matrix;
   Rational frame_rate;  // nominal; the clock is `frames`

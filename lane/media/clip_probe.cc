@@ -11,6 +11,7 @@
 #include "lane/media/clip_index.h"
 #include "lane/media/clip_info.h"
 #include "lane/media/ffmpeg_child.h"
+#include "lane/media/hdr_probe.h"
 #include "lane/media/image_sequence.h"
 
 namespace kiln::lane {
@@ -161,6 +162,14 @@ Status read_picture(const Json& stream, ClipInfo& clip) {
   return {};
 }
 
+bool names_hdr(const Json& stream) {
+  const Json& sides = array_of(stream, "side_data_list");
+  return std::any_of(sides.begin(), sides.end(), [](const Json& side) {
+    const std::string type = text_of(side, "side_data_type");
+    return type.starts_with("Mastering display") || type.starts_with("Content light") || type.starts_with("DOVI");
+  });
+}
+
 Status check_fields(const Json& stream, ClipInfo& clip) {
   const std::string order = text_of(stream, "field_order");
   clip.interlaced = order == "tt" || order == "bb" || order == "tb" || order == "bt";
@@ -213,6 +222,7 @@ Result<ClipInfo> probe_file(const MediaTools& tools, const ClipSource& source) {
                               source.path, tools.ffmpeg_path, tools.version, codec));
   }
   KILN_TRY(read_picture(*stream, clip));
+  KILN_TRY(probe_hdr(tools, names_hdr(*stream), clip));
   KILN_TRY(check_fields(*stream, clip));
   KILN_TRY(read_clock(*stream, format, clip));
   read_others(json, clip);

@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "lane/media/mkv_rotation.h"
 
 namespace kiln::lane {
 namespace {
@@ -17,7 +18,7 @@ using Arguments = std::vector<std::string>;
 constexpr int kKeyframeSeconds = 4;  // how far a player jumps at most
 constexpr int kKeyframeFramesMax = 250;
 constexpr int kThreadsMax = 64;
-constexpr std::uint64_t kDigestVersion = 1;
+constexpr std::uint64_t kDigestVersion = 2;
 constexpr std::chrono::seconds kHelpDeadline{30};
 constexpr std::uint64_t kHelpBytesMax = 4ULL << 20U;
 
@@ -55,7 +56,7 @@ int keyframe_interval(Rational rate) {
 void add_h264(const EncoderSettings& s, int quality, Arguments& out) {
   const std::string preset = s.request.preset.empty() ? "medium" : s.request.preset;
   out.insert(out.end(), {"-preset", preset, "-crf", std::to_string(quality), "-x264-params",
-                         "open-gop=0:fps=" + frame_rate_text(s.frame_rate)});
+                         "open-gop=0:fps=" + frame_rate_text(s.frame_rate) + x264_hdr_options(s.hdr)});
 }
 
 void add_hevc(const EncoderSettings& s, int quality, Arguments& out) {
@@ -64,13 +65,13 @@ void add_hevc(const EncoderSettings& s, int quality, Arguments& out) {
   out.insert(out.end(),
              {"-preset", preset, "-crf", std::to_string(quality), "-x265-params",
               "open-gop=0:info=0:log-level=error:pools=" + std::to_string(s.request.encoder_threads) +
-                  ":fps=" + frame_rate_text(s.frame_rate)});
+                  ":fps=" + frame_rate_text(s.frame_rate) + x265_hdr_options(s.hdr)});
 }
 
 void add_av1(const EncoderSettings& s, int quality, Arguments& out) {
   const std::string preset = s.request.preset.empty() ? "8" : s.request.preset;
   out.insert(out.end(), {"-preset", preset, "-crf", std::to_string(quality), "-svtav1-params",
-                         "lp=" + std::to_string(s.request.encoder_threads)});
+                         "lp=" + std::to_string(s.request.encoder_threads) + svtav1_hdr_options(s.hdr)});
 }
 
 void add_prores(const EncoderSettings& s, int profile, Arguments& out) {
@@ -157,9 +158,10 @@ void add_color(const ColorDescription& color, PixelFormat format, Arguments& out
 }
 
 std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
-  std::string text = fmt::format("{}\n{}\n{}x{} {}\n{}\n{}\n{}\n", kDigestVersion, tools.identity,
+  std::string text = fmt::format("{}\n{}\n{}x{} {}\n{}\n{}\n{}\n{}\n", kDigestVersion, tools.identity,
                                  s.request.width, s.request.height, s.request.format.ffmpeg_name(),
-                                 s.time_base.text(), s.frame_rate.text(), s.sample_aspect.text());
+                                 s.time_base.text(), s.frame_rate.text(), s.sample_aspect.text(),
+                                 x265_hdr_options(s.hdr));
   for (const auto& argument : s.arguments) text += argument + "\n";
   return sha256(text).hex();
 }
@@ -168,7 +170,8 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
 // without a word.
 Status check_depth(const MediaTools& tools, const OutputRequest& request) {
   SpawnOptions options;
-  options.argv = {tools.ffmpeg_path, "-hide_banner", "-v", "error", "-h", fmt::format("encoder={}", encoder_name(request.codec))};
+  options.argv = {tools.ffmpeg_path, "-hide_banner", "-v", "error", "-h",
+                  fmt::format("encoder={}", encoder_name(request.codec))};
   options.set_env = {{"LC_ALL", "C"}};
   KILN_TRY_ASSIGN(const CommandOutput help, run_command(std::move(options), kHelpDeadline, kHelpBytesMax));
   constexpr std::string_view kLabel = "Supported pixel formats:";
@@ -186,30 +189,32 @@ Status check_depth(const MediaTools& tools, const OutputRequest& request) {
 Status check_preset(const OutputRequest& request) {
   static constexpr std::array<std::string_view, 10> kX26x{"ultrafast", "superfast", "veryfast", "faster", "fast",
                                                           "medium",    "slow",      "slower",   "veryslow", "placebo"};
-  static constexpr std::array<std::string_view, 13> kSvt{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"};
+  static constexpr std::array<std::string_view, 13> kSvt{"0", "1", "2", "3",  "4",  "5", "6",
+                                                         "7", "8", "9", "10", "11", "12"};
   if (request.preset.empty()) return {};
   std::span<const std::string_view> known;
   if (request.codec == Codec::kH264 || request.codec == Codec::kHevc) known = kX26x;
   if (request.codec == Codec::kAv1) known = kSvt;
   if (std::find(known.begin(), known.end(), request.preset) != known.end()) return {};
   if (known.empty()) {
-    return fail(make_error(ErrorCode::kInvalidArgument, "{} has no presets, but '{}' was given", to_string(request.codec),
-                           request.preset));
+    return fail(make_error(ErrorCode::kInvalidArgument, "{} has no presets, but '{}' was given",
+                           to_string(request.codec), request.preset));
   }
   return fail(make_error(ErrorCode::kInvalidArgument, "preset '{}' of {}: it goes from {} to {}.{}", request.preset,
                          to_string(request.codec), known.front(), known.back(), did_you_mean(request.preset, known)));
 }
 
-// Matroska files of ffmpeg before 7 and NUT files do not say that a picture is to be turned.
+// NUT does not say that a picture is to be turned; Matroska of an old ffmpeg says it for quarter turns, with our help.
 Status check_rotation(const MediaTools& tools, const ClipInfo& clip, Container container) {
-  constexpr int kMatroskaTurnsSince = 7;
-  const bool old = tools.major_version != 0 && tools.major_version < kMatroskaTurnsSince;
-  const bool lost = container == Container::kNut || (container == Container::kMatroska && old);
-  if (!clip.display_matrix || !lost) return {};
+  if (!clip.display_matrix) return {};
+  const bool nut = container == Container::kNut;
+  const bool kept = !nut && (container != Container::kMatroska || matroska_holds_turn(tools, *clip.display_matrix));
+  if (kept) return {};
   return fail(make_error(ErrorCode::kInvalidArgument, ExitCode::kInputRefused,
-                         "{} is stored turned, and {} as written by ffmpeg {} cannot say so: it would play on its "
-                         "side; write .mp4 or .mov",
-                         clip.source.path, to_string(container), tools.version));
+                         "{} is stored turned{}, and {} as written by ffmpeg {} cannot say so: it would play on its "
+                         "side; write .mp4 or .mov{}",
+                         clip.source.path, nut ? "" : " or mirrored", to_string(container), tools.version,
+                         nut ? ", or .mkv" : ""));
 }
 
 }  // namespace
@@ -231,6 +236,7 @@ Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& cl
   settings.request = request;
   settings.request.encoder_threads = std::clamp(request.encoder_threads, 1, kThreadsMax);
   settings.sample_aspect = clip.sample_aspect;
+  settings.hdr = clip.hdr;
   settings.time_base = clip.time_base;
   settings.frame_rate = clip.frame_rate.is_positive() ? clip.frame_rate : Rational{25, 1};
   add_codec(settings, quality, settings.arguments);

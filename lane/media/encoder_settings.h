@@ -25,6 +25,7 @@ struct OutputRequest {
 struct EncoderSettings {
   OutputRequest request;
   Rational sample_aspect{0, 1};
+  HdrMetadata hdr;       // of the clip: in the stream where the codec has a place for it, and in the container
   Rational time_base;    // of frames going in
   Rational frame_rate;   // pinned: guessed rates would differ between segments
   std::vector<std::string> arguments;  // ffmpeg's, from the codec to the tags

@@ -38,6 +38,12 @@ void put_color(Bytes& out, const ColorDescription& color) {
        static_cast<int>(color.matrix), color.range == ColorRange::kFull ? 0x80 : 0});
 }
 
+// Of the stsd box and of its entry, which ends with it.
+void put_sizes(Bytes& stsd) {
+  put_number(stsd, 0, stsd.size());
+  put_number(stsd, kStsdHead, stsd.size() - kStsdHead);
+}
+
 }  // namespace
 
 Result<Bytes> normalised_description(Span stsd, const ColorDescription& color) {
@@ -49,16 +55,22 @@ Result<Bytes> normalised_description(Span stsd, const ColorDescription& color) {
   while (rest.size() >= 8) {
     const std::uint32_t size = number(rest, 0);
     if (size < 8 || size > rest.size()) break;
-    if (!is_type(rest, "btrt") && !is_type(rest, "colr")) out.insert(out.end(), rest.begin(), rest.begin() + size);
+    const bool ours = is_type(rest, "btrt") || is_type(rest, "colr") || is_type(rest, "mdcv") || is_type(rest, "clli");
+    if (!ours) out.insert(out.end(), rest.begin(), rest.begin() + size);
     rest = rest.subspan(size);
   }
   const bool told = color.range != ColorRange::kUnspecified || color.matrix != ColorMatrix::kUnspecified ||
                     color.transfer != ColorTransfer::kUnspecified ||
                     color.primaries != ColorPrimaries::kUnspecified;
   if (told) put_color(out, color);
-  put_number(out, 0, out.size());
-  put_number(out, kStsdHead, out.size() - kStsdHead);
+  put_sizes(out);
   return out;
+}
+
+Bytes with_boxes(Bytes stsd, Span boxes) {
+  stsd.insert(stsd.end(), boxes.begin(), boxes.end());
+  put_sizes(stsd);
+  return stsd;
 }
 
 }  // namespace kiln::lane

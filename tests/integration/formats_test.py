@@ -63,6 +63,31 @@ class CodecTest(KilnCase):
         self.refuse(2, [".avi", ".mp4", ".mkv"], source, self.folder / "out.avi")
 
 
+class HdrTest(KilnCase):
+    MASTERING = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
+    ENCODER = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", f"log-level=error:{MASTERING}", "-color_trc",
+               "smpte2084", "-color_primaries", "bt2020", "-colorspace", "bt2020nc")
+
+    def described(self, path) -> list[dict]:
+        frame = clips.ffprobe(path, "-select_streams", "v:0", "-read_intervals", "%+#1", "-show_frames")["frames"][0]
+        return sorted(frame["side_data_list"], key=lambda side: side["side_data_type"])
+
+    def test_mastering_display_and_light_level_reach_the_output(self):
+        source = clips.make(self.folder / "in.mkv", frames=6, pixel_format="yuv420p10le", encoder=self.ENCODER)
+        self.assertEqual([side["side_data_type"] for side in self.described(source)],
+                         ["Content light level metadata", "Mastering display metadata"])
+        output = self.folder / "out.mp4"
+        report = self.upscale(source, output, "--codec", "hevc", "--segment-frames", 3)
+        self.assertEqual(report["clips"][0]["warnings"], [])
+        self.assertEqual(self.described(output), self.described(source))
+        self.assertEqual(clips.streams(output, "video")[0]["color_transfer"], "smpte2084")
+
+    def test_format_without_a_place_for_it_is_a_warning(self):
+        source = clips.make(self.folder / "in.mkv", frames=3, pixel_format="yuv420p10le", encoder=self.ENCODER)
+        report = self.upscale(source, self.folder / "out.nut", "--codec", "ffv1")
+        self.assertIn("HDR10", " ".join(report["clips"][0]["warnings"]))
+
+
 class ImagesTest(KilnCase):
     def make_images(self, count: int):
         images = self.folder / "images"

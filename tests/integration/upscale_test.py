@@ -112,14 +112,15 @@ class EverythingElseTest(KilnCase):
 
     def test_rotation(self):
         plain = clips.make(self.folder / "plain.mp4", frames=6)
-        source, output = self.folder / "in.mp4", self.folder / "out.mp4"
+        source = self.folder / "in.mp4"
         clips.ffmpeg("-i", plain, "-c", "copy", "-metadata:s:v", "rotate=90", source)
-        self.upscale(source, output)
-        turned = [[side.get("rotation") for side in clips.streams(path, "video")[0].get("side_data_list", [])]
-                  for path in (source, output)]
-        self.assertTrue(turned[0])
-        self.assertEqual(turned[1], turned[0])
-        self.assertEqual(clips.streams(output, "video")[0]["width"], 128)
+        for output in (self.folder / "out.mp4", self.folder / "out.mkv"):
+            self.upscale(source, output)
+            turned = [[side.get("rotation") for side in clips.streams(path, "video")[0].get("side_data_list", [])]
+                      for path in (source, output)]
+            self.assertTrue(turned[0])
+            self.assertEqual(turned[1], turned[0])
+            self.assertEqual(clips.streams(output, "video")[0]["width"], 128)
 
     def test_no_sound_and_one_frame(self):
         source = clips.make(self.folder / "in.mp4", frames=1)

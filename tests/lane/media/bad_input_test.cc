@@ -57,6 +57,11 @@ TEST_F(BadInputTest, ClipWithoutFramesIsRefused) {
   expect_refused({path("none.mkv")}, 65, "");
 }
 
+TEST_F(BadInputTest, FramesThatShareATimeAreRefused) {
+  make_clip("fast.mkv", 8, {"-c:v", "ffv1"}, "64x48", "2000");  // two frames in each of Matroska's milliseconds
+  expect_refused({path("fast.mkv")}, 65, "have the same time; give every frame its own");
+}
+
 TEST_F(BadInputTest, TruncatedFilesAreRefused) {
   make_clip("a.mp4", 60, {"-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart"});
   cut("a.mp4", 0.6, "front.mp4");

@@ -148,6 +148,7 @@ TEST_F(EncoderSettingsTest, DigestChangesWithEverythingThatShapesTheOutput) {
   add([](ClipInfo& c, OutputRequest&) { c.time_base = {1, 1000}; });
   add([](ClipInfo& c, OutputRequest&) { c.frame_rate = {30, 1}; });
   add([](ClipInfo& c, OutputRequest&) { c.sample_aspect = {4, 3}; });
+  add([](ClipInfo& c, OutputRequest&) { c.hdr.light = ContentLight{1000, 400}; });
   for (std::size_t i = 0; i < others.size(); ++i) EXPECT_NE(others[i], base) << i;
   MediaTools other = test::tools();
   other.identity = "another build";

@@ -169,18 +169,34 @@ TEST_P(JoinRotationTest, RotationReachesTheOutput) {
     return test::stream_field(path, "v:0", "stream_side_data=rotation");
   };
   ASSERT_FALSE(rotation(source).empty());
-  for (const Container container : {Container::kMp4, Container::kMov}) {
+  for (const Container container : {Container::kMp4, Container::kMov, Container::kMatroska}) {
     const auto joined = test::render(folder, clip, test::request_for(clip, Codec::kH264, container), 20);
     ASSERT_TRUE(joined) << joined.error().message;
-    EXPECT_EQ(rotation(joined->path), rotation(source));
+    EXPECT_EQ(rotation(joined->path), rotation(source)) << to_string(container);
     EXPECT_EQ(stream_field(joined->path, "v:0", "width"), "96");
+    EXPECT_EQ(stream_field(joined->path, "v:0", "stream_side_data=projection"), "");  // flat, no part of a sphere
+    EXPECT_EQ(probed(joined->path).frame_count(), 50);
   }
-  // Matroska keeps it with newer versions; with others the plan says so before anything is rendered.
+  // NUT cannot say it; the plan does so before anything is rendered.
+  const auto lost = test::render(folder, clip, test::request_for(clip, Codec::kH264, Container::kNut), 20);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(exit_code(lost.error()), 65);
+  EXPECT_NE(lost.error().message.find(".mp4 or .mov, or .mkv"), std::string::npos) << lost.error().message;
+}
+
+// A mirrored picture is more than a turn: Matroska of newer versions says it, older ones refuse it.
+TEST(JoinSourceTest, MirroredPicturesAreKeptOrRefused) {
+  const TempFolder folder;
+  ClipInfo clip = test::synthetic_clip(96, 64, {PixelLayout::kYuv420, 8, false}, {1, 25}, {0, 1, 2});
+  clip.display_matrix = DisplayMatrix{-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30};
   const auto joined = test::render(folder, clip, test::request_for(clip, Codec::kH264, Container::kMatroska), 20);
-  if (joined) {
-    EXPECT_EQ(rotation(joined->path), rotation(source));
+  if (tools().major_version != 0 && tools().major_version < 7) {
+    ASSERT_FALSE(joined);
+    EXPECT_EQ(exit_code(joined.error()), 65);
+    EXPECT_NE(joined.error().message.find("write .mp4 or .mov"), std::string::npos) << joined.error().message;
   } else {
-    EXPECT_EQ(exit_code(joined.error()), 65) << joined.error().message;
+    ASSERT_TRUE(joined) << joined.error().message;
+    EXPECT_EQ(probed(joined->path).display_matrix, clip.display_matrix);
   }
 }
 

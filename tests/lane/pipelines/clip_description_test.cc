@@ -20,6 +20,8 @@ ClipInfo a_clip() {
   clip.source_pixel_format = "yuv422p10le";
   clip.color = {ColorRange::kFull, ColorMatrix::kBt2020Ncl, ColorTransfer::kPq, ColorPrimaries::kBt2020,
                 ChromaSiting::kTopLeft};
+  clip.hdr.display = MasteringDisplay{{34000, 16000}, {13250, 34500}, {7500, 3000}, {15635, 16450}, 10000000, 50};
+  clip.hdr.light = ContentLight{1000, 400};
   clip.sample_aspect = {32, 27};
   clip.display_matrix = DisplayMatrix{0, 65536, 0, -65536, 0, 0, 0, 0, 1073741824};
   clip.frame_rate = {24000, 1001};
@@ -41,6 +43,7 @@ TEST(ClipDescriptionTest, EveryFieldSurvives) {
   EXPECT_EQ(decoded->frames, clip.frames);
   EXPECT_EQ(decoded->color, clip.color);
   EXPECT_EQ(decoded->format, clip.format);
+  EXPECT_EQ(decoded->hdr, clip.hdr);
   EXPECT_EQ(decoded->display_matrix, clip.display_matrix);
   EXPECT_EQ(decoded->other_streams.at(1).file_name, "a.ttf");
   EXPECT_EQ(decoded->time_origin, -7);
