@@ -75,11 +75,15 @@ WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
 
 void put(const Heartbeat& in, farm::Heartbeat& out) {
   out.set_memory_available_bytes(in.memory_available_bytes);
+  for (const auto& item : in.running) put(item, *out.add_running());
 }
 
 Heartbeat get(const farm::Heartbeat& in, WireReader& read) {
   Heartbeat out;
   out.memory_available_bytes = read.bytes(in.memory_available_bytes(), "Heartbeat.memory_available_bytes");
+  if (read.may_hold(in.running().size(), kTasksListedMax, "Heartbeat.running")) {
+    for (const auto& item : in.running()) out.running.push_back(get(item, read));
+  }
   return out;
 }
 

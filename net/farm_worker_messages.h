@@ -48,6 +48,7 @@ struct WorkerHello {
 };
 struct Heartbeat {
   std::uint64_t memory_available_bytes = 0;
+  std::vector<RunningTask> running;  // all that it works on, or whose outcome was not taken: a lost message is noticed
   bool operator==(const Heartbeat&) const = default;
 };
 struct LaneChanged {  // a lane came up again, or its budget is another one

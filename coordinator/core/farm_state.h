@@ -123,6 +123,7 @@ struct LaneLive {
   std::uint64_t failures = 0;
   std::int64_t frames_done = 0;  // of the running segment
   FarmTime progress_at{0};
+  FarmTime assigned_at{0};
   std::map<std::string, double> frames_per_second;  // by what is rendered (speed_key), whole segments
 };
 
@@ -133,6 +134,7 @@ struct WorkerSession {
   bool connected = true;
   std::map<LaneId, LaneLive> lanes;
   TaskNumber compile_task = 0;
+  FarmTime compile_assigned_at{0};
   std::uint64_t compile_failures_in_a_row = 0;
 };
 
@@ -147,6 +149,7 @@ struct Waiter {  // a client that waits for a job to change
 struct Counters {
   std::uint64_t late_messages = 0;      // of an older attempt, task or session
   std::uint64_t assignments = 0;
+  std::uint64_t assignments_again = 0;  // the worker did not have it
   std::uint64_t results = 0;
   std::uint64_t requests_refused = 0;
   std::uint64_t workers_lost = 0;

@@ -22,7 +22,8 @@ struct JobTurn {
 std::vector<JobTurn> jobs_in_order(const Turn& turn) {
   std::vector<JobTurn> out;
   for (auto& [name, job] : turn.durable().jobs) {
-    if (!job.ended && !blocked_reason(turn, job)) out.push_back({name, &job});
+    const bool resurrected = turn.has_bug(SeededBug::kCancelThatResurrects) && job.ended == net::JobState::kCancelled;
+    if ((!job.ended || resurrected) && !blocked_reason(turn, job)) out.push_back({name, &job});
   }
   std::stable_sort(out.begin(), out.end(), [](const JobTurn& a, const JobTurn& b) {
     if (a.job->request.priority != b.job->request.priority) return a.job->request.priority > b.job->request.priority;
@@ -50,6 +51,7 @@ void assign(Turn& turn, const LaneName& name, LaneLive* lane, net::Assigned fact
     lane->task = number;
     lane->frames_done = 0;
     lane->progress_at = turn.now.at;
+    lane->assigned_at = turn.now.at;
   }
   ++turn.live().counters.assignments;
   turn.record(std::move(fact));
@@ -204,6 +206,7 @@ void assign_compiles(Turn& turn) {
     WorkerSession* session = free_builder(turn, artifact.wanted.kind, *task);
     if (session == nullptr) continue;
     session->compile_task = artifact.wanted.task;
+    session->compile_assigned_at = turn.now.at;
     net::Assigned fact =
         assignment(artifact.wanted.task, next_attempt(turn, *task), TaskKind::kCompile, artifact.wanted.job);
     fact.reason = fmt::format("compiles for {}", artifact.wanted.kind.arch);

@@ -26,8 +26,7 @@ void refuse(Turn& turn, const std::string& connection, Error error) {
 bool is_current(const Turn& turn, const net::WorkerName& worker, const net::RunningTask& running) {
   const TaskRecord* task = turn.task(running.task);
   if (task == nullptr) return false;
-  const bool right_attempt = task->attempt == running.attempt || turn.has_bug(SeededBug::kDoubleAssignmentAfterPartition);
-  return task->state == TaskState::kRunning && right_attempt && task->lane.worker == worker;
+  return task->state == TaskState::kRunning && task->attempt == running.attempt && task->lane.worker == worker;
 }
 
 void bind_lane(WorkerSession& session, const TaskRecord& task, const net::RunningTask& running) {
@@ -107,6 +106,29 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   turn.live().dirty = true;
 }
 
+// A message may be lost with a connection or a full queue, and neither side would ever know. What a worker should have
+// and does not name is told again (it knows what it has had); what it has and should not is cancelled again.
+void compare(Turn& turn, const net::WorkerName& name, const net::Heartbeat& heartbeat) {
+  std::set<TaskNumber> named;
+  for (const net::RunningTask& running : heartbeat.running) {
+    named.insert(running.task);
+    if (is_current(turn, name, running)) continue;
+    turn.tell(name, net::CancelTask{running.task, running.attempt, "it is not this worker's any more"});
+  }
+  const FarmTime patience{2 * static_cast<FarmTime::rep>(turn.state.rules.heartbeat_ms)};
+  const auto tell_again = [&](TaskNumber number, FarmTime& assigned_at) {
+    if (number == 0 || named.contains(number) || turn.now.at - assigned_at < patience) return;
+    const TaskRecord* task = turn.task(number);
+    if (task == nullptr || task->state != TaskState::kRunning || turn.job(task->job) == nullptr) return;
+    assigned_at = turn.now.at;
+    ++turn.live().counters.assignments_again;
+    turn.tell(name, make_assign(turn, number, *task));
+  };
+  WorkerSession& session = *turn.worker(name);
+  for (auto& [id, lane] : session.lanes) tell_again(lane.task, lane.assigned_at);
+  tell_again(session.compile_task, session.compile_assigned_at);
+}
+
 void on_lane_changed(Turn& turn, const net::WorkerName& name, const net::LaneChanged& message) {
   LaneLive& lane = turn.worker(name)->lanes[message.offer.lane];
   lane.offer = message.offer;
@@ -149,6 +171,7 @@ void on_worker(Turn& turn, const std::string& connection, const net::FromWorker&
   if (const auto* failed = std::get_if<net::TaskFailed>(&message)) return on_task_failed(turn, name, *failed);
   if (const auto* progress = std::get_if<net::TaskProgress>(&message)) return on_progress(turn, name, *progress);
   if (const auto* changed = std::get_if<net::LaneChanged>(&message)) return on_lane_changed(turn, name, *changed);
+  if (const auto* heartbeat = std::get_if<net::Heartbeat>(&message)) return compare(turn, name, *heartbeat);
   if (std::holds_alternative<net::AskRenewal>(message)) return turn.tell(name, net::Welcome{});
   if (std::holds_alternative<net::Goodbye>(message)) return on_goodbye(turn, name);
 }
@@ -184,7 +207,13 @@ void lose_silent_workers(Turn& turn) {
     for (const auto& [number, task] : turn.durable().tasks) {
       if (task.state == TaskState::kRunning && task.lane.worker == name) tasks.push_back(number);
     }
-    for (const TaskNumber number : tasks) lose_attempt(turn, number, fmt::format("{} is silent", name));
+    for (const TaskNumber number : tasks) {
+      if (turn.has_bug(SeededBug::kDoubleAssignmentAfterPartition) && turn.job(turn.task(number)->job) != nullptr) {
+        turn.job(turn.task(number)->job)->waiting.insert(number);  // though it may still run over there
+        continue;
+      }
+      lose_attempt(turn, number, fmt::format("{} is silent", name));
+    }
   }
 }
 

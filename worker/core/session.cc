@@ -16,18 +16,24 @@ void add_running(const Slot& slot, LaneId id, std::vector<net::RunningTask>& out
   if (slot.next) out.push_back({slot.next->task, slot.next->attempt, id});
 }
 
+std::vector<net::RunningTask> running_tasks(const WorkerState& state) {
+  std::vector<net::RunningTask> out;
+  for (const auto& [id, slot] : state.slots) add_running(slot, id, out);
+  for (const auto& [key, report] : state.reports) out.push_back({key.task, key.attempt, report.slot});
+  return out;
+}
+
 net::WorkerHello make_hello(WorkerState& state) {
   net::WorkerHello hello = state.identity;
   hello.lanes.clear();
   hello.compiles = hello.compiles && !state.stopping();
+  hello.running = running_tasks(state);
   for (auto& [id, slot] : state.slots) {
-    add_running(slot, id, hello.running);
     if (is_compile(id)) continue;
     const bool usable = state.stopping() ? slot.work.has_value() : slot.status != SlotStatus::kDown;
     slot.announced = usable || slot.work.has_value();
     if (slot.announced) hello.lanes.push_back(slot.offer);
   }
-  for (const auto& [key, report] : state.reports) hello.running.push_back({key.task, key.attempt, report.slot});
   return hello;
 }
 
@@ -120,7 +126,7 @@ void keep_session(WorkerTurn& turn, std::uint64_t memory_available_bytes) {
       session.heartbeat_interval > WorkerTime{0} ? session.heartbeat_interval : rules.heartbeat_interval;
   if (turn.now.at - session.heartbeat_at >= beat) {
     session.heartbeat_at = turn.now.at;
-    turn.send(net::Heartbeat{memory_available_bytes});
+    turn.send(net::Heartbeat{memory_available_bytes, running_tasks(turn.state)});
   }
   renew(turn);
   for (auto& [key, report] : turn.state.reports) {

@@ -1,0 +1,85 @@
+#include "coordinator/blob_keeper.h"
+
+#include <chrono>
+
+#include "base/log.h"
+#include "net/http_client.h"
+
+namespace kiln::coordinator {
+namespace {
+
+constexpr std::chrono::milliseconds kAgainAfter{1'000};
+constexpr std::string_view kScheme = "http://";
+
+std::string host_of(const std::string& url) {
+  return url.starts_with(kScheme) ? url.substr(kScheme.size()) : url;
+}
+
+}  // namespace
+
+BlobKeeper::BlobKeeper(const GrantIssuer& grants) : grants_(grants), thread_([this] { work(); }) {}
+
+BlobKeeper::~BlobKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void BlobKeeper::keep(const net::JobName& job, std::vector<std::string> sha256) {
+  {
+    const std::lock_guard lock(mutex_);
+    due_[job] = std::move(sha256);
+  }
+  wake_.notify_all();
+}
+
+std::uint64_t BlobKeeper::failures() const {
+  const std::lock_guard lock(mutex_);
+  return failures_;
+}
+
+std::size_t BlobKeeper::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return due_.size();
+}
+
+void BlobKeeper::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return ending_ || !due_.empty(); });
+    if (ending_) return;
+    auto [job, sha256] = *due_.begin();
+    due_.erase(due_.begin());
+    lock.unlock();
+    const Status status = say(job, sha256);
+    lock.lock();
+    if (status) continue;
+    ++failures_;
+    log::warn("the store was not told what {} needs: {}", job, status.error().message);
+    due_.try_emplace(job, std::move(sha256));  // unless something newer is due
+    wake_.wait_for(lock, kAgainAfter, [this] { return ending_; });
+  }
+}
+
+Status BlobKeeper::say(const net::JobName& job, const std::vector<std::string>& sha256) const {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+  net::HttpClientOptions options;
+  KILN_TRY_ASSIGN(options.server, net::parse_host_port(host_of(grants_.store_url())));
+  net::HttpClient client(options);
+  const bool gone = sha256.empty();
+  const std::string target = "/pins/" + job + "?" + grants_.for_pins(job, gone ? "DELETE" : "PUT", now.count());
+  if (gone) {
+    KILN_TRY(client.remove(target));
+    return {};
+  }
+  std::string body;
+  for (const std::string& one : sha256) body += one + "\n";
+  KILN_TRY_ASSIGN(const net::HttpAnswer answer, client.send("PUT", target, body));
+  log::debug("the store keeps {} blobs for {}: {}", sha256.size(), job, answer.body);
+  return {};
+}
+
+}  // namespace kiln::coordinator

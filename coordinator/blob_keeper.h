@@ -1,0 +1,42 @@
+// Tells the store what jobs need, so that it evicts none of it. A thread of its own: the store may be slow or away, and
+// then what was to be said is said again.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "coordinator/grant_issuer.h"
+
+namespace kiln::coordinator {
+
+class BlobKeeper {
+ public:
+  explicit BlobKeeper(const GrantIssuer& grants);  // which outlives it
+  ~BlobKeeper();
+  BlobKeeper(const BlobKeeper&) = delete;
+  BlobKeeper& operator=(const BlobKeeper&) = delete;
+
+  // The latest for a job wins; nothing: the job is gone. Any thread.
+  void keep(const net::JobName& job, std::vector<std::string> sha256);
+  [[nodiscard]] std::uint64_t failures() const;
+  [[nodiscard]] std::size_t waiting() const;
+
+ private:
+  void work();
+  [[nodiscard]] Status say(const net::JobName& job, const std::vector<std::string>& sha256) const;
+
+  const GrantIssuer& grants_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<net::JobName, std::vector<std::string>> due_;
+  std::uint64_t failures_ = 0;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,89 @@
+#include "base/metrics_text.h"
+#include "coordinator/farm_server.h"
+
+namespace kiln::coordinator {
+namespace {
+
+std::string_view name_of(net::FailureKind kind) {
+  switch (kind) {
+    case net::FailureKind::kOutOfMemory: return "out_of_memory";
+    case net::FailureKind::kCrash: return "crash";
+    case net::FailureKind::kHang: return "hang";
+    case net::FailureKind::kError: return "error";
+    case net::FailureKind::kLostLane: return "lost_lane";
+    case net::FailureKind::kBadInput: return "bad_input";
+    case net::FailureKind::kArtifactMismatch: return "artifact_mismatch";
+  }
+  return "unknown";
+}
+
+void jobs(MetricsText& text, const FarmState& state) {
+  std::uint64_t waiting = 0;
+  std::uint64_t running = 0;
+  std::uint64_t open = 0;
+  for (const auto& [name, job] : state.durable.jobs) {
+    open += job.ended ? 0U : 1U;
+    waiting += job.waiting.size();
+    running += job.running.size();
+  }
+  text.gauge("kiln_jobs_kept", "Jobs that the coordinator knows", state.durable.jobs.size());
+  text.gauge("kiln_jobs_open", "Jobs that have not ended", open);
+  text.gauge("kiln_tasks_waiting", "Tasks that could be assigned", waiting);
+  text.gauge("kiln_tasks_running", "Tasks that lanes work on", running);
+}
+
+void workers(MetricsText& text, const FarmState& state) {
+  std::uint64_t connected = 0;
+  std::uint64_t lanes = 0;
+  std::uint64_t busy = 0;
+  for (const auto& [name, session] : state.live.workers) {
+    connected += session.connected ? 1U : 0U;
+    for (const auto& [id, lane] : session.lanes) {
+      ++lanes;
+      busy += lane.task != 0 ? 1U : 0U;
+    }
+  }
+  text.gauge("kiln_workers_connected", "Workers that are heard", connected);
+  text.gauge("kiln_lanes", "Lanes of all workers", lanes);
+  text.gauge("kiln_lanes_busy", "Lanes that work", busy);
+  text.gauge("kiln_lanes_set_aside", "Lanes that failed too often", state.durable.set_aside.size());
+}
+
+}  // namespace
+
+std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, const net::SocketStats& socket,
+                         std::size_t gate) {
+  MetricsText text;
+  jobs(text, state);
+  workers(text, state);
+  const Counters& counters = state.live.counters;
+  text.counter("kiln_assignments_total", "Tasks handed out", counters.assignments);
+  text.counter("kiln_assignments_again_total", "Tasks told again because the worker did not have them", counters.assignments_again);
+  text.counter("kiln_results_total", "Results taken", counters.results);
+  text.counter("kiln_late_messages_total", "Messages of an older attempt or session", counters.late_messages);
+  text.counter("kiln_requests_refused_total", "Requests of clients that could not be taken", counters.requests_refused);
+  text.counter("kiln_workers_lost_total", "Workers that fell silent", counters.workers_lost);
+  text.counter("kiln_workers_refused_total", "Workers that were not let in", counters.workers_refused);
+  text.counter("kiln_waiters_full_total", "Clients answered at once because too many wait", counters.waiters_full);
+  for (const auto& [kind, rule] : state.rules.failures) {
+    const auto found = counters.failures.find(kind);
+    text.counter("kiln_failures_total", "Failed attempts by class", found == counters.failures.end() ? 0 : found->second,
+                 {{"class", name_of(kind)}});
+  }
+  text.counter("kiln_messages_total", "Messages read", stats.messages);
+  text.counter("kiln_messages_malformed_total", "Messages that are none of ours", stats.malformed);
+  text.counter("kiln_messages_wrong_version_total", "Messages of a peer of another version", stats.wrong_version);
+  text.counter("kiln_messages_wrong_role_total", "Messages that the sender's key may not send", stats.wrong_role);
+  text.counter("kiln_messages_unsent_total", "Messages whose peer was gone or did not read", stats.unsent);
+  text.counter("kiln_gate_full_total", "Turns in which nothing was read because the disk was behind", stats.gate_full);
+  text.gauge("kiln_gate_effects", "Effects that wait for the disk", gate);
+  text.counter("kiln_socket_dropped_total", "Messages dropped at the door", socket.dropped_unchecked, {{"why", "unchecked"}});
+  text.counter("kiln_socket_dropped_total", "", socket.dropped_not_allowed, {{"why", "not_allowed"}});
+  text.counter("kiln_socket_dropped_total", "", socket.dropped_check_down, {{"why", "check_down"}});
+  text.counter("kiln_socket_dropped_total", "", socket.dropped_too_large, {{"why", "too_large"}});
+  text.counter("kiln_socket_dropped_total", "", socket.dropped_malformed, {{"why", "malformed"}});
+  text.counter("kiln_handshakes_failed_total", "Connections that did not pass the key check", socket.handshakes_failed);
+  return text.text();
+}
+
+}  // namespace kiln::coordinator

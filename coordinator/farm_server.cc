@@ -1,0 +1,190 @@
+#include "coordinator/farm_server.h"
+
+#include <poll.h>
+
+#include <cerrno>
+
+#include "base/log.h"
+#include "cache_store/trusted_keys.h"
+
+namespace kiln::coordinator {
+
+FarmServer::FarmServer(FarmServerOptions options, Durable durable, net::RouterSocket socket, FarmJournal& journal,
+                       const GrantIssuer& grants, BlobKeeper& keeper)
+    : options_(std::move(options)), socket_(std::move(socket)), journal_(journal), grants_(grants), keeper_(keeper),
+      metrics_(std::make_shared<const std::string>()) {
+  state_.rules = options_.rules;
+  state_.durable = std::move(durable);
+  appended_ = journal_.durable_sequence();
+  begin_after_replay(state_, now());
+  for (const auto& [name, job] : state_.durable.jobs) keeper_.keep(name, blobs_of(state_.durable, name));
+}
+
+Moment FarmServer::now() const {
+  const auto at = std::chrono::duration_cast<FarmTime>(Clock::now().time_since_epoch());
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {at, std::chrono::duration<double>(wall).count()};
+}
+
+std::int64_t FarmServer::unix_s() const { return static_cast<std::int64_t>(now().unix_s); }
+
+Status FarmServer::run(int stop_fd) {
+  ready_ = true;
+  for (;;) {
+    read_messages();
+    const auto time = Clock::now();
+    if (time - ticked_ >= kFarmTick && (state_.live.dirty || !state_.live.changed.empty() || time - ticked_ >= kFarmIdleTick)) {
+      ticked_ = time;
+      apply(Tick{});
+    }
+    carry_out_ready();
+    if (const Status status = journal_.status(); !status) {
+      ready_ = false;
+      return status;
+    }
+    publish_metrics();
+    if (socket_.pending()) continue;
+    const bool soon = state_.live.dirty || !state_.live.changed.empty();
+    pollfd polls[] = {{stop_fd, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {journal_.durable_fd(), POLLIN, 0}};
+    const auto wait = soon ? kFarmTick : kFarmIdleTick;
+    if (::poll(polls, 3, static_cast<int>(wait.count())) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
+    if (polls[0].revents != 0) return {};
+    if (polls[2].revents != 0) journal_.clear_durable_fd();
+  }
+}
+
+void FarmServer::read_messages() {
+  for (int i = 0; i < kMessagesPerTurn && socket_.pending(); ++i) {
+    if (gate_.size() > kGateMax) {  // the disk is behind: peers wait in their queues
+      ++stats_.gate_full;
+      return;
+    }
+    const auto received = socket_.receive();
+    if (received) on_message(*received);
+  }
+}
+
+void FarmServer::on_message(const net::Received& received) {
+  ++stats_.messages;
+  auto message = net::decode_farm_message(received.bytes);
+  if (message) return on_decoded(received, std::move(*message));
+  on_undecodable(received, message.error());
+}
+
+// Whoever can be answered is told why; of a frame that is none of ours nothing more is known.
+void FarmServer::on_undecodable(const net::Received& received, const Error& error) {
+  const bool version = error.exit == ExitCode::kVersionMismatch;
+  ++(version ? stats_.wrong_version : stats_.malformed);
+  const auto head = net::decode_farm_head(received.bytes);
+  log::warn("a message of {} {} is refused: {}", received.peer.name, received.address, error.message);
+  if (!head) return;
+  net::FarmMessage answer;
+  answer.request = head->request;
+  answer.body = net::ClientReply{net::Refused{error}};
+  send(received.identity, std::move(answer));
+}
+
+void FarmServer::on_decoded(const net::Received& received, net::FarmMessage message) {
+  if (const auto* said = std::get_if<net::FromWorker>(&message.body)) return on_worker(received, *said);
+  auto* asked = std::get_if<net::ClientRequest>(&message.body);
+  if (asked == nullptr) {
+    ++stats_.malformed;
+    return;
+  }
+  const bool admin = received.peer.may_act_as(net::PeerRole::kAdmin);
+  if (!admin && !received.peer.may_act_as(net::PeerRole::kClient)) {
+    ++stats_.wrong_role;
+    net::FarmMessage answer;
+    answer.request = message.request;
+    answer.body = net::ClientReply{net::Refused{make_error(ErrorCode::kPermissionDenied, ExitCode::kDenied,
+        "the key {} is a worker's; ask with a client's or an admin's key", received.peer.name)}};
+    return send(received.identity, std::move(answer));
+  }
+  apply(ClientAsked{received.identity, message.request, admin, received.peer.name, std::move(*asked)});
+}
+
+void FarmServer::on_worker(const net::Received& received, const net::FromWorker& body) {
+  const auto* hello = std::get_if<net::WorkerHello>(&body);
+  const bool other_name = hello != nullptr && !received.peer.is_local && hello->worker != received.peer.name;
+  if (received.peer.may_act_as(net::PeerRole::kWorker) && !other_name) return apply(WorkerSaid{received.identity, body});
+  ++stats_.wrong_role;
+  Error error = other_name
+      ? make_error(ErrorCode::kPermissionDenied, ExitCode::kDenied, "this key is of the worker {}; start it with --name {}",
+                   received.peer.name, received.peer.name)
+      : make_error(ErrorCode::kPermissionDenied, ExitCode::kDenied, "the key {} is no worker's", received.peer.name);
+  net::FarmMessage answer;
+  answer.body = net::ToWorker{net::WorkerRefused{std::move(error)}};
+  send(received.identity, std::move(answer));
+}
+
+void FarmServer::apply(const FarmEvent& event) {
+  std::vector<FarmEffect> effects = step(state_, event, now());
+  std::vector<std::string> facts;
+  for (const FarmEffect& effect : effects) {
+    if (const auto* record = std::get_if<Record>(&effect)) facts.push_back(net::encode(record->fact));
+  }
+  if (!facts.empty()) {
+    const auto sequence = journal_.append(facts);
+    if (!sequence) return;  // status() tells the loop, and nothing of this leaves
+    appended_ = *sequence;
+  }
+  for (FarmEffect& effect : effects) {
+    if (!std::holds_alternative<Record>(effect)) gate_.push(appended_, std::move(effect));
+  }
+}
+
+void FarmServer::carry_out_ready() {
+  for (FarmEffect& effect : gate_.take(journal_.durable_sequence())) carry_out(effect);
+}
+
+void FarmServer::carry_out(FarmEffect& effect) {
+  if (auto* one = std::get_if<Tell>(&effect)) return tell(*one);
+  if (auto* reply = std::get_if<Reply>(&effect)) {
+    if (auto* status = std::get_if<net::FarmStatus>(&reply->reply)) status->version = options_.version;
+    net::FarmMessage message;
+    message.request = reply->request;
+    message.body = std::move(reply->reply);
+    return send(reply->connection, std::move(message));
+  }
+  if (auto* issue = std::get_if<IssueGrants>(&effect)) {
+    net::FarmMessage message;
+    message.request = issue->request;
+    message.body = net::ClientReply{grants_.for_client(issue->job, issue->write, unix_s())};
+    return send(issue->connection, std::move(message));
+  }
+  if (auto* keep = std::get_if<KeepBlobs>(&effect)) keeper_.keep(keep->job, std::move(keep->sha256));
+}
+
+void FarmServer::tell(Tell& tell) {
+  if (auto* welcome = std::get_if<net::Welcome>(&tell.message)) {
+    welcome->epoch = std::to_string(state_.live.started_at.count());
+    welcome->heartbeat_ms = options_.rules.heartbeat_ms;
+    welcome->trusted_keys = trusted_keys();
+    grants_.fill(*welcome, unix_s());
+  }
+  if (auto* assign = std::get_if<net::Assign>(&tell.message)) grants_.fill(*assign, unix_s());
+  net::FarmMessage message;
+  message.body = std::move(tell.message);
+  send(tell.connection, std::move(message));
+}
+
+std::string FarmServer::trusted_keys() const {
+  cache::TrustedKeys trusted;
+  for (const auto& [name, session] : state_.live.workers) {
+    if (auto key = cache::PublicKey::from_hex(session.hello.signing_key)) trusted.trust(*key);
+  }
+  return trusted.to_text();
+}
+
+void FarmServer::send(const std::string& connection, net::FarmMessage message) {
+  if (const Status status = socket_.send(connection, net::encode(message)); !status) ++stats_.unsent;
+}
+
+void FarmServer::publish_metrics() {
+  const auto time = Clock::now();
+  if (time - published_ < kFarmIdleTick) return;
+  published_ = time;
+  metrics_ = std::make_shared<const std::string>(farm_metrics(state_, stats_, socket_.stats(), gate_.size()));
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,201 @@
+#include "coordinator/run_coordinator.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <thread>
+
+#include "base/file_system.h"
+#include "base/log.h"
+#include "coordinator/farm_server.h"
+#include "coordinator/journal/journal.h"
+#include "coordinator/store_child.h"
+#include "net/http_server.h"
+#include "net/zap_server.h"
+
+namespace kiln::coordinator {
+namespace {
+
+constexpr std::chrono::milliseconds kHttpPatience{1'000};
+
+// What is open while a coordinator runs, in the order in which it is made; taken apart from the end.
+struct Parts {
+  UniqueFd signals;
+  std::unique_ptr<Journal> journal;
+  std::optional<StoreChild> store;
+  std::unique_ptr<GrantIssuer> grants;
+  std::unique_ptr<net::ZmqContext> context;
+  std::optional<net::ZapServer> zap;
+  std::unique_ptr<BlobKeeper> keeper;
+  std::unique_ptr<FarmServer> server;
+  std::unique_ptr<net::HttpServer> http;
+};
+
+Result<UniqueFd> open_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
+  return fd;
+}
+
+Status open_store(const CoordinatorOptions& options, Parts& parts) {
+  FileSystem& files = posix_file_system();
+  std::optional<cache::UrlKey> key;
+  if (!options.store_url.empty()) {
+    if (!options.url_key_file.empty()) {
+      KILN_TRY_ASSIGN(key, cache::UrlKey::load(files, options.url_key_file));
+    }
+    parts.grants = std::make_unique<GrantIssuer>(options.store_url, std::move(key));
+    return {};
+  }
+  StoreChildOptions child;
+  child.command = options.store_command;
+  child.root = options.state_dir + "/store";
+  child.listen = options.store_listen;
+  child.budget = options.store_budget;
+  child.url_key_file = options.url_key_file.empty() ? options.state_dir + "/url.key" : options.url_key_file;
+  child.port_file = options.state_dir + "/store.address";
+  KILN_TRY_ASSIGN(key, cache::UrlKey::load_or_create(files, child.url_key_file));
+  KILN_TRY_ASSIGN(parts.store, StoreChild::start(child));
+  parts.grants = std::make_unique<GrantIssuer>(parts.store->url(), std::move(key));
+  return {};
+}
+
+Result<Durable> replay(Journal& journal) {
+  Durable durable;
+  KILN_TRY(journal.read_all(1, [&](std::uint64_t sequence, std::string_view bytes) -> Status {
+    const auto fact = net::decode_fact(bytes);
+    if (!fact) return fail(fact.error().with_context(fmt::format("fact {} of the journal", sequence)));
+    apply_fact(durable, *fact);
+    return {};
+  }));
+  return durable;
+}
+
+// The key check comes before the first door: libzmq lets every key in while there is none.
+Status open_doors(const CoordinatorOptions& options, Parts& parts) {
+  parts.context = std::make_unique<net::ZmqContext>();
+  FarmServerOptions server;
+  server.listen = options.listen;
+  server.rules = options.rules;
+  server.version = options.version;
+  if (!options.key_file.empty()) {
+    KILN_TRY_ASSIGN(server.security.own, net::load_curve_keys(posix_file_system(), options.key_file));
+    net::AllowList allowed;
+    if (!options.allow_file.empty()) {
+      KILN_TRY_ASSIGN(allowed, net::AllowList::load(options.allow_file));
+    }
+    auto zap = net::ZapServer::start(*parts.context, std::move(allowed));
+    if (!zap) return fail(zap.error());
+    parts.zap.emplace(std::move(*zap));
+  }
+  KILN_TRY_ASSIGN(net::RouterSocket socket, net::RouterSocket::bind(*parts.context, options.listen, server.security));
+  KILN_TRY_ASSIGN(Durable durable, replay(*parts.journal));
+  parts.keeper = std::make_unique<BlobKeeper>(*parts.grants);
+  parts.server = std::make_unique<FarmServer>(std::move(server), std::move(durable), std::move(socket), *parts.journal,
+                                              *parts.grants, *parts.keeper);
+  return {};
+}
+
+net::HttpDecision answer_http(const FarmServer& server, const net::HttpRequest& request, const std::string& version) {
+  if (!request.reads()) return net::problem(405, ErrorCode::kUnimplemented, "only GET is answered here");
+  if (request.path == "/healthz") return net::json_response(200, "{\"healthy\":true}");
+  if (request.path == "/version") return net::json_response(200, "{\"version\":\"" + version + "\"}");
+  if (request.path == "/readyz") {
+    if (server.ready()) return net::json_response(200, "{\"ready\":true}");
+    return net::problem(503, ErrorCode::kUnavailable, "the journal cannot be written, or the coordinator is starting");
+  }
+  if (request.path == "/metrics") {
+    net::HttpResponse response;
+    response.headers = {{"content-type", std::string(kMetricsContentType)}};
+    response.body = *server.metrics();
+    return response;
+  }
+  return net::problem(404, ErrorCode::kNotFound, "there is /healthz, /readyz, /metrics and /version");
+}
+
+Status open_http(const CoordinatorOptions& options, Parts& parts) {
+  net::HttpServerOptions http;
+  KILN_TRY_ASSIGN(http.listen, net::parse_host_port(options.http_listen));
+  http.threads = 2;
+  const FarmServer& server = *parts.server;
+  KILN_TRY_ASSIGN(parts.http, net::HttpServer::start(http, [&server, version = options.version](const net::HttpRequest& request) {
+    return answer_http(server, request, version);
+  }));
+  return {};
+}
+
+void reread_allow_list(const CoordinatorOptions& options, Parts& parts) {
+  if (!parts.zap || options.allow_file.empty()) return;
+  auto allowed = net::AllowList::load(options.allow_file);
+  if (!allowed) return log::error("the allow-list stays as it was: {}", allowed.error().message);
+  parts.zap->set_allow_list(std::move(*allowed));
+}
+
+// This thread keeps the store alive, which dies with it, and hears signals; the server has one of its own.
+Status supervise(const CoordinatorOptions& options, Parts& parts, int server_done, int stop_server) {
+  constexpr int kLookMs = 500;
+  for (;;) {
+    pollfd polls[] = {{parts.signals.get(), POLLIN, 0}, {server_done, POLLIN, 0}};
+    if (::poll(polls, 2, kLookMs) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
+    if (polls[1].revents != 0) return {};
+    if (parts.store) {
+      if (const Status status = parts.store->keep_alive(); !status) log::error("{}", status.error().message);
+    }
+    if (polls[0].revents == 0) continue;
+    signalfd_siginfo info{};
+    if (::read(parts.signals.get(), &info, sizeof info) != sizeof info) continue;
+    if (info.ssi_signo == SIGHUP) {
+      reread_allow_list(options, parts);
+      continue;
+    }
+    const char stop = 1;
+    (void)!::write(stop_server, &stop, 1);
+  }
+}
+
+}  // namespace
+
+Status run_coordinator(const CoordinatorOptions& options, const std::function<Status(const CoordinatorDoors&)>& ready) {
+  Parts parts;
+  KILN_TRY_ASSIGN(parts.signals, open_signals());
+  KILN_TRY(make_directories(posix_file_system(), options.state_dir, 0700));
+  JournalOptions journal;
+  journal.folder = options.state_dir + "/journal";
+  KILN_TRY_ASSIGN(parts.journal, Journal::open(posix_file_system(), journal));
+  KILN_TRY(open_store(options, parts));
+  KILN_TRY(open_doors(options, parts));
+  KILN_TRY(open_http(options, parts));
+  std::array<int, 2> stop{};
+  std::array<int, 2> done{};
+  if (::pipe2(stop.data(), O_CLOEXEC) != 0 || ::pipe2(done.data(), O_CLOEXEC) != 0) return fail(errno_error(errno, "pipe"));
+  const UniqueFd stop_read(stop[0]);
+  const UniqueFd stop_write(stop[1]);
+  const UniqueFd done_read(done[0]);
+  UniqueFd done_write(done[1]);
+  KILN_TRY(ready({parts.server->endpoint(), "http://" + parts.http->bound().text(), parts.grants->store_url()}));
+  Status served;
+  std::thread server([&] {
+    served = parts.server->run(stop_read.get());
+    done_write.reset();
+  });
+  const Status supervised = supervise(options, parts, done_read.get(), stop_write.get());
+  server.join();
+  parts.http->stop(kHttpPatience);
+  if (parts.store) parts.store->stop();
+  KILN_TRY(supervised);
+  return served;
+}
+
+}  // namespace kiln::coordinator

@@ -1,0 +1,158 @@
+// The coordinator's shell, made up: a disk that is slow and forgets what it had not written, clients, and a store.
+#include <fmt/core.h>
+
+#include "tests/coordinator/farm_env.h"
+#include "tests/sim/sim_world.h"
+
+namespace kiln::sim {
+namespace {
+
+constexpr Millis kTick{50};
+constexpr Millis kAskAgain{3'000};
+constexpr Millis kRestartMax{6'000};
+
+net::JobRequest request_of(int number) {
+  coordinator::test::JobBuilder job(fmt::format("job-{}", number));
+  job.executor(number % 3 == 0 ? "compiled" : "any");
+  job.segment_frames(number % 2 == 0 ? 0 : 15);
+  return job.request;
+}
+
+}  // namespace
+
+coordinator::Moment SimWorld::moment() const {
+  return {now_, 1'000'000.0 + static_cast<double>(now_.count()) / 1000.0};
+}
+
+void SimWorld::start_coordinator() {
+  note("coordinator starts", static_cast<std::uint64_t>(coordinator_.life));
+  SimCoordinator fresh;
+  fresh.life = coordinator_.life + 1;
+  fresh.up = true;
+  fresh.facts = std::move(coordinator_.facts);
+  fresh.durable = fresh.facts.size();
+  fresh.state.rules.bug = profile_.bug;
+  for (const net::Fact& fact : fresh.facts) coordinator::apply_fact(fresh.state.durable, fact);
+  coordinator::begin_after_replay(fresh.state, moment());
+  coordinator_ = std::move(fresh);
+  ledger_.rewind(coordinator_.facts);
+  ledger_.check_durable(coordinator_.facts);
+  for (auto& one : workers_) {
+    if (one->up && !one->cut) link(*one, true);
+  }
+  tick_coordinator();
+}
+
+void SimWorld::crash_coordinator() {
+  note("coordinator is killed", coordinator_.durable, coordinator_.facts.size());
+  coordinator_.up = false;
+  coordinator_.facts.resize(coordinator_.durable);
+  for (auto& one : workers_) {
+    if (one->up) link(*one, false);
+  }
+  at(Millis(100 + below(kRestartMax.count())), [this] { start_coordinator(); });
+}
+
+void SimWorld::tick_coordinator() {
+  at(kTick, [this, life = coordinator_.life] {
+    if (!coordinator_.up || coordinator_.life != life) return;
+    apply(coordinator::Tick{});
+    tick_coordinator();
+  });
+}
+
+void SimWorld::apply(const coordinator::FarmEvent& event) {
+  std::vector<coordinator::FarmEffect> effects = coordinator::step(coordinator_.state, event, moment());
+  const std::size_t before = coordinator_.facts.size();
+  for (coordinator::FarmEffect& effect : effects) {
+    if (auto* record = std::get_if<coordinator::Record>(&effect)) {
+      ledger_.on_fact(record->fact);
+      coordinator_.facts.push_back(std::move(record->fact));
+    } else {
+      coordinator_.gate.push(coordinator_.facts.size(), std::move(effect));
+    }
+  }
+  if (coordinator_.facts.size() > before) {
+    const Millis busy = std::max(coordinator_.disk_busy_until, now_) + Millis(1 + below(profile_.disk_delay_ms_max));
+    coordinator_.disk_busy_until = busy;
+    at(busy - now_, [this, life = coordinator_.life, count = coordinator_.facts.size()] {
+      if (!coordinator_.up || coordinator_.life != life) return;
+      coordinator_.durable = std::max(coordinator_.durable, count);
+      carry_out_ready();
+    });
+  }
+  carry_out_ready();
+}
+
+void SimWorld::carry_out_ready() {
+  for (coordinator::FarmEffect& effect : coordinator_.gate.take(coordinator_.durable)) carry_out(effect);
+}
+
+void SimWorld::carry_out(coordinator::FarmEffect& effect) {
+  if (auto* tell = std::get_if<coordinator::Tell>(&effect)) {
+    if (auto* taken = std::get_if<net::ResultTaken>(&tell->message)) ledger_.on_result_taken(taken->task, taken->attempt);
+    if (auto* welcome = std::get_if<net::Welcome>(&tell->message)) {
+      welcome->epoch = std::to_string(coordinator_.life);
+      welcome->store_url = "http://store";
+    }
+    send_to_worker(tell->connection, tell->message);
+  } else if (auto* reply = std::get_if<coordinator::Reply>(&effect)) {
+    if (!std::holds_alternative<net::Done>(reply->reply) || !reply->connection.starts_with("submit-")) return;
+    const net::JobName job = "job-" + reply->connection.substr(7);
+    ledger_.on_acknowledged(job);
+    acknowledged_.insert(job);
+  } else if (auto* keep = std::get_if<coordinator::KeepBlobs>(&effect)) {
+    for (auto& [sha256, blob] : blobs_) blob.owners.erase(keep->job);
+    for (const std::string& sha256 : keep->sha256) {
+      if (blobs_.contains(sha256)) blobs_[sha256].owners.insert(keep->job);
+    }
+  }
+}
+
+// A client asks until it is answered; its files are in the store, kept by nobody before the job is accepted.
+void SimWorld::submit(int number) {
+  const net::JobRequest request = request_of(number);
+  if (acknowledged_.contains(request.job)) return;
+  for (const net::PackageFile& file : request.package.files) blobs_.try_emplace(file.blob.sha256);
+  for (const net::ClipRequest& clip : request.clips) blobs_.try_emplace(clip.source.blob.sha256);
+  note("submitted", static_cast<std::uint64_t>(number));
+  if (coordinator_.up && !(faulty() && chance(profile_.loss))) {
+    apply(coordinator::ClientAsked{fmt::format("submit-{}", number), 1, true, "", net::Submit{request}});
+  }
+  at(kAskAgain, [this, number] { submit(number); });
+}
+
+void SimWorld::cancel_one() {
+  if (!coordinator_.up || profile_.jobs < 2) return;
+  const auto number = below(profile_.jobs);
+  note("cancelled", static_cast<std::uint64_t>(number));
+  apply(coordinator::ClientAsked{"other", 1, true, "", net::ControlJob{fmt::format("job-{}", number), net::JobVerb::kCancel}});
+}
+
+void SimWorld::evict() {
+  for (auto entry = blobs_.begin(); entry != blobs_.end();) {
+    const bool goes = entry->second.owners.empty() && !entry->second.fresh;
+    entry->second.fresh = false;
+    entry = goes ? blobs_.erase(entry) : std::next(entry);
+  }
+}
+
+// What is in memory is what the facts say, and nothing that left rests on a fact that the disk had not.
+void SimWorld::check_against_journal() {
+  if (!coordinator_.up) return;
+  const std::vector<net::Fact> durable(coordinator_.facts.begin(),
+                                       coordinator_.facts.begin() + static_cast<std::ptrdiff_t>(coordinator_.durable));
+  ledger_.check_durable(durable);
+  coordinator::Durable again;
+  for (const net::Fact& fact : coordinator_.facts) coordinator::apply_fact(again, fact);
+  const coordinator::Durable& live = coordinator_.state.durable;
+  if (again.tasks.size() != live.tasks.size() || again.next_task != live.next_task) return wrong("the journal gives other tasks");
+  for (const auto& [number, task] : live.tasks) {
+    const coordinator::TaskRecord& other = again.tasks.at(number);
+    if (other.state != task.state || other.attempt != task.attempt || other.lane != task.lane) {
+      return wrong(fmt::format("the journal says something else of task {}", number));
+    }
+  }
+}
+
+}  // namespace kiln::sim
