@@ -27,7 +27,7 @@ enum class PublishOutcome {
   kAlreadyThere,  // somebody's valid publish was first; find() returns that one
 };
 
-// Counters since the store was opened; all only rise, but for used_bytes.
+// Counters since the store was opened; all only rise, but for what is there now (used, reserved, blobs, pinned).
 struct StoreStats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
@@ -41,6 +41,17 @@ struct StoreStats {
   std::uint64_t swept_temp_files = 0;
   std::uint64_t budget_refusals = 0;
   std::uint64_t used_bytes = 0;  // on disk, without quarantine
+  // Of stores that stream blobs and evict (blob_store.h).
+  std::uint64_t reserved_bytes = 0;  // set aside for blobs that are on their way in
+  std::uint64_t blobs = 0;
+  std::uint64_t pinned_blobs = 0;
+  std::uint64_t uploads = 0;
+  std::uint64_t uploads_already_there = 0;
+  std::uint64_t uploads_refused = 0;  // their bytes were not those of their name
+  std::uint64_t uploads_cut = 0;      // did not come whole
+  std::uint64_t evictions = 0;        // blobs, with the artifacts that they belong to
+  std::uint64_t evicted_bytes = 0;
+  std::uint64_t scrubbed_blobs = 0;
 };
 
 // Something that an operator should see; the store has dealt with it.

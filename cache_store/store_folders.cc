@@ -14,7 +14,11 @@ namespace {
 constexpr std::uint32_t kFolderMode = 0700;
 constexpr std::uint32_t kFileMode = 0600;
 // A name carries its format's version: a later version makes new folders beside these.
-constexpr std::array<std::string_view, 4> kFolders{"cas.v1", "keys.v1", "tmp.v1", "quarantine.v1"};
+constexpr std::array<std::string_view, 5> kFolders{"cas.v1", "keys.v1", "pins.v1", "tmp.v1", "quarantine.v1"};
+
+Status gone(Status removed) {
+  return removed || removed.error().code == ErrorCode::kNotFound ? Status() : removed;
+}
 
 }  // namespace
 
@@ -110,27 +114,65 @@ Status StoreFolders::trim_quarantine() {
   return {};
 }
 
-Result<std::uint64_t> StoreFolders::bytes_in(const std::string& folder) {
-  KILN_TRY_ASSIGN(const auto names, files_.list(folder));
-  std::uint64_t total_bytes = 0;
-  for (const std::string& name : names) {
-    KILN_TRY_ASSIGN(const FileInfo info, files_.stat(folder + "/" + name));
-    total_bytes += info.size_bytes;
-  }
-  return total_bytes;
+Status StoreFolders::install_blob(const std::string& temp, const Digest& digest) {
+  const std::string path = blob_path(digest);
+  KILN_TRY(files_.make_directory(parent_directory(path), kFolderMode));
+  KILN_TRY(files_.sync_directory(root_ + "/cas.v1"));
+  KILN_TRY(files_.rename(temp, path));
+  return files_.sync_directory(parent_directory(path));
 }
 
-Result<std::uint64_t> StoreFolders::used_bytes() {
-  KILN_TRY_ASSIGN(std::uint64_t total_bytes, bytes_in(root_ + "/keys.v1"));
+Status StoreFolders::remove_blob(const Digest& digest) { return gone(files_.remove_file(blob_path(digest))); }
+Status StoreFolders::remove_key(const Digest& key) { return gone(files_.remove_file(key_path(key))); }
+
+Status StoreFolders::write_pin(const std::string& owner, const Digest& digest) {
+  auto file = files_.create_exclusive(pin_path(owner, digest), kFileMode);
+  if (!file && file.error().code == ErrorCode::kAlreadyExists) return {};
+  if (!file) return fail(file.error());
+  return (*file)->close();
+}
+
+Status StoreFolders::remove_pin(const std::string& owner, const Digest& digest) {
+  return gone(files_.remove_file(pin_path(owner, digest)));
+}
+
+Status StoreFolders::list_into(const std::string& folder, std::vector<FolderEntry>& entries) {
+  KILN_TRY_ASSIGN(const auto names, files_.list(folder));
+  for (const std::string& name : names) {
+    const auto digest = Digest::from_hex(name);
+    if (!digest) continue;
+    KILN_TRY_ASSIGN(const FileInfo info, files_.stat(folder + "/" + name));
+    entries.push_back({*digest, info.size_bytes, info.modified_ns});
+  }
+  return {};
+}
+
+Result<std::vector<FolderEntry>> StoreFolders::list_keys() {
+  std::vector<FolderEntry> entries;
+  KILN_TRY(list_into(root_ + "/keys.v1", entries));
+  return entries;
+}
+
+Result<std::vector<FolderEntry>> StoreFolders::list_blobs() {
+  std::vector<FolderEntry> entries;
   KILN_TRY_ASSIGN(const auto prefixes, files_.list(root_ + "/cas.v1"));
   for (const std::string& prefix : prefixes) {
     const std::string folder = root_ + "/cas.v1/" + prefix;
     KILN_TRY_ASSIGN(const FileInfo info, files_.stat(folder));
-    if (!info.is_directory) continue;
-    KILN_TRY_ASSIGN(const std::uint64_t bytes, bytes_in(folder));
-    total_bytes += bytes;
+    if (info.is_directory) KILN_TRY(list_into(folder, entries));
   }
-  return total_bytes;
+  return entries;
+}
+
+Result<std::vector<std::pair<std::string, Digest>>> StoreFolders::list_pins() {
+  std::vector<std::pair<std::string, Digest>> pins;
+  KILN_TRY_ASSIGN(const auto names, files_.list(root_ + "/pins.v1"));
+  for (const std::string& name : names) {
+    const auto at = name.find('@');
+    if (at == std::string::npos) continue;
+    if (const auto digest = Digest::from_hex(name.substr(at + 1))) pins.emplace_back(name.substr(0, at), *digest);
+  }
+  return pins;
 }
 
 }  // namespace kiln::cache

@@ -5,11 +5,19 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/file_system.h"
 #include "base/sha256.h"
 
 namespace kiln::cache {
+
+struct FolderEntry {
+  Digest name;
+  std::uint64_t bytes = 0;
+  std::int64_t modified_ns = 0;
+};
 
 class StoreFolders {
  public:
@@ -31,14 +39,33 @@ class StoreFolders {
   [[nodiscard]] Status make_blob_durable(const Digest& digest);
   [[nodiscard]] Status make_key_durable(const Digest& key);
 
+  // A file of this folder's temp folder takes a blob's name: its bytes are synced already.
+  [[nodiscard]] Status install_blob(const std::string& temp, const Digest& digest);
+  // Gone is gone: no error where the file is not there.
+  [[nodiscard]] Status remove_blob(const Digest& digest);
+  [[nodiscard]] Status remove_key(const Digest& key);
+  [[nodiscard]] Status sync_keys() { return files_.sync_directory(root_ + "/keys.v1"); }
+
+  // A pin is an empty file named <owner>@<digest>; durable after sync_pins().
+  [[nodiscard]] Status write_pin(const std::string& owner, const Digest& digest);
+  [[nodiscard]] Status remove_pin(const std::string& owner, const Digest& digest);
+  [[nodiscard]] Status sync_pins() { return files_.sync_directory(root_ + "/pins.v1"); }
+
+  // What is there now; names that are none of ours are passed over.
+  [[nodiscard]] Result<std::vector<FolderEntry>> list_blobs();
+  [[nodiscard]] Result<std::vector<FolderEntry>> list_keys();
+  [[nodiscard]] Result<std::vector<std::pair<std::string, Digest>>> list_pins();
+
   // Moves the file away; false when somebody else did. Keeps the quarantine within its bounds.
   [[nodiscard]] Result<bool> quarantine(const std::string& path);
-  [[nodiscard]] Result<std::uint64_t> used_bytes();
 
  private:
   [[nodiscard]] Status write_durable(const std::string& path, std::span<const std::byte> bytes);
   [[nodiscard]] Status trim_quarantine();
-  [[nodiscard]] Result<std::uint64_t> bytes_in(const std::string& folder);
+  [[nodiscard]] std::string pin_path(const std::string& owner, const Digest& digest) const {
+    return root_ + "/pins.v1/" + owner + "@" + digest.hex();
+  }
+  [[nodiscard]] Status list_into(const std::string& folder, std::vector<FolderEntry>& entries);
 
   FileSystem& files_;
   std::string root_;

@@ -1,11 +1,18 @@
 #include "cache_store/verified_read.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "base/sealed_file.h"
 
 namespace kiln::cache {
 namespace {
+
+BadEntry mismatch(const std::string& path, const Digest& actual) {
+  return BadEntry{TrustError{TrustFailure::kContentMismatch, "holds bytes with SHA-256 " + actual.hex()}, {path}};
+}
 
 using FileOpen = std::variant<Absent, BadEntry, UniqueFd>;
 
@@ -94,8 +101,23 @@ Result<BlobRead> read_blob(FileSystem& files, const StoreFolders& folders, const
   if (copy == nullptr) return opened;
   KILN_TRY_ASSIGN(const Digest actual, sha256_of_fd(copy->get()));
   if (actual == digest) return opened;
-  return BlobRead(
-      BadEntry{TrustError{TrustFailure::kContentMismatch, "holds bytes with SHA-256 " + actual.hex()}, {path}});
+  return BlobRead(mismatch(path, actual));
+}
+
+Result<BlobOpen> open_blob_file(FileSystem& files, const StoreFolders& folders, const Digest& digest, bool hash) {
+  const std::string path = folders.blob_path(digest);
+  KILN_TRY_ASSIGN(FileOpen opened, open_entry(files, path));
+  if (std::holds_alternative<Absent>(opened)) return BlobOpen(Absent{});
+  if (auto* bad = std::get_if<BadEntry>(&opened)) return BlobOpen(std::move(*bad));
+  UniqueFd fd = std::move(std::get<UniqueFd>(opened));
+  if (hash) {
+    const auto actual = sha256_of_fd(fd.get());
+    if (!actual) return BlobOpen(unreadable(path, actual.error().message));
+    if (*actual != digest) return BlobOpen(mismatch(path, *actual));
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail(errno_error(errno, path));
+  return BlobOpen(OpenBlob{std::move(fd), static_cast<std::uint64_t>(info.st_size)});
 }
 
 }  // namespace kiln::cache
