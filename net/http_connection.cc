@@ -13,10 +13,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -29,40 +26,19 @@
 
 #include "base/log.h"
 #include "net/http_head.h"
+#include "net/http_parser.h"
 
 namespace kiln::net {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
-using Parser = http::request_parser<http::empty_body>;
 
 constexpr std::uint64_t kMib = 1U << 20U;
 constexpr std::size_t kBodyBufferBytes = 256U << 10U;
-// Room for a head and for what a client sends right after it.
-constexpr std::size_t kHeadBufferBytes = 4 * kHttpHeaderBytesMax;
+constexpr std::size_t kHeadPieceBytes = 8U << 10U;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-
-Result<HttpRequest> read_request(const Parser& parser, const std::string& remote) {
-  const auto& message = parser.get();
-  HttpRequest request;
-  request.remote = remote;
-  request.method = std::string(message.method_string());
-  const auto target = message.target();
-  KILN_TRY_ASSIGN(HttpTarget parsed, parse_target({target.data(), target.size()}));
-  request.path = std::move(parsed.path);
-  request.query = std::move(parsed.query);
-  for (const auto& field : message) {
-    std::string name(field.name_string());
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    request.headers.emplace_back(std::move(name), std::string(field.value()));
-  }
-  if (const auto length = parser.content_length()) request.content_length = *length;
-  request.expects_continue = boost::beast::iequals(message[http::field::expect], "100-continue");
-  return request;
-}
 
 // What a handler throws is an error of this program: 500, and the connection goes on.
 template <typename F>
@@ -106,7 +82,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   asio::awaitable<bool> skip_body();
   asio::awaitable<bool> send(HttpResponse& response, bool with_body, bool keep);
   asio::awaitable<bool> send_file(const HttpFile& file);
-  asio::awaitable<void> refuse_head(error_code error);
+  asio::awaitable<bool> receive_head_piece();
+  asio::awaitable<void> refuse_head(const Error& error);
   asio::awaitable<void> linger();
   void arm(std::chrono::milliseconds duration);
   void disarm() { watchdog_.expires_at(asio::steady_timer::time_point::max()); }
@@ -121,7 +98,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   tcp::socket socket_;
   asio::steady_timer watchdog_;
   std::string remote_;
-  boost::beast::flat_buffer buffer_{kHeadBufferBytes};
+  std::string pending_;                 // received, not yet consumed: a head, and what came right after it
   std::vector<std::byte> body_buffer_;  // made by the first body
   std::uint64_t unread_ = 0;            // bytes of the current body that are still to come
   std::uint64_t since_armed_ = 0;       // bytes moved under the current deadline
@@ -185,7 +162,7 @@ void HttpConnection::on_deadline() {
 
 asio::awaitable<bool> HttpConnection::wait_for_request() {
   if (shared_.stopping) co_return false;
-  if (buffer_.size() > 0) co_return true;  // sent together with the last one
+  if (!pending_.empty()) co_return true;  // sent together with the last one
   error_code error;
   idle_ = true;
   arm(shared_.options.idle_deadline);
@@ -194,48 +171,49 @@ asio::awaitable<bool> HttpConnection::wait_for_request() {
   co_return !error;
 }
 
+asio::awaitable<bool> HttpConnection::receive_head_piece() {
+  const std::size_t before = pending_.size();
+  pending_.resize(before + kHeadPieceBytes);
+  error_code error;
+  const std::size_t bytes =
+      co_await socket_.async_read_some(asio::buffer(pending_.data() + before, kHeadPieceBytes),
+                                       asio::redirect_error(asio::use_awaitable, error));
+  pending_.resize(before + bytes);
+  co_return !error;
+}
+
 asio::awaitable<bool> HttpConnection::serve_one() {
   const bool came = co_await wait_for_request();
   if (!came) co_return false;
-  Parser parser;
-  parser.header_limit(kHttpHeaderBytesMax);
-  parser.body_limit(~std::uint64_t{0});  // boost::none means 0 in 1.74; bodies do not pass through the parser
+  RequestParser parser;
   arm(shared_.options.header_deadline);
-  error_code error;
-  co_await http::async_read_header(socket_, buffer_, parser, asio::redirect_error(asio::use_awaitable, error));
-  if (error) {
-    co_await refuse_head(error);
+  Result<std::optional<RequestHead>> head = parser.take(pending_);
+  while (head && !*head) {
+    const bool more = co_await receive_head_piece();
+    if (!more) co_return false;
+    head = parser.take(pending_);
+  }
+  if (!head) {
+    co_await refuse_head(head.error());
     co_return false;
   }
   ++shared_.counters.requests;
-  auto request = read_request(parser, remote_);
-  unread_ = parser.content_length().value_or(0);
-  HttpResponse refusal;
-  if (!request) {
-    ++shared_.counters.malformed;
-    refusal = problem(request.error());
-  } else if (parser.chunked()) {
-    refusal = problem(411, ErrorCode::kInvalidArgument, "a body needs a Content-Length");
-  } else {
-    co_return co_await answer(*request, parser.keep_alive());
-  }
-  lingers_ = true;
-  co_await send(refusal, true, false);
-  co_return false;
+  HttpRequest& request = (*head)->request;
+  request.remote = remote_;
+  unread_ = request.content_length.value_or(0);
+  co_return co_await answer(request, (*head)->keep_alive);
 }
 
-asio::awaitable<void> HttpConnection::refuse_head(error_code error) {
-  HttpResponse refusal;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+asio::awaitable<void> HttpConnection::refuse_head(const Error& error) {
+  int status = 400;
+  if (error.code == ErrorCode::kOutOfRange) {
+    status = 431;
     ++shared_.counters.headers_too_large;
-    refusal = problem(431, ErrorCode::kOutOfRange, "the request's head is larger than 16 KiB");
-  } else if (error.category() == make_error_code(http::error::bad_method).category() &&
-             error != http::error::end_of_stream && error != http::error::partial_message) {
-    ++shared_.counters.malformed;
-    refusal = problem(400, ErrorCode::kInvalidArgument, "this is no HTTP request: " + error.message());
   } else {
-    co_return;  // the client went away
+    if (error.code == ErrorCode::kUnimplemented) status = 411;
+    ++shared_.counters.malformed;
   }
+  HttpResponse refusal = problem(status, error.code, error.message);
   lingers_ = true;
   co_await send(refusal, true, false);
 }
@@ -267,7 +245,7 @@ asio::awaitable<std::optional<HttpResponse>> HttpConnection::take_body(const Htt
                       fmt::format("a body of {} bytes; at most {} are taken here", unread_, body.bytes_max));
   }
   arm(shared_.options.mib_deadline);
-  if (request.expects_continue && unread_ > 0 && buffer_.size() == 0) {
+  if (request.expects_continue && unread_ > 0 && pending_.empty()) {
     error_code error;
     co_await asio::async_write(socket_, asio::buffer(kContinue), asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return std::nullopt;
@@ -286,20 +264,19 @@ asio::awaitable<std::optional<HttpResponse>> HttpConnection::take_body(const Htt
 }
 
 asio::awaitable<std::span<const std::byte>> HttpConnection::next_piece() {
-  std::span<const std::byte> piece;
-  if (buffer_.size() > 0) {
-    const std::size_t bytes = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), unread_));
-    piece = {static_cast<const std::byte*>(buffer_.data().data()), bytes};
-    buffer_.consume(bytes);  // the bytes stay until the next read into this buffer
+  if (body_buffer_.empty()) body_buffer_.resize(kBodyBufferBytes);
+  const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(body_buffer_.size(), unread_));
+  std::size_t bytes = std::min(wanted, pending_.size());
+  if (bytes > 0) {
+    std::copy_n(std::as_bytes(std::span(pending_)).begin(), bytes, body_buffer_.begin());
+    pending_.erase(0, bytes);
   } else {
-    if (body_buffer_.empty()) body_buffer_.resize(kBodyBufferBytes);
-    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(body_buffer_.size(), unread_));
     error_code error;
-    const std::size_t bytes = co_await socket_.async_read_some(
-        asio::buffer(body_buffer_.data(), wanted), asio::redirect_error(asio::use_awaitable, error));
+    bytes = co_await socket_.async_read_some(asio::buffer(body_buffer_.data(), wanted),
+                                             asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return std::span<const std::byte>();
-    piece = std::span<const std::byte>(body_buffer_).first(bytes);
   }
+  const std::span<const std::byte> piece = std::span<const std::byte>(body_buffer_).first(bytes);
   unread_ -= piece.size();
   shared_.counters.bytes_in += piece.size();
   since_armed_ += piece.size();

@@ -2,9 +2,6 @@
 
 #include <unistd.h>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <algorithm>
 #include <cerrno>
 
@@ -13,32 +10,11 @@
 namespace kiln::net {
 namespace {
 
-namespace http = boost::beast::http;
-using Parser = http::response_parser<http::empty_body>;
-
 constexpr std::size_t kPieceBytes = 256U << 10U;
 constexpr std::size_t kHeadPieceBytes = 8U << 10U;
 constexpr std::uint64_t kMib = 1U << 20U;
 constexpr int kContinueStatus = 100;
 constexpr std::chrono::milliseconds kLastWordDeadline{1'000};
-
-Result<AnswerHead> head_of(const Parser& parser) {
-  const auto& message = parser.get();
-  AnswerHead head;
-  head.status = static_cast<int>(message.result_int());
-  head.keep_alive = parser.keep_alive();
-  for (const auto& field : message) {
-    std::string name(field.name_string());
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    head.headers.emplace_back(std::move(name), std::string(field.value()));
-  }
-  const bool bodiless = head.status == 204 || head.status == 304 || head.status < 200;
-  if (parser.chunked() || (!parser.content_length() && !bodiless)) {
-    return fail(make_error(ErrorCode::kUnimplemented, "the server answers without Content-Length"));
-  }
-  head.content_bytes = parser.content_length().value_or(0);
-  return head;
-}
 
 }  // namespace
 
@@ -56,17 +32,10 @@ Status HttpExchange::receive_head_bytes(Deadline deadline) {
 }
 
 Result<AnswerHead> HttpExchange::read_head(Deadline deadline) {
-  Parser parser;
-  parser.header_limit(kHttpHeaderBytesMax);
-  parser.body_limit(~std::uint64_t{0});  // boost::none means 0 in 1.74; bodies do not pass through the parser
+  AnswerParser parser;
   while (true) {
-    boost::system::error_code error;
-    const std::size_t used = parser.put(boost::asio::buffer(pending_), error);
-    pending_.erase(0, used);
-    if (parser.is_header_done()) return head_of(parser);
-    if (error && error != http::error::need_more) {
-      return fail(make_error(ErrorCode::kDataLoss, "the answer is no HTTP: {}", error.message()));
-    }
+    KILN_TRY_ASSIGN(auto head, parser.take(pending_));
+    if (head) return std::move(*head);
     KILN_TRY(receive_head_bytes(deadline));
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "net/http_client.h"
+#include "net/http_parser.h"
 
 namespace kiln::net {
 
@@ -18,13 +19,6 @@ struct HttpCall {
   HttpHeaders headers;
   std::string_view text;             // the body, or
   std::optional<HttpUpload> upload;  // the body out of a file
-};
-
-struct AnswerHead {
-  int status = 0;
-  HttpHeaders headers;  // names in lower case
-  std::uint64_t content_bytes = 0;
-  bool keep_alive = false;
 };
 
 class HttpExchange {
