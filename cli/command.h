@@ -29,5 +29,6 @@ using Action = std::function<Result<int>(const GlobalOptions&)>;
 void add_import_command(CLI::App& app, Action& action);
 void add_run_command(CLI::App& app, Action& action);
 void add_config_command(CLI::App& app, Action& action);
+void add_cache_command(CLI::App& app, Action& action);
 
 }  // namespace kiln::cli

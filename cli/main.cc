@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
   add_run_command(app, action);
   add_import_command(app, action);
   add_config_command(app, action);
+  add_cache_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,95 @@
+// kiln cache serve: the store of a folder, for other processes and machines.
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/log.h"
+#include "cache_store/store_service.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+namespace kiln::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kStopPatience{10'000};
+
+struct ServeOptions {
+  cache::StoreServiceOptions service;
+  std::string listen = "127.0.0.1:7411";
+  int ready_fd = -1;
+  std::string port_file;
+};
+
+// Blocked before any thread starts, so that all of them are taken here and nowhere else.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+Status announce(const ServeOptions& options, const std::string& address, bool json) {
+  const std::string line = address + "\n";
+  if (!options.port_file.empty()) KILN_TRY(write_file_atomic(options.port_file, line));
+  if (options.ready_fd >= 0) {
+    UniqueFd ready(options.ready_fd);
+    KILN_TRY(write_fully(ready.get(), std::as_bytes(std::span(line))));
+  }
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"address", address}}.dump());
+    std::fflush(stdout);
+  }
+  log::info("store {} serves on http://{}", options.service.root, address);
+  return {};
+}
+
+Result<int> serve(ServeOptions options, const GlobalOptions& global) {
+  if (!global.verbose) log::set_level(log::Level::kInfo);
+  KILN_TRY_ASSIGN(options.service.listen, net::parse_host_port(options.listen));
+  options.service.version = version_text();
+  const sigset_t signals = block_signals();
+  KILN_TRY_ASSIGN(const auto service, cache::StoreService::start(options.service));
+  KILN_TRY(announce(options, service->bound().text(), global.json));
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    if (::sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) break;
+    const Status reloaded = service->reload_trusted_keys();
+    if (!reloaded) log::error("trusted keys stay as they were: {}", reloaded.error().message);
+  }
+  log::info("stopping; another signal ends the program at once");
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  service->stop(kStopPatience);
+  return 0;
+}
+
+}  // namespace
+
+void add_cache_command(CLI::App& app, Action& action) {
+  CLI::App* cache = app.add_subcommand("cache", "The store of artifacts and files");
+  cache->require_subcommand(1);
+  CLI::App* command = cache->add_subcommand("serve", "Serve a store over HTTP, in the foreground, until SIGTERM");
+  const auto options = std::make_shared<ServeOptions>();
+  command->add_option("--listen", options->listen, "HOST:PORT; port 0 is any free one")->capture_default_str();
+  command->add_option("--root", options->service.root, "Folder of the store; made when missing")->required();
+  command->add_option("--budget", options->service.budget_bytes, "Bytes that it may hold: 20GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::PositiveNumber);
+  command->add_option("--url-key", options->service.url_key_file, "Key that signs URLs; made when missing");
+  command->add_flag("--open", options->service.open, "No signed URLs: everybody on this machine may read and write");
+  command->add_option("--trusted-keys", options->service.trusted_keys_file,
+                      "Whose artifacts are taken; read again on SIGHUP");
+  command->add_option("--ready-fd", options->ready_fd, "Descriptor that gets HOST:PORT when requests are taken");
+  command->add_option("--port-file", options->port_file, "File that gets HOST:PORT when requests are taken");
+  command->callback([&action, options] {
+    action = [options](const GlobalOptions& global) { return serve(*options, global); };
+  });
+}
+
+}  // namespace kiln::cli
