@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+"""A client of a Kiln farm in one file: submit, watch, cancel, fetch. docs/protocol.md and net/farm.proto are all it knows.
+
+Needs pyzmq, protobuf and farm_pb2.py, which the build makes from net/farm.proto (build/release/python_pb).
+
+    python3 kiln_client.py --coordinator tcp://host:7710 submit --model PACKAGE clip.mp4 -o large.mkv
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import os
+import secrets
+import sys
+import tomllib
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(os.path.abspath(__file__)).parent
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("python_pb", "build/release/python_pb")]
+
+import farm_pb2 as pb  # noqa: E402
+import zmq  # noqa: E402
+
+PROTOCOL_VERSION = 1
+ANSWER_PATIENCE_S = 20
+WATCH_WAIT_MS = 10_000
+HTTP_DEADLINE_S = 60
+PIECE_BYTES = 1 << 20
+KEY_HEADER = "kiln-curve-key 1"
+ENDED = (pb.JOB_STATE_DONE, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED)
+
+
+class KilnError(Exception):
+    """What a command ends with: one line, and the exit code that `kiln` has for it."""
+
+    def __init__(self, message: str, code: int = 1):
+        super().__init__(message)
+        self.code = code
+
+
+def refusal(error: pb.Error) -> KilnError:
+    by_code = {"not_found": 3, "unavailable": 4, "permission_denied": 5, "unauthenticated": 5, "deadline_exceeded": 6}
+    return KilnError(error.message.decode(errors="replace"), error.exit if error.exit >= 0 else by_code.get(error.code, 1))
+
+
+class Farm:
+    """A connection to a coordinator. One question at a time."""
+
+    def __init__(self, endpoint: str, key_file: str = "", coordinator_key: str = "", patience_s: float = ANSWER_PATIENCE_S):
+        self._endpoint = endpoint
+        self._patience_ms = int(patience_s * 1000)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        if key_file:
+            self._set_keys(Path(key_file), coordinator_key)
+        self._socket.connect(endpoint)
+        self._request = 0
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+    def _set_keys(self, path: Path, coordinator_key: str) -> None:
+        lines = path.read_text().split()
+        if " ".join(lines[:2]) != KEY_HEADER or lines[2::2] != ["public", "secret"]:
+            raise KilnError(f"{path}: no key pair of kiln keygen", 78)
+        known = Path(coordinator_key)
+        self._socket.curve_serverkey = (known.read_text().strip() if known.is_file() else coordinator_key).encode()
+        self._socket.curve_publickey, self._socket.curve_secretkey = lines[3].encode(), lines[5].encode()
+
+    def ask(self, wait_ms: int = 0, **body) -> pb.ClientReply:
+        """ask(get_job=pb.GetJob(…)): the answer, or KilnError with the coordinator's words."""
+        self._request += 1
+        question = pb.Envelope(version_oldest=PROTOCOL_VERSION, version_newest=PROTOCOL_VERSION, request=self._request,
+                               request_body=pb.ClientRequest(**body))
+        self._socket.send(question.SerializeToString())
+        while self._socket.poll(self._patience_ms + wait_ms):
+            answer = pb.Envelope()
+            answer.ParseFromString(self._socket.recv())
+            if answer.request != self._request or answer.WhichOneof("body") != "reply":
+                continue  # of an earlier question
+            if answer.reply.WhichOneof("body") == "refused":
+                raise refusal(answer.reply.refused.error)
+            return answer.reply
+        raise KilnError(f"no coordinator answers at {self._endpoint}", 4)
+
+    def store(self, job: str, write: bool) -> Store:
+        return Store(self.ask(ask_grants=pb.AskGrants(job=job, write=write)).grants)
+
+    def status(self, job: str, after_revision: int = 0) -> pb.JobStatus:
+        wait_ms = WATCH_WAIT_MS if after_revision else 0
+        question = pb.GetJob(job=job, after_revision=after_revision, wait_ms=wait_ms)
+        return self.ask(wait_ms, get_job=question).job_status
+
+    def watch(self, job: str, tell: Callable[[pb.JobStatus], None] = lambda status: None) -> pb.JobStatus:
+        """Until the job has ended."""
+        status = self.status(job)
+        tell(status)
+        while status.summary.state not in ENDED:
+            status = self.status(job, status.revision)
+            tell(status)
+        return status
+
+    def cancel(self, job: str) -> None:
+        self.ask(control_job=pb.ControlJob(job=job, verb=pb.JOB_VERB_CANCEL))
+
+    def submit(self, model: Path, clips: list[Path], executor: str = "any", codec: str = "", title: str = "") -> str:
+        """Sends package and clips to the store, then the job to the coordinator; the job's name."""
+        job = f"python-{secrets.token_hex(8)}"
+        request = pb.JobRequest(job=job, kind=pb.JOB_KIND_UPSCALE, title=(title or clips[0].stem).encode(),
+                                executor=executor, numerics="strict")
+        store = self.store(job, write=True)
+        request.manifest = (model / "manifest.toml").read_bytes()
+        manifest = tomllib.loads(request.manifest.decode())
+        named = ["manifest.toml", manifest["weights"]["file"], *(graph["file"] for graph in manifest["graph"])]
+        for name in dict.fromkeys(named):
+            request.package.files.add(path=name.encode(), blob=store.upload(model / name))
+        for clip, output in zip(clips, output_names(clips), strict=True):
+            source = pb.ClipSource(path=os.fsencode(clip.name), blob=store.upload(clip))
+            request.clips.add(source=source, output=pb.OutputSettings(file_name=os.fsencode(output), codec=codec, quality=-1))
+        self.ask(submit=pb.Submit(request=request))
+        return job
+
+    def fetch(self, job: str, output: Path, overwrite: bool = False) -> list[Path]:
+        """Results into a folder, or of a single clip into a file."""
+        status = self.status(job)
+        if status.summary.state != pb.JOB_STATE_DONE:
+            raise KilnError(f"{job}: there is no result to fetch; its state is {state_name(status)}")
+        if len(status.clips) > 1 and not output.is_dir():
+            raise KilnError(f"{output}: {len(status.clips)} results need a folder; make it first", 73)
+        store, written = self.store(job, write=False), []
+        for clip in status.clips:
+            path = output / Path(os.fsdecode(clip.output)).name if output.is_dir() else output
+            if path.exists() and not overwrite:
+                raise KilnError(f"{path}: exists already; choose another name or give --overwrite", 73)
+            store.download(clip.result, path)
+            written.append(path)
+        return written
+
+
+class Store:
+    """Blobs over HTTP, by the signed queries that the coordinator gave."""
+
+    def __init__(self, grants: pb.Grants):
+        self._host = urllib.parse.urlsplit(grants.store_url.decode()).netloc
+        self._grants = grants
+
+    def _target(self, sha256: str, query: bytes) -> str:
+        return f"/cas/{sha256}" + (f"?{query.decode()}" if query else "")
+
+    def upload(self, path: Path) -> pb.BlobRef:
+        try:
+            with open(path, "rb") as file:
+                blob = pb.BlobRef(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=file.tell())
+                file.seek(0)
+                self._put(blob, file)
+        except FileNotFoundError:
+            raise KilnError(f"{path}: no such file", 66) from None
+        return blob
+
+    def _put(self, blob: pb.BlobRef, file) -> None:
+        connection = http.client.HTTPConnection(self._host, timeout=HTTP_DEADLINE_S)
+        try:
+            connection.request("PUT", self._target(blob.sha256, self._grants.write_query), body=file,
+                               headers={"Content-Length": str(blob.bytes)})
+        except BrokenPipeError:
+            pass  # the store has its answer before it has the bytes
+        answer = connection.getresponse()
+        if answer.status not in (200, 201, 204):
+            raise KilnError(f"the store refused {blob.sha256}: {answer.status} {answer.read(4096).decode(errors='replace')}")
+        connection.close()
+
+    def download(self, blob: pb.BlobRef, path: Path) -> None:
+        """The file has its name only when it is whole."""
+        connection = http.client.HTTPConnection(self._host, timeout=HTTP_DEADLINE_S)
+        connection.request("GET", self._target(blob.sha256, self._grants.read_query))
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise KilnError(f"the store does not give {blob.sha256}: {answer.status}")
+        partial, digest = path.with_name(path.name + ".kiln-part"), hashlib.sha256()
+        try:
+            with open(partial, "wb") as file:
+                while piece := answer.read(PIECE_BYTES):
+                    digest.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            if digest.hexdigest() != blob.sha256:
+                raise KilnError(f"{path}: the store gave other bytes")
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+            connection.close()
+
+
+def output_names(clips: list[Path]) -> list[str]:
+    names: list[str] = []
+    for clip in clips:
+        name, number = f"{clip.stem}_up.mkv", 2
+        while name in names:
+            name, number = f"{clip.stem}_up_{number}.mkv", number + 1
+        names.append(name)
+    return names
+
+
+def state_name(status: pb.JobStatus) -> str:
+    return pb.JobState.Name(status.summary.state).removeprefix("JOB_STATE_").lower()
+
+
+def show(status: pb.JobStatus) -> None:
+    summary = status.summary
+    print(f"{summary.job}: {state_name(status)}, frames {summary.frames_done}/{summary.frames_total}", file=sys.stderr)
+
+
+def finish(farm: Farm, job: str) -> None:
+    status = farm.watch(job, show)
+    if status.summary.state != pb.JOB_STATE_DONE:
+        raise KilnError(f"{job}: {state_name(status)}; {status.summary.reason.decode(errors='replace')}")
+
+
+def run(farm: Farm, options: argparse.Namespace) -> None:
+    if options.verb == "submit":
+        job = farm.submit(options.model, options.clips, options.executor, options.codec)
+        print(job, flush=True)
+        if options.output:
+            finish(farm, job)
+            farm.fetch(job, options.output, options.overwrite)
+    elif options.verb == "watch":
+        finish(farm, options.job)
+    elif options.verb == "cancel":
+        farm.cancel(options.job)
+    else:
+        for path in farm.fetch(options.job, options.output, options.overwrite):
+            print(path)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A client of a Kiln farm")
+    parser.add_argument("--coordinator", required=True, help="tcp://HOST:PORT")
+    parser.add_argument("--key", default="", help="our key pair (kiln keygen)")
+    parser.add_argument("--coordinator-key", default="", help="the coordinator's public key, or a file with it")
+    parser.add_argument("--patience", type=float, default=ANSWER_PATIENCE_S, help="seconds to wait for an answer")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    submit = verbs.add_parser("submit", help="hand in a job; with -o wait for it and fetch its results")
+    submit.add_argument("--model", type=Path, required=True, help="folder of the model package")
+    submit.add_argument("--executor", default="any", choices=("any", "compiled", "uncompiled"))
+    submit.add_argument("--codec", default="")
+    submit.add_argument("clips", type=Path, nargs="+")
+    fetch = verbs.add_parser("fetch", help="copy a job's results here")
+    for verb in (verbs.add_parser("watch"), verbs.add_parser("cancel"), fetch):
+        verb.add_argument("job")
+    for verb, required in ((submit, False), (fetch, True)):
+        verb.add_argument("-o", "--output", type=Path, required=required, help="a folder, or of one clip a file's name")
+        verb.add_argument("--overwrite", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse_arguments()
+    try:
+        farm = Farm(options.coordinator, options.key, options.coordinator_key, options.patience)
+        try:
+            run(farm, options)
+        finally:
+            farm.close()
+    except KilnError as error:
+        print(f"kiln_client: {error}", file=sys.stderr)
+        return error.code
+    except OSError as error:
+        print(f"kiln_client: {error}", file=sys.stderr)
+        return 74
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
