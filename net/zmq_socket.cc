@@ -40,15 +40,6 @@ void keep_part(zmq_msg_t& part, ZmqMessage& message) {
   message.parts[at].assign(static_cast<const char*>(::zmq_msg_data(&part)), size);
 }
 
-SendResult try_send(void* socket, std::string_view first, std::string_view bytes) {
-  if (!first.empty() && ::zmq_send(socket, first.data(), first.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-    if (errno == EAGAIN) return SendResult::kQueueFull;
-    return errno == EHOSTUNREACH ? SendResult::kNoPeer : SendResult::kFailed;
-  }
-  if (::zmq_send(socket, bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0) return SendResult::kSent;
-  return errno == EAGAIN ? SendResult::kQueueFull : SendResult::kFailed;
-}
-
 }  // namespace
 
 ZmqSocket::ZmqSocket(ZmqContext& context, void* handle) : context_(&context), handle_(handle) {
@@ -152,12 +143,15 @@ std::optional<ZmqMessage> receive_message(void* socket) {
 }
 
 SendResult send_message(const ZmqSocket& socket, std::string_view first, std::string_view bytes) {
-  const SendResult result = try_send(socket.get(), first, bytes);
-  if (result != SendResult::kQueueFull && result != SendResult::kNoPeer) return result;
-  // libzmq looks at its news (a connection came, a queue was emptied) only once in a while when it sends;
-  // asking for events makes it look.
+  // When it sends, libzmq looks at its news (a connection came or went, a queue was emptied) only now and then, and
+  // could choose a connection that is gone. Asking for events makes it look.
   static_cast<void>(socket.events());
-  return try_send(socket.get(), first, bytes);
+  if (!first.empty() && ::zmq_send(socket.get(), first.data(), first.size(), ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+    if (errno == EAGAIN) return SendResult::kQueueFull;
+    return errno == EHOSTUNREACH ? SendResult::kNoPeer : SendResult::kFailed;
+  }
+  if (::zmq_send(socket.get(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0) return SendResult::kSent;
+  return errno == EAGAIN ? SendResult::kQueueFull : SendResult::kFailed;
 }
 
 }  // namespace kiln::net

@@ -18,10 +18,21 @@ using test::KeyedFarm;
 using test::kSoon;
 using test::next_message;
 
-// The endpoint of a router that is closed when this returns.
-std::string free_endpoint(ZmqContext& context) {
-  return RouterSocket::bind(context, kAnyLoopbackPort, {}).value().endpoint();
-}
+// A TCP socket of this machine that has a port, and does not listen.
+struct PlainSocket {
+  UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string endpoint;
+
+  PlainSocket() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    endpoint = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+};
 
 std::optional<RouterSocket> bind_soon(ZmqContext& context, const std::string& endpoint, const SocketSecurity& security) {
   std::optional<RouterSocket> router;
@@ -35,7 +46,7 @@ std::optional<RouterSocket> bind_soon(ZmqContext& context, const std::string& en
 
 TEST(DealerSocketTest, ConnectsWhenTheCoordinatorComesLater) {
   ZmqContext context;
-  const std::string endpoint = free_endpoint(context);
+  const std::string endpoint = PlainSocket().endpoint;  // free again
   DealerSocket dealer = DealerSocket::connect(context, endpoint, {}).value();
   EXPECT_EQ(dealer.connection().state, ConnectionState::kNotConnected);
   const Status early = dealer.wait_connected(std::chrono::milliseconds(50));
@@ -162,6 +173,27 @@ TEST(DealerSocketTest, ConnectsAnewWhenAsked) {
   ASSERT_TRUE(happens([&] { return !farm.router.send(first, "x"); }));
 }
 
+// libzmq knows of a connection some time before it sends through it, and would use the one before that.
+TEST(DealerSocketTest, WhatIsSentTheMomentAConnectionIsMadePasses) {
+  ZmqContext context;
+  RouterSocket router = RouterSocket::bind(context, kAnyLoopbackPort, {}).value();
+  DealerSocket dealer = DealerSocket::connect(context, router.endpoint(), {}).value();
+  ASSERT_TRUE(dealer.wait_connected(kSoon));
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(dealer.send("before"));  // the last time for a while that the socket looked for news
+    dealer.reconnect();
+    const auto until = std::chrono::steady_clock::now() + kSoon;
+    while (dealer.connection().state != ConnectionState::kConnected) ASSERT_LT(std::chrono::steady_clock::now(), until);
+    const Status sent = dealer.send("at once");
+    ASSERT_TRUE(sent) << sent.error().message << " in round " << i;
+    std::optional<Received> message;
+    do {
+      message = next_message(router);
+      ASSERT_TRUE(message);
+    } while (message->bytes != "at once");
+  }
+}
+
 TEST(DealerSocketTest, WaitingEndsWithAMessageAChangeOrTheDeadline) {
   KeyedFarm farm;
   DealerSocket worker = farm.dealer_of(farm.worker);
@@ -177,19 +209,12 @@ TEST(DealerSocketTest, WaitingEndsWithAMessageAChangeOrTheDeadline) {
 }
 
 TEST(DealerSocketTest, WhatIsNoCoordinatorIsSaid) {
-  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(listener.get(), 16), 0);
-  ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const PlainSocket listener;
+  ASSERT_EQ(::listen(listener.fd.get(), 16), 0);
   ZmqContext context;
-  DealerSocket dealer =
-      DealerSocket::connect(context, "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), {}).value();
+  DealerSocket dealer = DealerSocket::connect(context, listener.endpoint, {}).value();
   std::thread server([&] {
-    const UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const UniqueFd peer(::accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
     EXPECT_TRUE(write_fully(peer.get(), std::as_bytes(std::span(std::string_view("HTTP/1.1 400 Bad Request\r\n\r\n")))));
   });
   server.join();

@@ -58,7 +58,7 @@ TEST(HostilePeerTest, TooLargeAMessageEndsItsConnectionAndNoOther) {
   EXPECT_EQ(next_message(open)->bytes, "small");
   // Beyond the bound of libzmq: the announcement is enough.
   static_cast<void>(peer.send(std::string("\x02\x00\x00\x00\x00\x10\x00\x00\x00", 9)));
-  EXPECT_TRUE(peer.is_closed());
+  EXPECT_TRUE(peer.is_closed_without_a_word());
   expect_nothing_until(open, [&] { return open.stats().disconnects == 1; });
   // Between ours and libzmq's, which leaves room for encryption.
   RawPeer other(open.endpoint());
@@ -71,7 +71,7 @@ TEST(HostilePeerTest, TooLargeAMessageEndsItsConnectionAndNoOther) {
   RawPeer keyed(farm.router.endpoint());
   ASSERT_TRUE(keyed.handshake_with_keys(farm.client.public_z85, farm.client.secret_z85, farm.server.public_z85, {}));
   static_cast<void>(keyed.send_message(std::string(kSocketMessageBytesMax + 1000, 'k')));
-  EXPECT_TRUE(keyed.is_closed());
+  EXPECT_TRUE(keyed.is_closed_without_a_word());
   expect_nothing_until(farm.router, [&] { return farm.router.stats().disconnects == 1; });
   expect_serves(farm);
 }

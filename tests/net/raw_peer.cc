@@ -103,6 +103,12 @@ bool RawPeer::is_closed() {
   }
 }
 
+bool RawPeer::is_closed_without_a_word() {
+  pollfd readable{socket_.get(), POLLIN, 0};
+  char byte = 0;
+  return ::poll(&readable, 1, kDeadlineMs) == 1 && ::recv(socket_.get(), &byte, 1, 0) <= 0;
+}
+
 bool RawPeer::greet(std::string_view mechanism) {
   std::string greeting = std::string("\xFF\0\0\0\0\0\0\0\x01\x7F\x03\x01", 12) + std::string(mechanism);
   greeting.resize(kGreetingBytes, '\0');

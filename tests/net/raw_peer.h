@@ -22,6 +22,8 @@ class RawPeer {
   std::string read(std::size_t size);
   // True when the other end closes, whatever it says before.
   bool is_closed();
+  // True when closing is the next thing it does: at once, and not when a heartbeat is missed.
+  bool is_closed_without_a_word();
 
   // Handshakes with `properties` in the peer's own metadata ("Socket-Type" is added).
   bool greet(std::string_view mechanism);
