@@ -4,20 +4,23 @@
 
 #include "lane/media/clip_description.h"
 #include "lane/media/segment_join.h"
+#include "lane/media/source_input.h"
 #include "lane/output_request.h"
 #include "sharding/output_plan.h"
 
 namespace kiln::lane {
 namespace {
 
-net::TaskFailed failed(TaskId task, const Error& error) {
+net::LaneTaskFailed failed(TaskId task, Error error, const ClipSource& source) {
+  error.message = without_location(std::move(error.message), source);
   const bool bad_input = error.exit == ExitCode::kInputRefused || error.exit == ExitCode::kInputMissing;
-  return net::TaskFailed{task, Attempt{1}, {error, bad_input ? "bad_input" : "error"}};
+  return net::LaneTaskFailed{task, Attempt{1}, {error, bad_input ? "bad_input" : "error"}};
 }
 
 Result<net::ProbeDone> probe(const MediaTools& tools, const net::ProbeTask& task) {
   ClipSource source;
   source.path = task.source;
+  source.location = task.location;
   source.deinterlace = task.deinterlace;
   if (!task.frame_rate.empty()) {
     const auto rate = parse_rational(task.frame_rate);
@@ -84,13 +87,13 @@ Result<net::JoinDone> join(const MediaTools& tools, const ClipInfo& clip, const 
 
 net::FromLane run_probe(const MediaTools& tools, const net::ProbeTask& task) {
   auto done = probe(tools, task);
-  if (!done) return failed(task.task, done.error());
+  if (!done) return failed(task.task, done.error(), {task.source, {25, 1}, false, task.location});
   return std::move(*done);
 }
 
 net::FromLane run_join(const MediaTools& tools, const ClipInfo& clip, const net::JoinTask& task, int encoder_threads) {
   auto done = join(tools, clip, task, encoder_threads);
-  if (!done) return failed(task.task, done.error());
+  if (!done) return failed(task.task, done.error(), clip.source);
   return std::move(*done);
 }
 

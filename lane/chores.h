@@ -9,9 +9,9 @@
 
 namespace kiln::lane {
 
-// ProbeDone or TaskFailed. Also plans the output and refuses what its codec cannot hold, before any work.
+// ProbeDone or LaneTaskFailed. Also plans the output and refuses what its codec cannot hold, before any work.
 [[nodiscard]] net::FromLane run_probe(const MediaTools& tools, const net::ProbeTask& task);
-// JoinDone or TaskFailed.
+// JoinDone or LaneTaskFailed.
 [[nodiscard]] net::FromLane run_join(const MediaTools& tools, const ClipInfo& clip, const net::JoinTask& task,
                                      int encoder_threads);
 

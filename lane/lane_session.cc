@@ -9,6 +9,7 @@
 #include "cache_store/artifact_admission.h"
 #include "lane/chores.h"
 #include "lane/media/clip_description.h"
+#include "lane/media/source_input.h"
 #include "lane/output_request.h"
 #include "sharding/package/package_tiling.h"
 #include "net/lane_codec.h"
@@ -126,6 +127,7 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
     source.graphs.push_back({manifest_.graphs[message.graphs[i]], mappings[i].bytes()});
   }
   source.weights = mappings.back().bytes();
+  pipeline_.reset();  // it runs the network that goes
   KILN_TRY_ASSIGN(network_, Network::load(source));
   UpscaleCallbacks callbacks;
   callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
@@ -148,6 +150,7 @@ Status LaneSession::on_message(const net::DefineClip& message, Descriptors& desc
   if (descriptors.size() != 1) return fail(make_error(ErrorCode::kDataLoss, "a clip without its description"));
   KILN_TRY_ASSIGN(const Mapping mapping, Mapping::map(descriptors[0].get()));
   KILN_TRY_ASSIGN(ClipInfo clip, decode_clip(mapping.text()));
+  clip.source.location = message.location;
   clips_[message.clip] = std::make_shared<const ClipInfo>(std::move(clip));
   return {};
 }
@@ -167,6 +170,9 @@ Status LaneSession::on_message(const net::OfferArtifact& message, Descriptors& d
 Status LaneSession::bind(const net::OfferArtifact& offer, int sealed_fd) {
   if (network_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
   KILN_TRY_ASSIGN(const Digest key, Digest::from_hex(offer.key));
+  if (!offer.trusted_keys.empty()) {
+    KILN_TRY_ASSIGN(trusted_, cache::TrustedKeys::parse(offer.trusted_keys));
+  }
   auto manifest = cache::admit_artifact(offer.envelope, sealed_fd, key, trusted_, unix_seconds());
   if (!manifest) {
     return fail(make_error(ErrorCode::kDataLoss, "artifact {}: {}", key.hex(), manifest.error().message));
@@ -197,7 +203,7 @@ Status LaneSession::on_message(const net::JoinTask& message, Descriptors&) {
 Status LaneSession::on_message(const net::SegmentTask& message, Descriptors&) {
   auto spec = plan_segment(message);
   if (!spec) {
-    outbox_.send(net::TaskFailed{message.task, message.attempt, {spec.error(), "error"}});
+    outbox_.send(net::LaneTaskFailed{message.task, message.attempt, {spec.error(), "error"}});
     return {};
   }
   pipeline_->submit(std::move(*spec));
@@ -248,7 +254,9 @@ void LaneSession::report_progress(const SegmentRun& run) {
 void LaneSession::report_end(const SegmentRun& run) {
   const SegmentSpec& spec = run.spec;
   if (run.failed()) {
-    outbox_.send(net::TaskFailed{spec.task, spec.attempt, {run.error(), run.failure_class()}});
+    Error error = run.error();
+    error.message = without_location(std::move(error.message), spec.clip->source);
+    outbox_.send(net::LaneTaskFailed{spec.task, spec.attempt, {error, run.failure_class()}});
     return;
   }
   net::SegmentDone done;

@@ -84,7 +84,7 @@ struct JoinDone {
   std::int64_t frames = 0;
   std::vector<std::string> warnings;
 };
-struct TaskFailed {
+struct LaneTaskFailed {
   TaskId task;
   Attempt attempt;
   Fault fault;
@@ -94,6 +94,6 @@ struct Failed {
 };
 
 using FromLane = std::variant<Hello, PackageLoaded, ArtifactBound, ArtifactRefused, ProbeDone, Progress,
-                              SegmentDone, JoinDone, TaskFailed, Failed>;
+                              SegmentDone, JoinDone, LaneTaskFailed, Failed>;
 
 }  // namespace kiln::net

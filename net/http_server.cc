@@ -97,6 +97,8 @@ void HttpServer::Impl::accept_one(int socket, const std::string& remote) {
   }
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // What waits to be sent when a reader leaves (ffmpeg, at every seek) was read from disk and counted for nothing.
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kHttpUnsentBytesMax, sizeof kHttpUnsentBytesMax);
   ++counters.connections;
   connections.serve(std::move(connection), remote);
 }

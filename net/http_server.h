@@ -39,6 +39,7 @@ using HttpDecision = std::variant<HttpResponse, AcceptBody>;
 using HttpHandler = std::function<HttpDecision(const HttpRequest&)>;
 
 inline constexpr std::size_t kHttpThreads = 8;
+inline constexpr int kHttpUnsentBytesMax = 128 << 10;  // of one answer, in the kernel's hands and not under way
 inline constexpr std::size_t kHttpConnectionsMax = 1024;
 inline constexpr std::uint64_t kHttpLeftoverBytesMax = 256U << 10U;  // of an unread body, read to keep a connection
 inline constexpr std::uint64_t kHttpLingerBytesMax = 4U << 20U;      // read while the client takes a last answer

@@ -185,14 +185,14 @@ JoinDone get(const pb::JoinDone& in) {
   return out;
 }
 
-void put(const TaskFailed& in, pb::TaskFailed& out) {
+void put(const LaneTaskFailed& in, pb::TaskFailed& out) {
   out.set_task(in.task.value);
   out.set_attempt(in.attempt.value);
   put(in.fault, *out.mutable_fault());
 }
 
-TaskFailed get(const pb::TaskFailed& in) {
-  TaskFailed out;
+LaneTaskFailed get(const pb::TaskFailed& in) {
+  LaneTaskFailed out;
   out.task.value = in.task();
   out.attempt.value = in.attempt();
   out.fault = get(in.fault());
@@ -219,7 +219,7 @@ struct FromLanePut {
   void operator()(const Progress& in) const { put(in, *out.mutable_progress()); }
   void operator()(const SegmentDone& in) const { put(in, *out.mutable_segment_done()); }
   void operator()(const JoinDone& in) const { put(in, *out.mutable_join_done()); }
-  void operator()(const TaskFailed& in) const { put(in, *out.mutable_task_failed()); }
+  void operator()(const LaneTaskFailed& in) const { put(in, *out.mutable_task_failed()); }
   void operator()(const Failed& in) const { put(in, *out.mutable_failed()); }
 };
 

@@ -47,29 +47,34 @@ LoadPackage get(const pb::LoadPackage& in) {
 
 void put(const DefineClip& in, pb::DefineClip& out) {
   out.set_clip(in.clip.value);
+  out.set_location(in.location);
 }
 
 DefineClip get(const pb::DefineClip& in) {
   DefineClip out;
   out.clip.value = in.clip();
+  out.location = in.location();
   return out;
 }
 
 void put(const OfferArtifact& in, pb::OfferArtifact& out) {
   out.set_key(in.key);
   out.set_envelope(in.envelope);
+  out.set_trusted_keys(in.trusted_keys);
 }
 
 OfferArtifact get(const pb::OfferArtifact& in) {
   OfferArtifact out;
   out.key = in.key();
   out.envelope = in.envelope();
+  out.trusted_keys = in.trusted_keys();
   return out;
 }
 
 void put(const ProbeTask& in, pb::ProbeTask& out) {
   out.set_task(in.task.value);
   out.set_source(in.source);
+  out.set_location(in.location);
   out.set_output(in.output);
   out.set_codec(in.codec);
   out.set_scale(in.scale);
@@ -83,6 +88,7 @@ ProbeTask get(const pb::ProbeTask& in) {
   ProbeTask out;
   out.task.value = in.task();
   out.source = in.source();
+  out.location = in.location();
   out.output = in.output();
   out.codec = in.codec();
   out.scale = in.scale();

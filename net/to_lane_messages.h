@@ -28,14 +28,17 @@ struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
 };
 struct DefineClip {  // descriptor: the sealed clip description
   ClipId clip;
+  std::string location{};  // where its bytes are: a path or a URL; empty: as described
 };
 struct OfferArtifact {  // descriptor: the sealed library
   std::string key;
   std::string envelope;
+  std::string trusted_keys{};  // in place of those of SetUp; empty: those
 };
 struct ProbeTask {
   TaskId task;
-  std::string source;
+  std::string source;    // what it is called, in messages and in its description
+  std::string location{};  // where its bytes are: a path or a URL; empty: source
   std::string output;
   std::string codec;
   std::string scale;

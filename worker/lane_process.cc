@@ -26,7 +26,7 @@ Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
                   std::to_string(id.value)};
   if (start.verbose) options.argv.emplace_back("--verbose");
   options.inherit = {{ends.second.fd(), kLaneChannelFd}};
-  options.stderr_fd = 2;
+  options.stderr_fd = start.stderr_fd;
   if (!start.torch_folder.empty()) {
     options.set_env.emplace_back("LD_LIBRARY_PATH", library_path(start.torch_folder));
   }

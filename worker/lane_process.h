@@ -17,6 +17,7 @@ struct LaneStart {
   std::string program;       // kiln-lane
   std::string torch_folder;  // its lib/ is where the lane finds LibTorch; empty: as the program was linked
   bool verbose = false;
+  int stderr_fd = 2;  // borrowed for the start
 };
 
 // Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.

@@ -121,7 +121,7 @@ void UpscaleSession::handle(LaneId lane, const net::JoinDone& message) {
   clip.joined = true;
 }
 
-void UpscaleSession::handle(LaneId lane, const net::TaskFailed& message) {
+void UpscaleSession::handle(LaneId lane, const net::LaneTaskFailed& message) {
   const std::uint64_t kind = message.task.value & ~kTaskIndexMask;
   if (kind == kProbeTasks || kind == kJoinTasks) {
     joins_.erase(message.task);

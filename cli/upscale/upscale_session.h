@@ -74,7 +74,7 @@ class UpscaleSession {
   void handle(LaneId lane, const net::Progress& message);
   void handle(LaneId lane, const net::SegmentDone& message);
   void handle(LaneId lane, const net::JoinDone& message);
-  void handle(LaneId lane, const net::TaskFailed& message);
+  void handle(LaneId lane, const net::LaneTaskFailed& message);
   void handle(LaneId lane, const net::Failed& message);
   template <typename Other>
   void handle(LaneId, const Other&) {}

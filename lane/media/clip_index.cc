@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "lane/media/ffmpeg_child.h"
+#include "lane/media/source_input.h"
 
 namespace kiln::lane {
 namespace {
@@ -41,7 +42,9 @@ Result<std::vector<IndexedPacket>> list_entries(const MediaTools& tools, const C
                                                 const std::string& entries) {
   SpawnOptions options;
   options.argv = {tools.ffprobe_path, "-v", "error", "-select_streams", std::to_string(clip.stream_index),
-                  "-show_entries", entries, "-of", "compact=p=0", "-i", "file:" + clip.source.path};
+                  "-show_entries", entries, "-of", "compact=p=0"};
+  const auto input = input_arguments(clip.source);
+  options.argv.insert(options.argv.end(), input.begin(), input.end());
   options.set_env = {{"LC_ALL", "C"}};
   KILN_TRY_ASSIGN(const CommandOutput output, run_command(std::move(options), kIndexDeadline, kMaxIndexBytes));
   const std::string doing = clip.source.path + ": reading its frames";

@@ -20,6 +20,7 @@ struct ClipSource {
   std::string path;  // a video file, a folder of images, or a pattern: "shot_%04d.png", "shot_*.png"
   Rational image_rate{25, 1};  // frames a second of an image sequence
   bool deinterlace = false;    // interlaced clips are refused without it; one frame for each frame with it
+  std::string location{};      // where its bytes are, a path or a URL; empty: at `path`, which else is only its name
 };
 
 enum class SourceKind : std::uint8_t { kFile, kImageSequence };

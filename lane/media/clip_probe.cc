@@ -13,6 +13,7 @@
 #include "lane/media/ffmpeg_child.h"
 #include "lane/media/hdr_probe.h"
 #include "lane/media/image_sequence.h"
+#include "lane/media/source_input.h"
 
 namespace kiln::lane {
 namespace {
@@ -47,10 +48,13 @@ const Json& array_of(const Json& parent, const char* key) {
   return it != parent.end() && it->is_array() ? *it : kEmpty;
 }
 
-Result<Json> ask_ffprobe(const MediaTools& tools, const std::string& path) {
+Result<Json> ask_ffprobe(const MediaTools& tools, const ClipSource& source) {
+  const std::string& path = source.path;
   SpawnOptions options;
   options.argv = {tools.ffprobe_path, "-v", "error", "-of", "json", "-show_format", "-show_streams",
-                  "-show_chapters", "-i", "file:" + path};
+                  "-show_chapters"};
+  const auto input = input_arguments(source);
+  options.argv.insert(options.argv.end(), input.begin(), input.end());
   options.set_env = {{"LC_ALL", "C"}};
   KILN_TRY_ASSIGN(const CommandOutput output, run_command(std::move(options), kProbeDeadline));
   if (!output.status.ok()) {
@@ -207,7 +211,7 @@ void read_others(const Json& json, ClipInfo& clip) {
 Result<ClipInfo> probe_file(const MediaTools& tools, const ClipSource& source) {
   ClipInfo clip;
   clip.source = source;
-  KILN_TRY_ASSIGN(const Json json, ask_ffprobe(tools, source.path));
+  KILN_TRY_ASSIGN(const Json json, ask_ffprobe(tools, source));
   const Json& format = object_of(json, "format");
   clip.container = text_of(format, "format_name");
   const Json* stream = main_video(array_of(json, "streams"));
@@ -239,7 +243,7 @@ Result<ClipInfo> probe_images(const MediaTools& tools, const ClipSource& source)
     return fail(make_error(ErrorCode::kInvalidArgument, "{}: a frame rate above 0 is needed", source.path));
   }
   KILN_TRY_ASSIGN(clip.image_files, list_images(source.path));
-  KILN_TRY_ASSIGN(const Json json, ask_ffprobe(tools, clip.image_files[0]));
+  KILN_TRY_ASSIGN(const Json json, ask_ffprobe(tools, ClipSource{clip.image_files[0]}));
   const Json& streams = array_of(json, "streams");
   if (streams.empty()) return fail(input_refused("{} holds no picture", clip.image_files[0]));
   const std::string codec = text_of(streams[0], "codec_name");
@@ -266,6 +270,7 @@ double ClipInfo::duration_s() const {
 }
 
 Result<ClipInfo> probe_clip(const MediaTools& tools, const ClipSource& source) {
+  if (!source.location.empty()) return probe_file(tools, source);
   if (is_image_source(source.path)) return probe_images(tools, source);
   std::error_code error;
   const auto status = fs::status(source.path, error);

@@ -10,6 +10,7 @@
 #include "lane/media/ffmpeg_child.h"
 #include "lane/media/image_sequence.h"
 #include "lane/media/nut_demuxer.h"
+#include "lane/media/source_input.h"
 
 namespace kiln::lane {
 namespace {
@@ -56,8 +57,10 @@ std::vector<std::string> decode_arguments(const ClipInfo& clip, std::optional<st
     }
     // Frames that lack what they refer to are not shown: they would be taken for good ones.
     add({"-flags", "-output_corrupt", "-threads",
-         std::to_string(std::clamp(options.decoder_threads, 1, kThreadsMax)), "-noautorotate", "-i",
-         "file:" + clip.source.path, "-map", fmt::format("0:{}", clip.stream_index)});
+         std::to_string(std::clamp(options.decoder_threads, 1, kThreadsMax)), "-noautorotate"});
+    const auto input = input_arguments(clip.source);
+    out.insert(out.end(), input.begin(), input.end());
+    add({"-map", fmt::format("0:{}", clip.stream_index)});
   }
   if (clip.interlaced) add({"-vf", "bwdif=mode=send_frame:deint=all"});
   add({"-noautoscale", "-c:v", "rawvideo", "-pix_fmt", clip.format.ffmpeg_name(), "-fps_mode", "passthrough"});

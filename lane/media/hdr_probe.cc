@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/process.h"
+#include "lane/media/source_input.h"
 
 namespace kiln::lane {
 namespace {
@@ -99,8 +100,9 @@ Status probe_hdr(const MediaTools& tools, bool in_container, ClipInfo& clip) {
   SpawnOptions options;
   // The container's comes first: it is as it was entered, while a codec may have rounded it.
   options.argv = {tools.ffprobe_path, "-v", "quiet", "-of", "json", "-select_streams",
-                  std::to_string(clip.stream_index), "-read_intervals", "%+#8", "-show_streams", "-show_frames", "-i",
-                  "file:" + clip.source.path};
+                  std::to_string(clip.stream_index), "-read_intervals", "%+#8", "-show_streams", "-show_frames"};
+  const auto input = input_arguments(clip.source);
+  options.argv.insert(options.argv.end(), input.begin(), input.end());
   options.set_env = {{"LC_ALL", "C"}};
   KILN_TRY_ASSIGN(const CommandOutput output, run_command(std::move(options), kDeadline));
   const Json json = Json::parse(output.out, nullptr, false);

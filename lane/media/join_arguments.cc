@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "lane/media/source_input.h"
 
 namespace kiln::lane {
 namespace {
@@ -56,7 +57,10 @@ std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSetti
   const auto add = [&](std::initializer_list<std::string> more) { out.insert(out.end(), more); };
   const bool file = clip.kind == SourceKind::kFile;
   if (file && clip.time_origin != 0) add({"-itsoffset", source_offset(clip)});
-  if (file) add({"-i", "file:" + clip.source.path});
+  if (file) {
+    const auto input = input_arguments(clip.source);
+    out.insert(out.end(), input.begin(), input.end());
+  }
   add({"-map", "0:v:0", "-c:v:0", "copy"});
   out.insert(out.end(), streams.arguments.begin(), streams.arguments.end());
   if (file) {

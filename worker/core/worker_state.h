@@ -16,6 +16,7 @@ namespace kiln::worker {
 
 // Compiling runs beside the lanes; this stands where a lane would. The coordinator uses the same number.
 inline constexpr LaneId kCompileSlot{0xffff'ffff};
+[[nodiscard]] inline bool is_compile(LaneId slot) { return slot == kCompileSlot; }
 
 struct TaskKey {
   std::uint64_t task = 0;

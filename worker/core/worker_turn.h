@@ -27,7 +27,6 @@ struct WorkerTurn {
 };
 using SlotEntry = std::pair<const LaneId, Slot>;
 
-[[nodiscard]] inline bool is_compile(LaneId slot) { return slot == kCompileSlot; }
 [[nodiscard]] net::TaskFault lost_lane(std::string why);
 
 // ---- session.cc ----

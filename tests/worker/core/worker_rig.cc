@@ -80,6 +80,12 @@ std::vector<std::string> WorkerRig::tell(const WorkerEvent& event) {
   return words;
 }
 
+std::vector<std::string> WorkerRig::say(const net::ToWorker& message) {
+  WorkerEvent event;
+  event.emplace<CoordinatorSaid>().message = message;
+  return tell(event);
+}
+
 std::vector<std::string> WorkerRig::wait(WorkerTime time) {
   now_.at += time;
   now_.unix_s += time.count() / 1000;

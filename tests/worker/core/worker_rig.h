@@ -18,7 +18,7 @@ class WorkerRig {
   explicit WorkerRig(int lanes, WorkerRules rules = {});
 
   std::vector<std::string> tell(const WorkerEvent& event);
-  std::vector<std::string> say(net::ToWorker message) { return tell(CoordinatorSaid{std::move(message)}); }
+  std::vector<std::string> say(const net::ToWorker& message);
   std::vector<std::string> wait(WorkerTime time);  // and a tick
   // Connected, welcomed, lanes up.
   void settle_in();

@@ -1,0 +1,83 @@
+// A real worker compiles for the farm, publishes what it signed, and renders with it.
+#include <gmock/gmock.h>
+
+#include "sharding/package/package_inputs.h"
+#include "tests/worker/farm/fake_farm.h"
+
+namespace kiln::worker {
+namespace {
+
+using FarmCompileTest = FarmWorkerTest;
+
+// As the coordinator computes it.
+std::string key_of(const std::string& package_folder, const net::WorkerHello& hello, const net::TileChoice& tile) {
+  const auto text = read_file(package_folder + "/manifest.toml", sharding::kManifestBytesMax);
+  const auto manifest = sharding::parse_package_manifest(*text, "manifest.toml");
+  sharding::CompileKeyInputs inputs;
+  inputs.graph_sha256 = tile.graph_sha256;
+  inputs.bucket.inputs =
+      sharding::package_inputs(*manifest, sharding::GraphDtype::kFloat32, tile.height, tile.width);
+  const net::LaneClass& kind = hello.lanes.at(0).kind;
+  inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value(), kind.device_name};
+  const net::ToolchainOffer& t = hello.toolchain;
+  inputs.toolchain = {t.torch_version, t.torch_git, t.cuda, t.triton, t.compiler, t.libc, t.recipe_sha256};
+  return sharding::make_compile_key(inputs).hex();
+}
+
+TEST_F(FarmCompileTest, MadeOncePublishedAndRenderedWith) {
+  start_worker();
+  const net::WorkerHello hello = coordinator_.hellos[0];
+  ASSERT_TRUE(hello.compiles);
+  EXPECT_FALSE(hello.lanes[0].kind.toolchain.empty());
+  store_.stop();
+  store_.trust(hello.signing_key);
+  store_.start();
+  probe(make_clip("clip.mkv", 60));
+
+  net::CompileSpec compile;
+  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
+  compile.graph = probed_.tiles[0].graph;
+  compile.height = probed_.tiles[0].height;
+  compile.width = probed_.tiles[0].width;
+  const net::TaskDone made = run(assign(compile), kCompiled);
+  const auto& result = std::get<net::CompileResult>(made.result);
+  EXPECT_EQ(result.key, compile.key);
+  EXPECT_FALSE(result.from_store);
+  EXPECT_GT(result.compile_s, 0.0);
+  EXPECT_FALSE(result.library.sha256.empty());
+
+  // Asked for again, by a later task: the store has it.
+  const net::TaskDone again = run(assign(compile));
+  EXPECT_TRUE(std::get<net::CompileResult>(again.result).from_store);
+
+  net::SegmentSpec segment = segment_spec(0, 20);
+  segment.executor = "compiled";
+  segment.artifact_key = compile.key;
+  segment.artifact_ready = true;
+  const net::TaskDone done = run(assign(segment));
+  EXPECT_EQ(std::get<net::SegmentResult>(done.result).frames_compiled, 20);
+
+  segment.artifact_key = std::string(64, 'b');  // nobody made that one
+  const net::TaskFailed failed = run_failing(assign(segment));
+  EXPECT_EQ(failed.fault.kind, net::FailureKind::kArtifactMismatch) << failed.fault.message;
+}
+
+TEST_F(FarmCompileTest, CancelledCompileLeavesTheWorkerWell) {
+  start_worker();
+  const net::WorkerHello hello = coordinator_.hellos[0];
+  probe(make_clip("clip.mkv", 10));
+  net::CompileSpec compile;
+  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
+  compile.graph = probed_.tiles[0].graph;
+  compile.height = probed_.tiles[0].height;
+  compile.width = probed_.tiles[0].width;
+  const net::Assign task = assign(compile);
+  coordinator_.say(task);
+  ASSERT_TRUE(coordinator_.wait_for([&] { return lane_pids().size() > 1; }));  // the child beside the lane
+  coordinator_.say(net::CancelTask{task.task, task.attempt, "test"});
+  run(assign(segment_spec(0, 5)));
+  EXPECT_FALSE(coordinator_.hear<net::TaskDone>(std::chrono::milliseconds(0)));
+}
+
+}  // namespace
+}  // namespace kiln::worker

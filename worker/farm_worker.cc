@@ -1,0 +1,192 @@
+#include "worker/farm_worker.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/log.h"
+#include "net/farm_codec.h"
+#include "worker/farm_worker_impl.h"
+#include "worker/host_probe.h"
+
+namespace kiln::worker {
+namespace {
+
+// Folders below the state folder. What is in `work` is of tasks that are lost with their process.
+Status make_folders(const std::string& state) {
+  std::error_code error;
+  std::filesystem::remove_all(state + "/work", error);
+  for (const char* name : {"/work", "/logs"}) KILN_TRY(make_directories(posix_file_system(), state + name, 0700));
+  return {};
+}
+
+CompileIdentity compile_identity(const FarmWorkerOptions& options) {
+  if (!options.compiles) return {};
+  return {options.compiles->target, options.compiles->toolchain};
+}
+
+CompileChildOptions child_options(const ArtifactBuilderOptions& compiles) {
+  CompileChildOptions child = compiles.child;
+  child.torch_git = compiles.toolchain.torch_git;
+  child.recipe_sha256 = compiles.toolchain.recipe_sha256;
+  child.warm_isa = compiles.target.isa;
+  return child;
+}
+
+}  // namespace
+
+FarmWorker::FarmWorker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FarmWorker::~FarmWorker() = default;
+Status FarmWorker::run() { return impl_->run(); }
+
+Result<std::unique_ptr<FarmWorker>> FarmWorker::open(FarmWorkerOptions options, const cache::SigningKey& signing_key,
+                                                     int signals) {
+  KILN_TRY(make_folders(options.state));
+  KILN_TRY_ASSIGN(auto blobs, BlobCache::open(options.state + "/blobs", options.cache_bytes));
+  auto context = std::make_unique<net::ZmqContext>();
+  KILN_TRY_ASSIGN(auto socket, net::DealerSocket::connect(*context, options.coordinator, options.security));
+  return std::unique_ptr<FarmWorker>(new FarmWorker(std::make_unique<Impl>(
+      std::move(options), signing_key, signals, std::move(blobs), std::move(socket), std::move(context))));
+}
+
+FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey& key, int signal_fd,
+                       std::unique_ptr<BlobCache> blobs, net::DealerSocket socket,
+                       std::unique_ptr<net::ZmqContext> context)
+    : options_(std::move(worker_options)),
+      signing_key_(key),
+      signals_(signal_fd),
+      context_(std::move(context)),
+      socket_(std::move(socket)),
+      cache_(std::move(blobs)),
+      fetcher_(store_, *cache_, compile_identity(options_)),
+      results_(store_, *cache_, MakerContext{options_.compiles ? &*options_.compiles : nullptr, nullptr, &signing_key_},
+               options_.identity.worker),
+      place_{options_.identity.worker, options_.state + "/work"},
+      pool_(std::make_unique<TransferPool>(kTransferThreads)) {
+  options_.identity.instance = random_temp_name().substr(0, 32);
+  options_.identity.signing_key = signing_key_.public_key().hex();
+  options_.identity.compiles = options_.compiles.has_value();
+  if (options_.compiles) child_ = std::make_unique<CompileChild>(child_options(*options_.compiles));
+  for (const net::LaneOffer& offer : options_.identity.lanes) {
+    LaneHostOptions lane{options_.lane, options_.threads_per_lane, options_.encoder_threads, options_.device,
+                         options_.ffmpeg, options_.state + "/logs"};
+    lanes_[offer.lane] = std::make_unique<LaneHost>(offer.lane, std::move(lane));
+  }
+}
+
+FarmWorker::Impl::~Impl() {
+  store_.abort();
+  child_.reset();
+  for (auto& [id, lane] : lanes_) lane->kill();
+}
+
+WorkerMoment FarmWorker::Impl::moment() const {
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<WorkerTime>(Clock::now().time_since_epoch()),
+          std::chrono::duration_cast<std::chrono::seconds>(wall).count()};
+}
+
+Status FarmWorker::Impl::run() {
+  state_.rules = options_.rules;
+  for (const WorkerEffect& effect : begin_worker(state_, options_.identity, moment())) {
+    std::visit([&](const auto& body) { carry_out(body); }, effect);
+  }
+  while (!over_) turn();
+  // What was said last is still on its way out: the socket lingers for it.
+  return *over_;
+}
+
+void FarmWorker::Impl::turn() {
+  hear_coordinator();
+  hear_signals();
+  for (const auto& letter : mailbox_.take()) letter();
+  look_at_lanes();
+  tick();
+  settle();
+  if (!over_ && !socket_.pending()) wait();
+}
+
+void FarmWorker::Impl::wait() {
+  std::vector<pollfd> polls = {{signals_, POLLIN, 0}, {mailbox_.fd(), POLLIN, 0}, {socket_.fd(), POLLIN, 0},
+                               {socket_.monitor_fd(), POLLIN, 0}};
+  const std::size_t first_lane = polls.size();
+  std::vector<LaneId> lanes;
+  for (const auto& [id, lane] : lanes_) {
+    if (!lane->running()) continue;
+    polls.push_back({lane->fd(), POLLIN, 0});
+    lanes.push_back(id);
+  }
+  if (::poll(polls.data(), polls.size(), static_cast<int>(kLoopTurn.count())) <= 0) return;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    if (polls[first_lane + i].revents != 0) hear_lane(lanes[i]);
+  }
+}
+
+void FarmWorker::Impl::settle() {
+  while (!events_.empty() && !over_) {
+    const WorkerEvent event = std::move(events_.front());
+    events_.pop_front();
+    for (const WorkerEffect& effect : step(state_, event, moment())) {
+      std::visit([&](const auto& body) { carry_out(body); }, effect);
+    }
+  }
+}
+
+void FarmWorker::Impl::hear_coordinator() {
+  while (socket_.pending()) {
+    const auto bytes = socket_.receive();
+    if (!bytes) break;
+    auto message = net::decode_farm_message(*bytes);
+    if (!message) {
+      log::warn("a message of the coordinator is dropped: {}", message.error().message);
+      if (message.error().exit == ExitCode::kVersionMismatch) over_ = fail(message.error());
+      continue;
+    }
+    if (auto* told = std::get_if<net::ToWorker>(&message->body)) post(CoordinatorSaid{std::move(*told)});
+  }
+  const net::Connection& connection = socket_.connection();
+  const bool connected = connection.state == net::ConnectionState::kConnected;
+  if (connected && (!connected_ || connection.made != connections_made_)) {
+    connections_made_ = connection.made;
+    refusal_.clear();
+    post(LinkUp{});
+  } else if (!connected && connected_) {
+    log::warn("the coordinator is away; lanes go on");
+    post(LinkDown{});
+  }
+  connected_ = connected;
+  if (connection.state == net::ConnectionState::kRefused && connection.reason != refusal_) {
+    refusal_ = connection.reason;
+    log::error("the coordinator refuses this worker: {}", refusal_);
+  }
+}
+
+void FarmWorker::Impl::hear_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) post(StopAsked{});
+}
+
+// A lane that loads, probes or joins says nothing for long, but it and its children use the processor.
+void FarmWorker::Impl::look_at_lanes() {
+  const auto now = Clock::now();
+  if (now - looked_at_ < kLaneLookInterval) return;
+  looked_at_ = now;
+  for (auto& [id, lane] : lanes_) {
+    const RunPtr run = running_on(id);
+    const bool silent_work = run && (lane->loading() || !std::holds_alternative<net::SegmentSpec>(run->assign.spec));
+    if (silent_work && lane->running() && lane->has_worked()) post(LaneIsAlive{id});
+  }
+}
+
+void FarmWorker::Impl::tick() {
+  const auto now = Clock::now();
+  if (now - ticked_at_ < kLoopTurn) return;
+  ticked_at_ = now;
+  post(Tick{probe_resources().memory_available_bytes});
+}
+
+}  // namespace kiln::worker

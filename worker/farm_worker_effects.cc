@@ -1,0 +1,235 @@
+// What the state machine asks for, carried out.
+#include "base/log.h"
+#include "base/sealed_file.h"
+#include "net/farm_codec.h"
+#include "sharding/package/package_inputs.h"
+#include "sharding/package/pt2_archive.h"
+#include "worker/compiled_outputs.h"
+#include "worker/farm_worker_impl.h"
+#include "worker/fault_class.h"
+
+namespace kiln::worker {
+namespace {
+
+Result<CompileRequest> compile_request(const TaskRun& run, const sharding::CompileTarget& target) {
+  const auto& spec = std::get<net::CompileSpec>(run.assign.spec);
+  const ModelPackage& package = *run.files.package;
+  const ModelPackage::Graph& graph = *package.find_graph(spec.graph);
+  KILN_TRY_ASSIGN(const Mapping pt2, Mapping::map(graph.pt2.get()));
+  KILN_TRY_ASSIGN(const std::string_view json, sharding::read_pt2_graph(pt2.bytes()));
+  CompileRequest request;
+  request.graph_json = json;
+  request.inputs =
+      sharding::package_inputs(package.manifest, package.manifest.graphs[spec.graph].dtype, spec.height, spec.width);
+  request.isa = target.isa;
+  return request;
+}
+
+Status check_outputs(const TaskRun& run, CompiledLibrary& made) {
+  const auto& spec = std::get<net::CompileSpec>(run.assign.spec);
+  const ModelPackage& package = *run.files.package;
+  const auto inputs =
+      sharding::package_inputs(package.manifest, package.manifest.graphs[spec.graph].dtype, spec.height, spec.width);
+  return settle_outputs(package.find_graph(spec.graph)->graph, inputs, made.outputs);
+}
+
+}  // namespace
+
+FarmWorker::Impl::RunPtr FarmWorker::Impl::find_run(TaskKey key) const {
+  const auto found = runs_.find(key);
+  return found == runs_.end() ? nullptr : found->second;
+}
+
+void FarmWorker::Impl::run_failed(TaskRun& run, net::TaskFault fault) {
+  fault.message = store_.without_grants(std::move(fault.message));
+  run.outcome = fmt::format("failed: {}", fault.message);
+  post(RunFailed{run.key(), std::move(fault)});
+}
+
+// ---- the coordinator ----
+
+// What cannot be sent is sent again, or said by the next hello.
+void FarmWorker::Impl::carry_out(const Send& effect) {
+  net::FarmMessage message;
+  message.body = effect.message;
+  if (const Status sent = socket_.send(net::encode(message)); !sent) log::debug("not sent: {}", sent.error().message);
+}
+
+void FarmWorker::Impl::carry_out(const UseWelcome& effect) {
+  if (const Status used = store_.use(effect.welcome); !used) log::error("{}", used.error().message);
+}
+
+void FarmWorker::Impl::carry_out(const Say& effect) { log::warn("{}", effect.text); }
+
+void FarmWorker::Impl::carry_out(const Leave& effect) {
+  over_ = effect.error ? Status(fail(*effect.error)) : Status();
+}
+
+// ---- lanes ----
+
+void FarmWorker::Impl::carry_out(const StartLane& effect) {
+  if (const Status started = lanes_.at(effect.lane)->start(); !started) {
+    lanes_.at(effect.lane)->kill();
+    post(LaneIsLost{effect.lane, net::FailureKind::kError, started.error().message});
+  }
+}
+
+void FarmWorker::Impl::carry_out(const KillLane& effect) {
+  log::warn("lane {} is killed: {}", effect.lane.value, effect.why);
+  if (const RunPtr run = running_on(effect.lane)) run->outcome = fmt::format("its lane was killed: {}", effect.why);
+  lanes_.at(effect.lane)->kill();
+  running_.erase(effect.lane);
+}
+
+// ---- tasks ----
+
+void FarmWorker::Impl::carry_out(const Prepare& effect) {
+  const TaskKey key = key_of(effect.assign);
+  RunPtr& run = runs_[key];
+  if (!run) run = std::make_shared<TaskRun>(place_, effect.slot, effect.assign);
+  pool_->run([this, key, assign = effect.assign] {
+    auto files = std::make_shared<tl::expected<TaskFiles, TaskFileFetcher::Failure>>(fetcher_.fetch(assign));
+    mailbox_.post([this, key, files] {
+      const RunPtr waiting = find_run(key);
+      if (!waiting) return;
+      if (*files) {
+        waiting->files = std::move(**files);
+        return post(Prepared{key});
+      }
+      const auto& failure = files->error();
+      waiting->outcome = fmt::format("not prepared: {}", failure.fault.message);
+      post(TransferFailed{key, failure.fault, is_passing(failure.error), is_denied(failure.error)});
+    });
+  });
+}
+
+void FarmWorker::Impl::carry_out(const RunTask& effect) {
+  const RunPtr run = find_run(key_of(effect.assign));
+  if (!run) return;
+  running_[effect.slot] = run->key();
+  run->outcome.clear();
+  if (is_compile(effect.slot)) return compile(run);
+  LaneHost& lane = *lanes_.at(effect.slot);
+  lane.begin_log();
+  run->log_path = lane.log_path();
+  run->log_begin = lane.log_begin();
+  kills_[effect.slot] = read_memory_kills();
+  // A lane that cannot be written to is dying: its closed socket tells soon enough.
+  if (const Status told = run_on_lane(*run, lane); !told && told.error().code != ErrorCode::kUnavailable) {
+    running_.erase(effect.slot);
+    run_failed(*run, fault_of(told.error()));
+  }
+}
+
+Status FarmWorker::Impl::run_on_lane(TaskRun& run, LaneHost& lane) {
+  KILN_TRY(run.make_folder());
+  if (std::holds_alternative<net::ProbeSpec>(run.assign.spec)) return lane.send(probe_task(run));
+  if (std::holds_alternative<net::SegmentSpec>(run.assign.spec)) return run_segment(run, lane);
+  const auto& join = std::get<net::JoinSpec>(run.assign.spec);
+  KILN_TRY_ASSIGN(const ClipId clip,
+                  lane.use_clip({join.description.sha256, run.files.location}, run.files.description->get()));
+  return lane.send(join_task(run, clip));
+}
+
+Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
+  const auto& spec = std::get<net::SegmentSpec>(run.assign.spec);
+  KILN_TRY(lane.use_package(run.files.package));
+  KILN_TRY_ASSIGN(const ClipId clip,
+                  lane.use_clip({spec.description.sha256, run.files.location}, run.files.description->get()));
+  if (run.files.artifact) KILN_TRY(lane.offer(*run.files.artifact, store_.trusted_keys()));
+  return lane.send(segment_task(run, clip));
+}
+
+void FarmWorker::Impl::compile(const RunPtr& run) {
+  const TaskKey key = run->key();
+  if (run->files.artifact) {  // the store has it: somebody was faster, or it was never gone
+    running_.erase(kCompileSlot);
+    return post(RunDone{key});
+  }
+  auto request = compile_request(*run, options_.compiles->target);
+  if (!request) {
+    running_.erase(kCompileSlot);
+    return run_failed(*run, fault_of(request.error()));
+  }
+  auto done = [this, key](Result<CompiledLibrary> made) {  // on the child's thread
+    auto library = std::make_shared<Result<CompiledLibrary>>(std::move(made));
+    mailbox_.post([this, key, library] {
+      running_.erase(kCompileSlot);
+      const RunPtr compiled = find_run(key);
+      if (!compiled) return;
+      if (*library) {
+        if (const Status right = check_outputs(*compiled, **library); !right) *library = fail(right.error());
+      }
+      if (!*library) return run_failed(*compiled, fault_of(library->error()));
+      compiled->library = std::make_shared<const CompiledLibrary>(std::move(**library));
+      post(RunDone{key});
+    });
+  };
+  const auto ticket = child_->submit(std::move(*request), std::move(done));
+  if (ticket) {
+    run->ticket = *ticket;
+  } else {
+    running_.erase(kCompileSlot);
+    run_failed(*run, fault_of(ticket.error()));
+  }
+}
+
+void FarmWorker::Impl::carry_out(const CancelRun& effect) {
+  const RunPtr run = find_run(effect.key);
+  if (!run) return;
+  if (is_compile(effect.slot)) {
+    if (run->ticket) child_->cancel(*run->ticket);
+    return;
+  }
+  (void)lanes_.at(effect.slot)->send(net::Cancel{TaskId{effect.key.task}});
+}
+
+void FarmWorker::Impl::carry_out(const Store& effect) {
+  const RunPtr run = find_run(effect.key);
+  if (!run) return;
+  pool_->run([this, run, only_log = effect.only_log] {
+    std::optional<Error> error;
+    Stored stored{run->key(), std::nullopt, {}};
+    if (!only_log) {
+      if (auto result = results_.store(*run)) {
+        stored.result = std::move(*result);
+      } else {
+        error = result.error();
+      }
+    }
+    if (!error) stored.log = results_.store_log(*run);
+    mailbox_.post([this, run, stored = std::move(stored), error] {
+      if (!error) {
+        runs_.erase(run->key());
+        return post(stored);
+      }
+      net::TaskFault fault = fault_of(*error);
+      fault.message = store_.without_grants(std::move(fault.message));
+      run->outcome = fmt::format("not stored: {}", fault.message);
+      post(TransferFailed{run->key(), std::move(fault), is_passing(*error), is_denied(*error)});
+    });
+  });
+}
+
+void FarmWorker::Impl::carry_out(const Drop& effect) { runs_.erase(effect.key); }
+
+void FarmWorker::Impl::carry_out(const OfferArtifact& effect) {
+  pool_->run([this, key = effect.key, artifact = effect.artifact] {
+    auto fetched = fetcher_.fetch_artifact(artifact);
+    mailbox_.post([this, key, fetched = std::move(fetched)] { offer(key, fetched); });
+  });
+}
+
+void FarmWorker::Impl::offer(TaskKey key, Result<std::shared_ptr<const ReadyArtifact>> artifact) {
+  const RunPtr run = find_run(key);
+  if (!run || running_on(run->slot) != run) return;
+  if (!artifact || *artifact == nullptr) {
+    log::warn("task {}: its artifact cannot be had, frames stay uncompiled: {}", key.task,
+              artifact ? "the store has none" : artifact.error().message);
+    return;
+  }
+  run->files.artifact = *artifact;
+  (void)lanes_.at(run->slot)->offer(**artifact, store_.trusted_keys());
+}
+
+}  // namespace kiln::worker

@@ -1,0 +1,97 @@
+// Inside worker/ alone: the parts of FarmWorker.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "net/dealer_socket.h"
+#include "worker/core/worker_step.h"
+#include "worker/farm_worker.h"
+#include "worker/lane_host.h"
+#include "worker/mailbox.h"
+#include "worker/memory_kills.h"
+#include "worker/task_results.h"
+#include "worker/task_run.h"
+#include "worker/transfer_pool.h"
+
+namespace kiln::worker {
+
+struct FarmWorker::Impl {
+  using Clock = std::chrono::steady_clock;
+  using RunPtr = std::shared_ptr<TaskRun>;
+
+  Impl(FarmWorkerOptions worker_options, const cache::SigningKey& key, int signal_fd, std::unique_ptr<BlobCache> blobs,
+       net::DealerSocket socket, std::unique_ptr<net::ZmqContext> context);
+  ~Impl();
+
+  // ---- the loop (farm_worker.cc) ----
+  Status run();
+  void turn();
+  void wait();
+  void hear_coordinator();
+  void hear_signals();
+  void look_at_lanes();
+  void tick();
+  void post(WorkerEvent event) { events_.push_back(std::move(event)); }
+  void settle();  // events into the core, effects out, until there is none left
+  [[nodiscard]] WorkerMoment moment() const;
+
+  // ---- effects (farm_worker_effects.cc) ----
+  void carry_out(const Send& effect);
+  void carry_out(const UseWelcome& effect);
+  void carry_out(const StartLane& effect);
+  void carry_out(const KillLane& effect);
+  void carry_out(const Prepare& effect);
+  void carry_out(const RunTask& effect);
+  void carry_out(const CancelRun& effect);
+  void carry_out(const Store& effect);
+  void carry_out(const Drop& effect);
+  void carry_out(const OfferArtifact& effect);
+  void carry_out(const Say& effect);
+  void carry_out(const Leave& effect);
+  [[nodiscard]] Status run_on_lane(TaskRun& run, LaneHost& lane);
+  [[nodiscard]] Status run_segment(TaskRun& run, LaneHost& lane);
+  void compile(const RunPtr& run);
+  void offer(TaskKey key, Result<std::shared_ptr<const ReadyArtifact>> artifact);
+  [[nodiscard]] RunPtr find_run(TaskKey key) const;
+  void run_failed(TaskRun& run, net::TaskFault fault);
+
+  // ---- lanes (farm_worker_lanes.cc) ----
+  void hear_lane(LaneId id);
+  void lose_lane(LaneId id, std::string why);
+  void on_lane(LaneId id, const net::FromLane& message);
+  void on_lane_refusal(LaneId id, const net::TaskFault& fault);
+  void on_lane_ended(LaneId id, const RunPtr& run);
+  [[nodiscard]] RunPtr running_on(LaneId id) const;
+
+  FarmWorkerOptions options_;
+  const cache::SigningKey& signing_key_;
+  const int signals_;
+  std::unique_ptr<net::ZmqContext> context_;
+  net::DealerSocket socket_;
+  std::uint64_t connections_made_ = 0;
+  bool connected_ = false;
+  std::string refusal_;  // as logged last
+  StoreAccess store_;
+  std::unique_ptr<BlobCache> cache_;
+  TaskFileFetcher fetcher_;
+  TaskResultStore results_;
+  TaskPlace place_;
+  Mailbox mailbox_;
+  WorkerState state_;
+  std::deque<WorkerEvent> events_;
+  std::map<TaskKey, RunPtr> runs_;
+  std::map<LaneId, TaskKey> running_;  // what each lane was told to run and has not ended
+  std::map<LaneId, std::unique_ptr<LaneHost>> lanes_;
+  std::map<LaneId, MemoryKills> kills_;  // as they were when the lane began its task
+  Clock::time_point looked_at_{};
+  Clock::time_point ticked_at_{};
+  std::optional<Status> over_;
+  std::unique_ptr<CompileChild> child_;
+  std::unique_ptr<TransferPool> pool_;  // last: it ends first, while all that its jobs use is still here
+};
+
+}  // namespace kiln::worker

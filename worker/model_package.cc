@@ -1,0 +1,145 @@
+#include "worker/model_package.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/log.h"
+#include "base/sealed_file.h"
+#include "sharding/graph/liveness.h"
+#include "sharding/package/package_tiling.h"
+#include "sharding/package/pt2_archive.h"
+
+namespace kiln::worker {
+namespace {
+
+Result<UniqueFd> load_file(const PackageLoader& load, const std::string& file, const std::string& sha256_hex) {
+  const auto expected = Digest::from_hex(sha256_hex);
+  if (!expected) return fail(input_refused("{}: {}", file, expected.error().message));
+  return load(file, *expected);
+}
+
+Result<ModelPackage::Graph> load_graph(const PackageLoader& load, const sharding::PackageGraph& description,
+                                       std::uint32_t index) {
+  ModelPackage::Graph graph;
+  graph.index = index;
+  KILN_TRY_ASSIGN(graph.pt2, load_file(load, description.file, description.sha256));
+  KILN_TRY_ASSIGN(const Mapping mapping, Mapping::map(graph.pt2.get()));
+  const auto json = sharding::read_pt2_graph(mapping.bytes());
+  if (!json) return fail(input_refused("{}: {}", description.file, json.error().message));
+  auto parsed = sharding::parse_exported_graph(*json, description.file);
+  if (!parsed) return fail(input_refused("{}", parsed.error().message));
+  graph.graph = std::move(*parsed);
+  graph.json_sha256 = sha256(*json).hex();
+  return graph;
+}
+
+// What a shape needs does not depend on the budget: each is walked once.
+class ActivationTable {
+ public:
+  ActivationTable(const ModelPackage& package, const sharding::ShapedGraphs& shaped)
+      : package_(package), shaped_(shaped) {}
+
+  std::uint64_t bytes_of(sharding::TileShape shape) {
+    const auto known = known_.find(shape);
+    if (known != known_.end()) return known->second;
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < shaped_.shapes.size(); ++i) {
+      if (!shaped_.shapes[i].holds(shape)) continue;
+      const auto walked = activation_bytes(package_, package_.graphs[i], shape.height, shape.width);
+      if (!walked) {
+        log::debug("{}", walked.error().message);
+        continue;
+      }
+      bytes = *walked;
+      break;
+    }
+    return known_[shape] = bytes;
+  }
+
+ private:
+  const ModelPackage& package_;
+  const sharding::ShapedGraphs& shaped_;
+  std::map<sharding::TileShape, std::uint64_t> known_;
+};
+
+net::TileChoice to_choice(const ModelPackage& package, const sharding::TilePlan& plan, std::uint64_t budget_bytes) {
+  const ModelPackage::Graph& graph = package.graphs[plan.graph_index];
+  net::TileChoice out;
+  out.budget_bytes = budget_bytes;
+  out.graph = graph.index;
+  out.graph_sha256 = graph.json_sha256;
+  out.height = plan.shape.height;
+  out.width = plan.shape.width;
+  out.activation_bytes = plan.activation_bytes;
+  out.computed_pixels = static_cast<std::int64_t>(plan.windows.size()) * plan.shape.height * plan.shape.width;
+  return out;
+}
+
+}  // namespace
+
+const ModelPackage::Graph* ModelPackage::find_graph(std::uint32_t index) const {
+  const auto found = std::find_if(graphs.begin(), graphs.end(), [&](const Graph& graph) { return graph.index == index; });
+  return found == graphs.end() ? nullptr : &*found;
+}
+
+Result<ModelPackage> open_model_package(std::string manifest_text, const PackageLoader& load,
+                                        sharding::GraphDtype dtype) {
+  ModelPackage package;
+  package.manifest_text = std::move(manifest_text);
+  package.digest = sha256(package.manifest_text);
+  KILN_TRY_ASSIGN(package.manifest, sharding::parse_package_manifest(package.manifest_text, "manifest.toml"));
+  for (std::uint32_t i = 0; i < package.manifest.graphs.size(); ++i) {
+    const sharding::PackageGraph& description = package.manifest.graphs[i];
+    if (description.dtype != dtype) continue;
+    KILN_TRY_ASSIGN(auto graph, load_graph(load, description, i));
+    package.graphs.push_back(std::move(graph));
+  }
+  if (package.graphs.empty()) {
+    return fail(input_refused("the package has no graph of dtype {}; import the model again", sharding::to_string(dtype)));
+  }
+  KILN_TRY_ASSIGN(package.weights, load_file(load, package.manifest.weights.file, package.manifest.weights.sha256));
+  return package;
+}
+
+Result<std::uint64_t> activation_bytes(const ModelPackage& package, const ModelPackage::Graph& graph, int height,
+                                       int width) {
+  const std::int64_t frames = package.manifest.frames();
+  std::vector<std::int64_t> frame = {1, package.manifest.channels, height, width};
+  if (frames > 1) frame.insert(frame.begin() + 1, frames);
+  std::vector<std::vector<std::int64_t>> sizes = {frame};
+  for (const auto& parameter : package.manifest.parameters) sizes.push_back(parameter.shape);
+  KILN_TRY_ASSIGN(const auto symbols, sharding::bind_symbols(graph.graph, sizes));
+  KILN_TRY_ASSIGN(const auto peak, sharding::peak_activation_bytes(graph.graph, symbols, 1));
+  return peak.peak_bytes;
+}
+
+TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
+                         std::vector<std::uint64_t> budgets_bytes) {
+  const auto shaped = sharding::graphs_of(package.manifest, package.manifest.graphs[package.graphs[0].index].dtype);
+  ActivationTable table(package, shaped);
+  sharding::TileRequest request;
+  request.frame_height = frame_height;
+  request.frame_width = frame_width;
+  request.rules = sharding::tiling_rules(package.manifest);
+  request.graphs = shaped.shapes;
+  request.activation_bytes = [&](sharding::TileShape shape) { return table.bytes_of(shape); };
+  std::sort(budgets_bytes.begin(), budgets_bytes.end());
+  TileChoices out;
+  for (const std::uint64_t budget : budgets_bytes) {
+    request.memory_limit_bytes = budget;
+    const auto plan = sharding::plan_tiles(request);
+    if (!plan) {
+      out.reason = plan.error().message;
+      continue;
+    }
+    const net::TileChoice choice = to_choice(package, *plan, budget);
+    const bool known = std::any_of(out.tiles.begin(), out.tiles.end(), [&](const net::TileChoice& other) {
+      return other.graph == choice.graph && other.height == choice.height && other.width == choice.width;
+    });
+    if (!known) out.tiles.push_back(choice);
+  }
+  if (!out.tiles.empty()) out.reason.clear();
+  return out;
+}
+
+}  // namespace kiln::worker

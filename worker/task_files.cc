@@ -1,0 +1,202 @@
+#include "worker/task_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "cache_store/verified_file.h"
+#include "sharding/package/package_inputs.h"
+#include "worker/fault_class.h"
+
+namespace kiln::worker {
+namespace {
+
+// A file that a fetch writes, which adopt() takes; removed when that does not come to pass.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  ~TemporaryFile() { ::unlink(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] Result<UniqueFd> create() const {
+    UniqueFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd.valid()) return fail(errno_error(errno, path_));
+    return fd;
+  }
+
+ private:
+  std::string path_;
+};
+
+// Moves what was used to the end; drops the oldest.
+template <typename T>
+void keep(std::vector<std::shared_ptr<const T>>& shelf, const std::shared_ptr<const T>& used, std::size_t most) {
+  std::erase(shelf, used);
+  shelf.push_back(used);
+  if (shelf.size() > most) shelf.erase(shelf.begin());
+}
+
+const net::BlobRef* find_file(const net::PackageRef& package, const std::string& path) {
+  const auto found = std::find_if(package.files.begin(), package.files.end(),
+                                  [&](const net::PackageFile& file) { return file.path == path; });
+  return found == package.files.end() ? nullptr : &found->blob;
+}
+
+Error wrong_key(const std::string& here, const std::string& wanted) {
+  return make_error(ErrorCode::kFailedPrecondition,
+                    "the artifact's key is {} here and {} at the coordinator: toolchain or package are not the same", here,
+                    wanted);
+}
+
+}  // namespace
+
+TaskFileFetcher::TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentity compiles)
+    : store_(store), cache_(cache), compiles_(std::move(compiles)) {}
+
+tl::expected<TaskFiles, TaskFileFetcher::Failure> TaskFileFetcher::fetch(const net::Assign& assign) {
+  const auto start = std::chrono::steady_clock::now();
+  TaskFiles files;
+  if (const Status status = fetch_into(assign, files); !status) {
+    net::TaskFault fault = fault_of(status.error());
+    const bool other_key = std::holds_alternative<net::CompileSpec>(assign.spec) &&
+                           status.error().code == ErrorCode::kFailedPrecondition;
+    const bool no_artifact = status.error().code == ErrorCode::kAborted;
+    if (other_key || no_artifact) fault.kind = net::FailureKind::kArtifactMismatch;
+    fault.message = store_.without_grants(std::move(fault.message));
+    return tl::unexpected(Failure{std::move(fault), status.error()});
+  }
+  files.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return files;
+}
+
+Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) {
+  if (!std::holds_alternative<net::JoinSpec>(assign.spec)) {
+    KILN_TRY_ASSIGN(files.package, fetch_package(assign.package));
+  }
+  if (const auto* probe = std::get_if<net::ProbeSpec>(&assign.spec)) return find_source(probe->source, true, files);
+  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) return fetch_for_compile(*compile, files);
+  if (const auto* join = std::get_if<net::JoinSpec>(&assign.spec)) {
+    KILN_TRY(fetch_description(join->description, files));
+    KILN_TRY(find_source(join->source, false, files));
+    return fetch_segments(*join, files);
+  }
+  const auto& segment = std::get<net::SegmentSpec>(assign.spec);
+  KILN_TRY(fetch_description(segment.description, files));
+  KILN_TRY(find_source(segment.source, false, files));
+  if (!segment.artifact_ready || segment.executor == "uncompiled") return {};
+  auto artifact = fetch_artifact(segment.artifact_key);
+  if (artifact && *artifact != nullptr) {
+    files.artifact = std::move(*artifact);
+    return {};
+  }
+  if (segment.executor != "compiled") return {};  // the graph runs as it is
+  if (!artifact) return fail(artifact.error());
+  return fail(make_error(ErrorCode::kAborted, "the store has no artifact {} that can be trusted", segment.artifact_key));
+}
+
+Result<BlobPin> TaskFileFetcher::fetch_blob(const net::BlobRef& blob) {
+  if (BlobPin here = cache_.find(blob)) return here;
+  const TemporaryFile file(cache_.temporary_path());
+  KILN_TRY_ASSIGN(const UniqueFd fd, file.create());
+  KILN_TRY(store_.fetch(blob, fd.get()));
+  return cache_.adopt(blob, file.path());
+}
+
+Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const net::PackageRef& ref) {
+  const std::lock_guard lock(package_mutex_);
+  if (ref.files.empty() || ref.files[0].path != "manifest.toml") {
+    return fail(input_refused("a package that does not begin with its manifest.toml"));
+  }
+  const net::BlobRef& manifest = ref.files[0].blob;
+  for (const auto& known : packages_) {
+    if (known->digest.hex() != manifest.sha256) continue;
+    const auto package = known;
+    keep(packages_, package, kPackagesKept);
+    return package;
+  }
+  KILN_TRY_ASSIGN(const BlobPin manifest_file, fetch_blob(manifest));
+  KILN_TRY_ASSIGN(std::string text, read_file(manifest_file->path(), sharding::kManifestBytesMax));
+  const PackageLoader load = [&](const std::string& file, const Digest& expected) -> Result<UniqueFd> {
+    const net::BlobRef* blob = find_file(ref, file);
+    if (blob == nullptr) return fail(input_refused("{}: the manifest names it, the job's package lacks it", file));
+    if (blob->sha256 != expected.hex()) return fail(input_refused("{}: is not what the manifest names", file));
+    KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(*blob));
+    return cache::load_sealed_verified(pin->path(), expected);
+  };
+  KILN_TRY_ASSIGN(ModelPackage opened, open_model_package(std::move(text), load, sharding::GraphDtype::kFloat32));
+  const auto package = std::make_shared<const ModelPackage>(std::move(opened));
+  keep(packages_, package, kPackagesKept);
+  return package;
+}
+
+Status TaskFileFetcher::fetch_description(const net::BlobRef& blob, TaskFiles& files) {
+  if (blob.bytes > kDescriptionBytesMax) return fail(input_refused("a clip description of {} bytes", blob.bytes));
+  KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(blob));
+  KILN_TRY_ASSIGN(const Digest digest, Digest::from_hex(blob.sha256));
+  KILN_TRY_ASSIGN(UniqueFd fd, cache::load_sealed_verified(pin->path(), digest));
+  files.description = std::make_shared<const UniqueFd>(std::move(fd));
+  return {};
+}
+
+// What is here as a whole is read here; else the lane reads what it needs, out of the store.
+Status TaskFileFetcher::find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files) {
+  if (source.in_place) return {};
+  files.source = cache_.find(source.blob);
+  if (!files.source && reads_all && source.blob.bytes <= cache_.budget_bytes() / kWholeSourceShare) {
+    KILN_TRY_ASSIGN(files.source, fetch_blob(source.blob));
+  }
+  files.location = files.source ? files.source->path() : store_.url_of(source.blob);
+  return {};
+}
+
+Status TaskFileFetcher::fetch_segments(const net::JoinSpec& spec, TaskFiles& files) {
+  for (const net::JoinSegment& segment : spec.segments) {
+    KILN_TRY_ASSIGN(BlobPin pin, fetch_blob(segment.blob));
+    files.segments.push_back(std::move(pin));
+  }
+  return {};
+}
+
+Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, TaskFiles& files) {
+  const ModelPackage::Graph* graph = files.package->find_graph(spec.graph);
+  if (graph == nullptr) return fail(input_refused("the package has no graph {}", spec.graph));
+  files.compile_key = compile_key_of(*files.package, *graph, spec.height, spec.width, compiles_);
+  if (files.compile_key.hex() != spec.key) return fail(wrong_key(files.compile_key.hex(), spec.key));
+  KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
+  KILN_TRY_ASSIGN(files.artifact, find_artifact(*artifacts, files.compile_key));
+  return {};
+}
+
+Result<std::shared_ptr<const ReadyArtifact>> TaskFileFetcher::fetch_artifact(const std::string& key_hex) {
+  KILN_TRY_ASSIGN(const Digest digest, Digest::from_hex(key_hex));
+  const std::lock_guard lock(artifact_mutex_);  // lanes that want the same wait for it
+  for (const auto& known : ready_) {
+    if (known->key.digest != digest) continue;
+    const auto artifact = known;
+    keep(ready_, artifact, kArtifactsKept);
+    return artifact;
+  }
+  sharding::CompileKey key;
+  key.digest = digest;
+  KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
+  KILN_TRY_ASSIGN(const std::shared_ptr<const ReadyArtifact> artifact, find_artifact(*artifacts, key));
+  if (artifact) keep(ready_, artifact, kArtifactsKept);
+  return artifact;
+}
+
+sharding::CompileKey compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph, int height, int width,
+                                    const CompileIdentity& identity) {
+  sharding::CompileKeyInputs inputs;
+  inputs.graph_sha256 = graph.json_sha256;
+  inputs.bucket.inputs =
+      sharding::package_inputs(package.manifest, package.manifest.graphs[graph.index].dtype, height, width);
+  inputs.target = identity.target;
+  inputs.toolchain = identity.toolchain;
+  return sharding::make_compile_key(inputs);
+}
+
+}  // namespace kiln::worker

@@ -1,0 +1,76 @@
+// What tasks need from elsewhere: packages, descriptions, sources, segments, artifacts.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "net/farm_worker_messages.h"
+#include "worker/artifact_maker.h"
+#include "worker/blob_cache.h"
+#include "worker/model_package.h"
+#include "worker/store_access.h"
+
+namespace kiln::worker {
+
+inline constexpr std::uint64_t kDescriptionBytesMax = 256U << 20U;
+inline constexpr std::size_t kPackagesKept = 4;    // that are open, weights in memory
+inline constexpr std::size_t kArtifactsKept = 16;  // in memory
+// A source is fetched whole by the host that looks at all of it anyway, if it is no more than this part of the cache.
+inline constexpr std::uint64_t kWholeSourceShare = 4;
+
+struct TaskFiles {
+  std::shared_ptr<const ModelPackage> package;
+  std::shared_ptr<const UniqueFd> description;  // sealed
+  std::string location;                         // of the source, for lanes; empty: where its description says
+  std::vector<BlobPin> segments;                // of a join
+  BlobPin source;                               // when it is here as a whole
+  std::shared_ptr<const ReadyArtifact> artifact;
+  sharding::CompileKey compile_key;
+  double seconds = 0.0;  // that fetching took
+};
+
+// Who compiles here, for compile tasks.
+struct CompileIdentity {
+  sharding::CompileTarget target;
+  sharding::Toolchain toolchain;
+};
+
+// Any thread. What it borrows outlives it.
+class TaskFileFetcher {
+ public:
+  TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentity compiles);
+
+  struct Failure {
+    net::TaskFault fault;
+    Error error;
+  };
+  [[nodiscard]] tl::expected<TaskFiles, Failure> fetch(const net::Assign& assign);
+  // nullptr: the store has none that can be trusted.
+  [[nodiscard]] Result<std::shared_ptr<const ReadyArtifact>> fetch_artifact(const std::string& key_hex);
+
+ private:
+  [[nodiscard]] Status fetch_into(const net::Assign& assign, TaskFiles& files);
+  [[nodiscard]] Result<BlobPin> fetch_blob(const net::BlobRef& blob);
+  [[nodiscard]] Result<std::shared_ptr<const ModelPackage>> fetch_package(const net::PackageRef& package);
+  [[nodiscard]] Status fetch_description(const net::BlobRef& blob, TaskFiles& files);
+  [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
+  [[nodiscard]] Status fetch_segments(const net::JoinSpec& spec, TaskFiles& files);
+  [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, TaskFiles& files);
+
+  StoreAccess& store_;
+  BlobCache& cache_;
+  const CompileIdentity compiles_;
+  std::mutex package_mutex_;  // held while one is opened: lanes that want the same wait for it
+  std::vector<std::shared_ptr<const ModelPackage>> packages_;  // latest use last
+  std::mutex artifact_mutex_;
+  std::vector<std::shared_ptr<const ReadyArtifact>> ready_;  // likewise
+};
+
+// The key of what a compile task makes, as the coordinator computes it.
+[[nodiscard]] sharding::CompileKey compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph, int height,
+                                                  int width, const CompileIdentity& identity);
+
+}  // namespace kiln::worker
