@@ -29,6 +29,10 @@ using Action = std::function<Result<int>(const GlobalOptions&)>;
 void add_import_command(CLI::App& app, Action& action);
 void add_run_command(CLI::App& app, Action& action);
 void add_config_command(CLI::App& app, Action& action);
+void add_coordinator_command(CLI::App& app, Action& action);
+void add_farm_commands(CLI::App& app, Action& action);
+void add_keygen_command(CLI::App& app, Action& action);
 void add_cache_command(CLI::App& app, Action& action);
+void add_worker_command(CLI::App& app, Action& action);
 
 }  // namespace kiln::cli

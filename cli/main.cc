@@ -53,6 +53,10 @@ int run(int argc, char** argv) {
   add_run_command(app, action);
   add_import_command(app, action);
   add_config_command(app, action);
+  add_coordinator_command(app, action);
+  add_farm_commands(app, action);
+  add_keygen_command(app, action);
+  add_worker_command(app, action);
   add_cache_command(app, action);
   try {
     app.parse(argc, argv);

@@ -1,5 +1,7 @@
 #include "coordinator/blob_keeper.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 #include "base/log.h"
@@ -56,9 +58,11 @@ void BlobKeeper::work() {
     lock.unlock();
     const Status status = say(job, sha256);
     lock.lock();
+    if (status) failures_in_a_row_ = 0;
     if (status) continue;
+    // One line when it begins: while the store is away this comes round every second.
+    if (failures_in_a_row_++ == 0) log::warn("the store was not told what {} needs: {}", job, status.error().message);
     ++failures_;
-    log::warn("the store was not told what {} needs: {}", job, status.error().message);
     due_.try_emplace(job, std::move(sha256));  // unless something newer is due
     wake_.wait_for(lock, kAgainAfter, [this] { return ending_; });
   }
@@ -75,8 +79,7 @@ Status BlobKeeper::say(const net::JobName& job, const std::vector<std::string>& 
     KILN_TRY(client.remove(target));
     return {};
   }
-  std::string body;
-  for (const std::string& one : sha256) body += one + "\n";
+  const std::string body = fmt::format("{{\"digests\":[\"{}\"]}}", fmt::join(sha256, "\",\""));
   KILN_TRY_ASSIGN(const net::HttpAnswer answer, client.send("PUT", target, body));
   log::debug("the store keeps {} blobs for {}: {}", sha256.size(), job, answer.body);
   return {};

@@ -35,6 +35,7 @@ class BlobKeeper {
   std::condition_variable wake_;
   std::map<net::JobName, std::vector<std::string>> due_;
   std::uint64_t failures_ = 0;
+  std::uint64_t failures_in_a_row_ = 0;
   bool ending_ = false;
   std::thread thread_;
 };

@@ -5,14 +5,13 @@
 #include <cerrno>
 
 #include "base/log.h"
-#include "cache_store/trusted_keys.h"
 
 namespace kiln::coordinator {
 
 FarmServer::FarmServer(FarmServerOptions options, Durable durable, net::RouterSocket socket, FarmJournal& journal,
-                       const GrantIssuer& grants, BlobKeeper& keeper)
+                       const GrantIssuer& grants, BlobKeeper& keeper, KeyRegister& keys)
     : options_(std::move(options)), socket_(std::move(socket)), journal_(journal), grants_(grants), keeper_(keeper),
-      metrics_(std::make_shared<const std::string>()) {
+      keys_(keys), metrics_(std::make_shared<const std::string>()) {
   state_.rules = options_.rules;
   state_.durable = std::move(durable);
   appended_ = journal_.durable_sequence();
@@ -38,13 +37,14 @@ Status FarmServer::run(int stop_fd) {
       apply(Tick{});
     }
     carry_out_ready();
+    send_queued();
     if (const Status status = journal_.status(); !status) {
       ready_ = false;
       return status;
     }
     publish_metrics();
     if (socket_.pending()) continue;
-    const bool soon = state_.live.dirty || !state_.live.changed.empty();
+    const bool soon = state_.live.dirty || !state_.live.changed.empty() || !queued_.empty();
     pollfd polls[] = {{stop_fd, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {journal_.durable_fd(), POLLIN, 0}};
     const auto wait = soon ? kFarmTick : kFarmIdleTick;
     if (::poll(polls, 3, static_cast<int>(wait.count())) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
@@ -106,7 +106,12 @@ void FarmServer::on_decoded(const net::Received& received, net::FarmMessage mess
 void FarmServer::on_worker(const net::Received& received, const net::FromWorker& body) {
   const auto* hello = std::get_if<net::WorkerHello>(&body);
   const bool other_name = hello != nullptr && !received.peer.is_local && hello->worker != received.peer.name;
-  if (received.peer.may_act_as(net::PeerRole::kWorker) && !other_name) return apply(WorkerSaid{received.identity, body});
+  if (received.peer.may_act_as(net::PeerRole::kWorker) && !other_name) {
+    const bool signs = hello != nullptr && !hello->signing_key.empty();
+    const Status known = signs ? keys_.add(hello->signing_key) : Status();
+    if (!known) log::error("{}: its artifacts will not be loaded: {}", hello->worker, known.error().message);
+    return apply(WorkerSaid{received.identity, body});
+  }
   ++stats_.wrong_role;
   Error error = other_name
       ? make_error(ErrorCode::kPermissionDenied, ExitCode::kDenied, "this key is of the worker {}; start it with --name {}",
@@ -159,7 +164,7 @@ void FarmServer::tell(Tell& tell) {
   if (auto* welcome = std::get_if<net::Welcome>(&tell.message)) {
     welcome->epoch = std::to_string(state_.live.started_at.count());
     welcome->heartbeat_ms = options_.rules.heartbeat_ms;
-    welcome->trusted_keys = trusted_keys();
+    welcome->trusted_keys = keys_.text();
     grants_.fill(*welcome, unix_s());
   }
   if (auto* assign = std::get_if<net::Assign>(&tell.message)) grants_.fill(*assign, unix_s());
@@ -168,16 +173,37 @@ void FarmServer::tell(Tell& tell) {
   send(tell.connection, std::move(message));
 }
 
-std::string FarmServer::trusted_keys() const {
-  cache::TrustedKeys trusted;
-  for (const auto& [name, session] : state_.live.workers) {
-    if (auto key = cache::PublicKey::from_hex(session.hello.signing_key)) trusted.trust(*key);
+// A worker with many lanes is told more at once than its queue holds. What is dropped in the end (the peer is gone, or
+// does not read at all) a heartbeat brings to light.
+void FarmServer::send(const std::string& connection, net::FarmMessage message) {
+  std::string bytes = net::encode(message);
+  const auto behind = queued_.find(connection);
+  if (behind == queued_.end()) {
+    const Status status = socket_.send(connection, bytes);
+    if (status) return;
+    if (status.error().code != ErrorCode::kResourceExhausted) {
+      ++stats_.unsent;
+      return;
+    }
   }
-  return trusted.to_text();
+  std::deque<std::string>& queue = queued_[connection];
+  if (queue.size() >= kQueuedMax) {
+    ++stats_.unsent;
+    return;
+  }
+  ++stats_.queued;
+  queue.push_back(std::move(bytes));
 }
 
-void FarmServer::send(const std::string& connection, net::FarmMessage message) {
-  if (const Status status = socket_.send(connection, net::encode(message)); !status) ++stats_.unsent;
+void FarmServer::send_queued() {
+  for (auto entry = queued_.begin(); entry != queued_.end();) {
+    auto& [connection, queue] = *entry;
+    Status status;
+    while (!queue.empty() && (status = socket_.send(connection, queue.front()))) queue.pop_front();
+    const bool gone = !status && status.error().code != ErrorCode::kResourceExhausted;
+    if (gone) stats_.unsent += queue.size();
+    entry = queue.empty() || gone ? queued_.erase(entry) : std::next(entry);
+  }
 }
 
 void FarmServer::publish_metrics() {

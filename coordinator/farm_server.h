@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 #include "coordinator/effect_gate.h"
 #include "coordinator/farm_journal.h"
 #include "coordinator/grant_issuer.h"
+#include "coordinator/key_register.h"
 #include "net/farm_codec.h"
 #include "net/router_socket.h"
 
@@ -20,6 +23,7 @@ namespace kiln::coordinator {
 inline constexpr std::chrono::milliseconds kFarmTick{20};     // after events: what came together is decided together
 inline constexpr std::chrono::milliseconds kFarmIdleTick{500};  // deadlines, when nothing happens
 inline constexpr int kMessagesPerTurn = 512;
+inline constexpr std::size_t kQueuedMax = 20'000;  // messages for one peer beyond its socket's queue; then they are dropped
 inline constexpr std::size_t kGateMax = 200'000;  // effects that wait for the disk; beyond it nothing new is read
 
 struct FarmServerOptions {
@@ -36,13 +40,14 @@ struct FarmServerStats {
   std::uint64_t wrong_role = 0;
   std::uint64_t unsent = 0;   // the peer was gone or did not read
   std::uint64_t gate_full = 0;
+  std::uint64_t queued = 0;   // the peer's queue was full: sent later
 };
 
 class FarmServer {
  public:
   // `durable` is what the journal held. Borrowed things outlive the server.
   FarmServer(FarmServerOptions options, Durable durable, net::RouterSocket socket, FarmJournal& journal,
-             const GrantIssuer& grants, BlobKeeper& keeper);
+             const GrantIssuer& grants, BlobKeeper& keeper, KeyRegister& keys);
 
   [[nodiscard]] const std::string& endpoint() const { return socket_.endpoint(); }
   // Until `stop_fd` is readable, or the journal fails.
@@ -64,8 +69,8 @@ class FarmServer {
   void carry_out(FarmEffect& effect);
   void tell(Tell& tell);
   void send(const std::string& connection, net::FarmMessage message);
+  void send_queued();
   void publish_metrics();
-  [[nodiscard]] std::string trusted_keys() const;
   [[nodiscard]] std::int64_t unix_s() const;
 
   FarmServerOptions options_;
@@ -74,7 +79,9 @@ class FarmServer {
   FarmJournal& journal_;
   const GrantIssuer& grants_;
   BlobKeeper& keeper_;
+  KeyRegister& keys_;
   EffectGate gate_;
+  std::map<std::string, std::deque<std::string>> queued_;  // by connection, behind the socket's own queue
   std::uint64_t appended_ = 0;
   FarmServerStats stats_;
   Clock::time_point ticked_;

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "coordinator/farm_server.h"
 #include "coordinator/journal/journal.h"
+#include "coordinator/key_register.h"
 #include "coordinator/store_child.h"
 #include "net/http_server.h"
 #include "net/zap_server.h"
@@ -35,6 +36,7 @@ struct Parts {
   std::unique_ptr<net::ZmqContext> context;
   std::optional<net::ZapServer> zap;
   std::unique_ptr<BlobKeeper> keeper;
+  std::optional<KeyRegister> keys;
   std::unique_ptr<FarmServer> server;
   std::unique_ptr<net::HttpServer> http;
 };
@@ -66,6 +68,7 @@ Status open_store(const CoordinatorOptions& options, Parts& parts) {
   child.budget = options.store_budget;
   child.url_key_file = options.url_key_file.empty() ? options.state_dir + "/url.key" : options.url_key_file;
   child.port_file = options.state_dir + "/store.address";
+  child.trusted_keys_file = parts.keys->path();
   KILN_TRY_ASSIGN(key, cache::UrlKey::load_or_create(files, child.url_key_file));
   KILN_TRY_ASSIGN(parts.store, StoreChild::start(child));
   parts.grants = std::make_unique<GrantIssuer>(parts.store->url(), std::move(key));
@@ -104,7 +107,7 @@ Status open_doors(const CoordinatorOptions& options, Parts& parts) {
   KILN_TRY_ASSIGN(Durable durable, replay(*parts.journal));
   parts.keeper = std::make_unique<BlobKeeper>(*parts.grants);
   parts.server = std::make_unique<FarmServer>(std::move(server), std::move(durable), std::move(socket), *parts.journal,
-                                              *parts.grants, *parts.keeper);
+                                              *parts.grants, *parts.keeper, *parts.keys);
   return {};
 }
 
@@ -152,6 +155,7 @@ Status supervise(const CoordinatorOptions& options, Parts& parts, int server_don
     if (polls[1].revents != 0) return {};
     if (parts.store) {
       if (const Status status = parts.store->keep_alive(); !status) log::error("{}", status.error().message);
+      parts.store->follow_trusted_keys();
     }
     if (polls[0].revents == 0) continue;
     signalfd_siginfo info{};
@@ -174,6 +178,7 @@ Status run_coordinator(const CoordinatorOptions& options, const std::function<St
   JournalOptions journal;
   journal.folder = options.state_dir + "/journal";
   KILN_TRY_ASSIGN(parts.journal, Journal::open(posix_file_system(), journal));
+  KILN_TRY_ASSIGN(parts.keys, KeyRegister::open(posix_file_system(), options.state_dir + "/trusted-keys.txt"));
   KILN_TRY(open_store(options, parts));
   KILN_TRY(open_doors(options, parts));
   KILN_TRY(open_http(options, parts));

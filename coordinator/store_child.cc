@@ -17,6 +17,7 @@ constexpr std::chrono::milliseconds kStartDeadline{20'000};
 constexpr std::chrono::milliseconds kLook{10};
 constexpr std::chrono::milliseconds kStopDeadline{5'000};
 constexpr std::uint64_t kAddressBytesMax = 256;
+constexpr std::uint64_t kTrustedKeysBytesMax = 4U << 20U;
 
 }  // namespace
 
@@ -34,6 +35,7 @@ Status StoreChild::spawn() {
   for (const auto& [flag, value] : {std::pair<std::string, std::string>{"--root", options_.root},
                                     {"--listen", options_.listen},
                                     {"--url-key", options_.url_key_file},
+                                    {"--trusted-keys", options_.trusted_keys_file},
                                     {"--port-file", options_.port_file},
                                     {"--budget", options_.budget}}) {
     if (value.empty()) continue;
@@ -66,6 +68,13 @@ Status StoreChild::keep_alive() {
   if (!ended) return {};
   log::warn("the cache store ended ({}) and is started again", ended->describe());
   return spawn();
+}
+
+void StoreChild::follow_trusted_keys() {
+  auto text = read_file(options_.trusted_keys_file, kTrustedKeysBytesMax);
+  if (!text || *text == trusted_keys_) return;
+  trusted_keys_ = std::move(*text);
+  process_.signal_group(SIGHUP);
 }
 
 void StoreChild::stop() {

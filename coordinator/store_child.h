@@ -14,6 +14,7 @@ struct StoreChildOptions {
   std::string listen = "127.0.0.1:0";
   std::string budget;        // empty: the store's own default
   std::string url_key_file;
+  std::string trusted_keys_file;  // whose artifacts it takes
   std::string port_file;     // where the store writes its address
 };
 
@@ -25,6 +26,8 @@ class StoreChild {
   [[nodiscard]] const std::string& url() const { return url_; }
   // A store that died is started again, at the same address.
   [[nodiscard]] Status keep_alive();
+  // Tells it when the file of trusted keys is another one than last time.
+  void follow_trusted_keys();
   [[nodiscard]] pid_t pid() const { return process_.pid(); }
   void stop();
 
@@ -34,6 +37,7 @@ class StoreChild {
   StoreChildOptions options_;
   ChildProcess process_;
   std::string url_;
+  std::string trusted_keys_;  // as the store last read them
 };
 
 }  // namespace kiln::coordinator

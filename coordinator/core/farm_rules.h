@@ -46,6 +46,7 @@ struct FarmRules {
   std::size_t jobs_max = 10'000;        // that are kept, ended ones included
   std::uint32_t heartbeat_ms = 2'000;
   std::chrono::milliseconds worker_silence_max{12'000};  // then its tasks go elsewhere
+  std::chrono::milliseconds worker_forget_after{600'000};  // silent ones are listed this long
   std::chrono::milliseconds orphan_grace{15'000};        // after a restart, for workers to come back
   std::chrono::milliseconds progress_silence_max{600'000};  // a lane that says nothing this long hangs
   std::int64_t segment_target_ms = 10'000;

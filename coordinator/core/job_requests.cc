@@ -34,6 +34,10 @@ Status check_upscale(const net::JobRequest& request) {
       return fail(make_error(ErrorCode::kInvalidArgument, "{}: two clips have the output {}", request.job,
                              clip.output.file_name));
     }
+    if (clip.output.file_name.find('/') != std::string::npos) {
+      return fail(make_error(ErrorCode::kInvalidArgument, "{}: an output is a file's name, not a path: {}", request.job,
+                             clip.output.file_name));
+    }
     if (clip.source.in_place ? clip.source.path.empty() : clip.source.blob.sha256.empty()) {
       return fail(make_error(ErrorCode::kInvalidArgument, "{}: a clip has no source", request.job));
     }
@@ -60,7 +64,9 @@ Status check_submission(const Turn& turn, const net::JobRequest& request) {
 }
 
 void on_submit(Turn& turn, const ClientAsked& asked, const net::Submit& submit) {
-  const net::JobRequest& request = submit.request;
+  net::JobRequest request = submit.request;
+  // Who came with a key owns what was submitted; an admin may submit for somebody else.
+  if (!asked.who.empty() && (!asked.admin || request.owner.empty())) request.owner = asked.who;
   if (const JobRecord* known = turn.job(request.job); known != nullptr) {
     if (known->request == request) return reply(turn, asked, net::Done{"it was submitted before"});
     return refuse(turn, asked, make_error(ErrorCode::kAlreadyExists, "{}: another job has this name", request.job));

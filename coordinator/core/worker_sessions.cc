@@ -196,6 +196,9 @@ void lose_attempt(Turn& turn, TaskNumber number, const std::string& why) {
 }
 
 void lose_silent_workers(Turn& turn) {
+  std::erase_if(turn.live().workers, [&](const auto& worker) {
+    return !worker.second.connected && turn.now.at - worker.second.heard_at > turn.state.rules.worker_forget_after;
+  });
   std::vector<net::WorkerName> lost;
   for (const auto& [name, session] : turn.live().workers) {
     if (session.connected && turn.now.at - session.heard_at > turn.state.rules.worker_silence_max) lost.push_back(name);

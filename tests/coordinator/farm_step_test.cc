@@ -395,6 +395,29 @@ TEST(FarmStepTest, AJobWaitsForThoseItDependsOn) {
   EXPECT_THAT(farm.status("second").summary.reason, HasSubstr("it waits for first"));
 }
 
+TEST(FarmStepTest, WhoCameWithAKeyOwnsWhatWasSubmitted) {
+  FarmEnv farm;
+  const auto owner_of = [&](const net::JobName& job) {
+    return std::get<net::JobStatus>(farm.ask(net::GetJob{job, 0, 0})).summary.owner;
+  };
+  (void)farm.ask(net::Submit{JobBuilder("first").request}, "ann", false);
+  EXPECT_EQ(owner_of("first"), "ann");
+  (void)farm.ask(net::Submit{JobBuilder("second").owner("bob").request}, "ann", false);
+  EXPECT_EQ(owner_of("second"), "ann");
+  EXPECT_TRUE(std::holds_alternative<net::Done>(farm.ask(net::Submit{JobBuilder("second").owner("bob").request}, "ann", false)));
+  (void)farm.ask(net::Submit{JobBuilder("third").owner("bob").request}, "root", true);
+  EXPECT_EQ(owner_of("third"), "bob");
+}
+
+TEST(FarmStepTest, AnOutputThatIsAPathIsRefused) {
+  FarmEnv farm;
+  JobBuilder job("job");
+  job.request.clips[0].output.file_name = "../elsewhere.mkv";
+  const auto reply = farm.ask(net::Submit{job.request});
+  ASSERT_TRUE(std::holds_alternative<net::Refused>(reply));
+  EXPECT_THAT(std::get<net::Refused>(reply).error.message, HasSubstr("../elsewhere.mkv"));
+}
+
 TEST(FarmStepTest, OwnersAndAdminsAloneChangeAJob) {
   FarmEnv farm;
   farm.submit(JobBuilder("job").owner("ann"));

@@ -1,0 +1,29 @@
+// Files to the store and back, by the grants that a coordinator gave.
+#pragma once
+
+#include <string>
+
+#include "net/farm_replies.h"
+#include "net/http_client.h"
+
+namespace kiln::cli {
+
+// One owner thread.
+class BlobTransfer {
+ public:
+  [[nodiscard]] static Result<BlobTransfer> open(net::Grants grants);
+
+  // Hashes the file, and sends it unless the store has it.
+  [[nodiscard]] Result<net::BlobRef> upload(const std::string& path);
+  // Into a new file beside `path`, which gets its name when it is whole and hashes to what was asked for.
+  [[nodiscard]] Status download(const net::BlobRef& blob, const std::string& path);
+  [[nodiscard]] Result<std::string> text(const net::BlobRef& blob, std::uint64_t bytes_max);
+
+ private:
+  BlobTransfer(net::Grants grants, net::HttpClientOptions options)
+      : grants_(std::move(grants)), client_(std::make_unique<net::HttpClient>(options)) {}
+  net::Grants grants_;
+  std::unique_ptr<net::HttpClient> client_;
+};
+
+}  // namespace kiln::cli

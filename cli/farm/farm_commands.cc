@@ -1,0 +1,152 @@
+#include "cli/farm/farm_commands.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "cli/farm/blob_transfer.h"
+#include "cli/farm/farm_output.h"
+#include "cli/farm/submission.h"
+
+namespace kiln::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint32_t kWatchWaitMs = 10'000;
+constexpr std::uint64_t kLogBytesMax = 64ULL << 20U;
+
+bool has_ended(net::JobState state) {
+  return state == net::JobState::kDone || state == net::JobState::kFailed || state == net::JobState::kCancelled;
+}
+
+// A line that the next one overwrites, where there is a terminal; elsewhere each change is a line of its own.
+void show(const std::string& line) {
+  static std::string last;
+  if (line == last) return;
+  last = line;
+  if (::isatty(STDERR_FILENO) != 0) {
+    fmt::print(stderr, "\r\033[K{}", line);
+  } else {
+    fmt::print(stderr, "{}\n", line);
+  }
+}
+
+void end_line() {
+  if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\n");
+}
+
+void print(const net::ClientReply& reply, const GlobalOptions& global, const std::string& text) {
+  fmt::print("{}", global.json ? to_json(reply) + "\n" : text);
+}
+
+std::string text_of(const net::ClientReply& reply) {
+  if (const auto* list = std::get_if<net::JobList>(&reply)) return job_table(*list);
+  if (const auto* status = std::get_if<net::JobStatus>(&reply)) return job_text(*status);
+  if (const auto* workers = std::get_if<net::WorkerList>(&reply)) return worker_table(*workers);
+  if (const auto* farm = std::get_if<net::FarmStatus>(&reply)) return farm_text(*farm);
+  if (const auto* trace = std::get_if<net::Trace>(&reply)) return chrome_trace(*trace) + "\n";
+  if (const auto* explanation = std::get_if<net::Explanation>(&reply)) {
+    std::string out;
+    for (std::size_t i = 0; i < explanation->lines.size(); ++i) out += (i == 0 ? "" : "  ") + explanation->lines[i] + "\n";
+    return out;
+  }
+  return {};
+}
+
+Status check_place(const std::string& path, bool overwrite) {
+  std::error_code error;
+  if (!overwrite && fs::exists(path, error)) {
+    return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", path));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<int> plain_command(FarmLink& link, const net::ClientRequest& request, const GlobalOptions& global) {
+  KILN_TRY_ASSIGN(const net::ClientReply reply, link.ask(request));
+  print(reply, global, text_of(reply));
+  return 0;
+}
+
+Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const GlobalOptions& global) {
+  KILN_TRY_ASSIGN(JobDraft draft, read_job_file(options.file));
+  const net::JobName job = draft.request.job;
+  KILN_TRY(submit_job(link, std::move(draft), [&](const std::string& path) {
+    if (!global.json) show(fmt::format("sending {}", path));
+  }));
+  if (!global.json) end_line();
+  if (options.wait) return watch_command(link, job, global);
+  if (global.json) {
+    fmt::print("{{\"job\":\"{}\"}}\n", job);
+  } else {
+    fmt::print("{}\n", job);
+  }
+  return 0;
+}
+
+Result<int> watch_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global) {
+  std::uint64_t revision = 0;
+  for (;;) {
+    const std::chrono::milliseconds patience = kAnswerDeadline + std::chrono::milliseconds(kWatchWaitMs);
+    KILN_TRY_ASSIGN(net::JobStatus status,
+                    link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs}, patience));
+    revision = status.revision;
+    if (!global.json) show(job_line(status));
+    if (!has_ended(status.summary.state)) continue;
+    if (!global.json) end_line();
+    const int code = status.summary.state == net::JobState::kDone ? 0 : static_cast<int>(ExitCode::kFailed);
+    const std::string text = job_text(status);
+    print(net::ClientReply{std::move(status)}, global, text);
+    return code;
+  }
+}
+
+Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const GlobalOptions& global) {
+  KILN_TRY_ASSIGN(const net::JobStatus status, link.ask_for<net::JobStatus>(net::GetJob{options.job, 0, 0}));
+  if (status.summary.state != net::JobState::kDone) {
+    return fail(make_error(ErrorCode::kFailedPrecondition, "{}: is {}, there is no result to fetch yet{}{}", options.job,
+                           to_string(status.summary.state), status.summary.reason.empty() ? "" : "; ",
+                           status.summary.reason));
+  }
+  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{options.job, false}));
+  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
+  std::error_code error;
+  const bool folder = fs::is_directory(options.output, error);
+  if (!folder && status.clips.size() > 1) {
+    return fail(output_unwritable("{}: {} results need a folder; make it first", options.output, status.clips.size()));
+  }
+  for (const net::ClipStatus& clip : status.clips) {
+    // Whoever submitted the job chose that name: it says nothing about folders of ours.
+    const std::string path = folder ? options.output + "/" + fs::path(clip.output).filename().string() : options.output;
+    KILN_TRY(check_place(path, options.overwrite));
+    KILN_TRY(store.download(clip.result, path));
+    if (!global.json) fmt::print("{}\n", path);
+  }
+  if (global.json) fmt::print("{}\n", to_json(net::ClientReply{status}));
+  return 0;
+}
+
+Result<int> logs_command(FarmLink& link, const LogsOptions& options, const GlobalOptions& global) {
+  KILN_TRY_ASSIGN(const net::TaskLogs logs, link.ask_for<net::TaskLogs>(net::GetLogs{options.task}));
+  if (global.json) {
+    fmt::print("{}\n", to_json(net::ClientReply{logs}));
+    return 0;
+  }
+  fmt::print(stderr, "{}", log_table(logs));
+  const net::AttemptLog* chosen = nullptr;
+  for (const net::AttemptLog& one : logs.attempts) {
+    const bool right = options.attempt == 0 ? !one.log.sha256.empty() : one.attempt == options.attempt;
+    if (right) chosen = &one;
+  }
+  if (chosen == nullptr || chosen->log.sha256.empty()) return 0;
+  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{"logs", false}));
+  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
+  KILN_TRY_ASSIGN(const std::string text, store.text(chosen->log, kLogBytesMax));
+  fmt::print("{}", text);
+  return 0;
+}
+
+}  // namespace kiln::cli

@@ -1,0 +1,144 @@
+// Answers as JSON: the names of net/farm_replies.h, times in seconds, sizes in bytes.
+#include <nlohmann/json.hpp>
+
+#include "cli/farm/farm_output.h"
+
+namespace kiln::cli {
+namespace {
+
+using nlohmann::json;
+
+json of(const net::BlobRef& blob) { return {{"sha256", blob.sha256}, {"bytes", blob.bytes}}; }
+
+json of(const net::JobSummary& job) {
+  return {{"job", job.job},
+          {"title", job.title},
+          {"owner", job.owner},
+          {"pool", job.pool},
+          {"priority", job.priority},
+          {"state", to_string(job.state)},
+          {"reason", job.reason},
+          {"frames_total", job.frames_total},
+          {"frames_done", job.frames_done},
+          {"submitted_s", job.submitted_s},
+          {"ended_s", job.ended_s}};
+}
+
+json of(const net::SegmentResult& one) {
+  return {{"first", one.first},     {"last", one.last},         {"frames_compiled", one.frames_compiled},
+          {"decode_s", one.decode_s}, {"model_s", one.model_s},   {"encode_s", one.encode_s},
+          {"wall_s", one.wall_s},     {"transfer_s", one.transfer_s}, {"segment", of(one.segment)}};
+}
+
+json of(const net::ClipStatus& clip) {
+  json segments = json::array();
+  for (const net::SegmentResult& one : clip.segments) segments.push_back(of(one));
+  return {{"source", clip.source},     {"output", clip.output},     {"width", clip.width},
+          {"height", clip.height},     {"frames", clip.frames},     {"duration_s", clip.duration_s},
+          {"artifact_key", clip.artifact_key}, {"segments", segments}, {"result", of(clip.result)},
+          {"warnings", clip.warnings}};
+}
+
+json of(const net::JobStatus& status) {
+  json out = of(status.summary);
+  out["clips"] = json::array();
+  for (const net::ClipStatus& clip : status.clips) out["clips"].push_back(of(clip));
+  out["lanes"] = json::array();
+  for (const net::LaneShare& lane : status.lanes) {
+    out["lanes"].push_back({{"worker", lane.worker}, {"lane", lane.lane.value}, {"segments", lane.segments}, {"frames", lane.frames}});
+  }
+  out["revision"] = status.revision;
+  out["running_tasks"] = status.running_tasks;
+  out["compiles"] = status.compiles;
+  out["compile_failures"] = status.compile_failures;
+  out["compile_s"] = status.compile_s;
+  out["store_hits"] = status.store_hits;
+  out["attempts_failed"] = status.attempts_failed;
+  out["lanes_lost"] = status.lanes_lost;
+  out["results_dropped"] = status.results_dropped;
+  out["compiling"] = status.compiling;
+  return out;
+}
+
+json of(const net::JobList& list) {
+  json out = json::array();
+  for (const net::JobSummary& job : list.jobs) out.push_back(of(job));
+  return {{"jobs", out}};
+}
+
+json of(const net::LaneStatus& lane) {
+  return {{"lane", lane.offer.lane.value},
+          {"arch", lane.offer.kind.arch},
+          {"isa", lane.offer.kind.isa},
+          {"threads", lane.offer.kind.threads},
+          {"budget_bytes", lane.offer.budget_bytes},
+          {"state", lane.state},
+          {"why", lane.why},
+          {"task", lane.task},
+          {"frames_per_second", lane.frames_per_second},
+          {"failures", lane.failures}};
+}
+
+json of(const net::WorkerList& list) {
+  json out = json::array();
+  for (const net::WorkerStatus& worker : list.workers) {
+    json lanes = json::array();
+    for (const net::LaneStatus& lane : worker.lanes) lanes.push_back(of(lane));
+    out.push_back({{"worker", worker.worker}, {"connected", worker.connected}, {"draining", worker.draining},
+                   {"cores", worker.cores}, {"memory_bytes", worker.memory_bytes}, {"heard_s_ago", worker.heard_s_ago},
+                   {"compiling", worker.compiling}, {"lanes", lanes}});
+  }
+  return {{"workers", out}};
+}
+
+json of(const net::TaskLogs& logs) {
+  json out = json::array();
+  for (const net::AttemptLog& one : logs.attempts) {
+    out.push_back({{"attempt", one.attempt}, {"worker", one.worker}, {"lane", one.lane.value}, {"outcome", one.outcome}, {"log", of(one.log)}});
+  }
+  return {{"attempts", out}};
+}
+
+json of(const net::FarmStatus& status) {
+  return {{"jobs_waiting", status.jobs_waiting}, {"jobs_running", status.jobs_running}, {"jobs_ended", status.jobs_ended},
+          {"tasks_waiting", status.tasks_waiting}, {"tasks_running", status.tasks_running}, {"workers", status.workers},
+          {"lanes", status.lanes}, {"lanes_set_aside", status.lanes_set_aside}, {"version", status.version},
+          {"uptime_s", status.uptime_s}};
+}
+
+json of(const net::Explanation& explanation) { return {{"lines", explanation.lines}}; }
+json of(const net::Done& done) { return {{"note", done.note}}; }
+json of(const net::Refused& refused) { return {{"error", {{"message", refused.error.message}}}}; }
+json of(const net::Grants& grants) { return {{"store", grants.store_url}, {"expires_unix_s", grants.expires_unix_s}}; }
+json of(const net::Trace& trace) { return json::parse(chrome_trace(trace)); }
+
+}  // namespace
+
+std::string to_json(const net::ClientReply& reply) {
+  const json out = std::visit([](const auto& body) { return of(body); }, reply);
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string chrome_trace(const net::Trace& trace) {
+  constexpr double kMicros = 1e6;
+  json events = json::array();
+  std::vector<std::string> workers;
+  for (const net::Span& span : trace.spans) {
+    auto found = std::find(workers.begin(), workers.end(), span.worker);
+    if (found == workers.end()) {
+      found = workers.insert(workers.end(), span.worker);
+      events.push_back({{"ph", "M"}, {"name", "process_name"}, {"pid", workers.size()}, {"args", {{"name", span.worker}}}});
+    }
+    events.push_back({{"ph", "X"},
+                      {"name", span.name},
+                      {"cat", "task"},
+                      {"pid", (found - workers.begin()) + 1},
+                      {"tid", span.lane.value},
+                      {"ts", span.start_s * kMicros},
+                      {"dur", (span.end_s - span.start_s) * kMicros},
+                      {"args", {{"task", span.task}, {"attempt", span.attempt}, {"outcome", span.outcome}}}});
+  }
+  return json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace kiln::cli

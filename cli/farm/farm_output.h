@@ -1,0 +1,24 @@
+// What the farm's commands print: short tables for people, or one JSON value.
+#pragma once
+
+#include <string>
+
+#include "net/farm_replies.h"
+
+namespace kiln::cli {
+
+[[nodiscard]] std::string_view to_string(net::JobState state);
+
+// One JSON value for any answer.
+[[nodiscard]] std::string to_json(const net::ClientReply& reply);
+
+[[nodiscard]] std::string job_table(const net::JobList& list);
+[[nodiscard]] std::string job_text(const net::JobStatus& status);
+[[nodiscard]] std::string job_line(const net::JobStatus& status);  // for watching: one line without its end
+[[nodiscard]] std::string worker_table(const net::WorkerList& list);
+[[nodiscard]] std::string farm_text(const net::FarmStatus& status);
+[[nodiscard]] std::string log_table(const net::TaskLogs& logs);
+// For chrome://tracing and ui.perfetto.dev: a process for each worker, a thread for each lane.
+[[nodiscard]] std::string chrome_trace(const net::Trace& trace);
+
+}  // namespace kiln::cli

@@ -1,0 +1,76 @@
+#include "cli/farm/submission.h"
+
+#include <filesystem>
+#include <set>
+
+#include "base/fd.h"
+#include "cli/farm/blob_transfer.h"
+#include "cli/upscale/image_files.h"
+#include "sharding/package/package_manifest.h"
+
+namespace kiln::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status add_file(BlobTransfer& store, net::PackageRef& package, const std::string& folder, const std::string& file,
+                const std::string& sha256, const UploadProgress& progress) {
+  progress(folder + "/" + file);
+  KILN_TRY_ASSIGN(net::BlobRef blob, store.upload(folder + "/" + file));
+  if (!sha256.empty() && blob.sha256 != sha256) {
+    return fail(input_refused("{}/{}: was changed since the package was made; import the model again", folder, file));
+  }
+  package.files.push_back({file, std::move(blob)});
+  return {};
+}
+
+Status upload_package(BlobTransfer& store, const std::string& folder, net::JobRequest& request,
+                      const UploadProgress& progress) {
+  auto text = read_file(folder + "/manifest.toml", sharding::kManifestBytesMax);
+  if (!text) return fail(input_missing("{}: no model package ({})", folder, text.error().message));
+  request.manifest = std::move(*text);
+  KILN_TRY_ASSIGN(const auto manifest, sharding::parse_package_manifest(request.manifest, folder + "/manifest.toml"));
+  KILN_TRY(add_file(store, request.package, folder, "manifest.toml", {}, progress));
+  KILN_TRY(add_file(store, request.package, folder, manifest.weights.file, manifest.weights.sha256, progress));
+  std::set<std::string> sent;
+  for (const sharding::PackageGraph& graph : manifest.graphs) {
+    if (!sent.insert(graph.file).second) continue;
+    KILN_TRY(add_file(store, request.package, folder, graph.file, graph.sha256, progress));
+  }
+  return {};
+}
+
+bool is_image_source(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error) || is_image_pattern(path) || path.find_first_of("*?[") != std::string::npos;
+}
+
+Status upload_source(BlobTransfer& store, net::ClipSource& source, bool in_place, const UploadProgress& progress) {
+  std::error_code error;
+  source.path = fs::absolute(source.path, error).string();
+  if (in_place || is_image_source(source.path)) {
+    source.in_place = true;
+    if (!is_image_source(source.path) && !fs::exists(source.path, error)) {
+      return fail(input_missing("{}: no such file", source.path));
+    }
+    return {};
+  }
+  progress(source.path);
+  KILN_TRY_ASSIGN(source.blob, store.upload(source.path));
+  source.path = fs::path(source.path).filename().string();
+  return {};
+}
+
+}  // namespace
+
+Status submit_job(FarmLink& link, JobDraft draft, const UploadProgress& progress) {
+  net::JobRequest& request = draft.request;
+  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{request.job, true}));
+  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
+  KILN_TRY(upload_package(store, draft.model, request, progress));
+  for (net::ClipRequest& clip : request.clips) KILN_TRY(upload_source(store, clip.source, draft.in_place, progress));
+  KILN_TRY(link.ask_for<net::Done>(net::Submit{std::move(request)}));
+  return {};
+}
+
+}  // namespace kiln::cli

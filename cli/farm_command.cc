@@ -1,0 +1,126 @@
+// The verbs of a farm's clients: submit, jobs, status, watch, fetch, cancel and the others.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/config.h"
+#include "cli/farm/farm_commands.h"
+
+namespace kiln::cli {
+namespace {
+
+// Flags of every command that speaks to a coordinator, and those of the single ones.
+struct FarmFlags {
+  FarmAddress address;
+  SubmitOptions submit;
+  FetchOptions fetch;
+  LogsOptions logs;
+  std::string name;  // of a job, worker or task
+  bool all = false;
+  bool off = false;
+};
+using Flags = std::shared_ptr<FarmFlags>;
+using FarmAction = std::function<Result<int>(FarmLink&, const FarmFlags&, const GlobalOptions&)>;
+
+Result<std::unique_ptr<FarmLink>> open_link(const FarmFlags& flags, const GlobalOptions& global) {
+  FarmAddress address = flags.address;
+  ConfigSources sources;
+  sources.file = global.config_file;
+  if (!address.state_dir.empty()) sources.flags.push_back({"run.state", "--state", address.state_dir});
+  KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
+  address.state_dir = loaded.config.state_dir;
+  return FarmLink::open(address);
+}
+
+CLI::App* add_verb(CLI::App& app, Action& action, const Flags& flags, const std::string& name, const std::string& what,
+                   FarmAction run) {
+  CLI::App* verb = app.add_subcommand(name, what);
+  verb->add_option("--coordinator", flags->address.endpoint, "Its address, tcp://HOST:PORT")->envname("KILN_COORDINATOR");
+  verb->add_option("--key", flags->address.key_file, "Our key pair (kiln keygen)")->envname("KILN_KEY");
+  verb->add_option("--coordinator-key", flags->address.coordinator_key, "The coordinator's public key, or a file with it")
+      ->envname("KILN_COORDINATOR_KEY");
+  verb->add_option("--state", flags->address.state_dir, "State folder of a coordinator on this machine");
+  verb->callback([&action, flags, run = std::move(run)] {
+    action = [flags, run](const GlobalOptions& global) -> Result<int> {
+      KILN_TRY_ASSIGN(const std::unique_ptr<FarmLink> link, open_link(*flags, global));
+      return run(*link, *flags, global);
+    };
+  });
+  return verb;
+}
+
+void add_job_verb(CLI::App& app, Action& action, const Flags& flags, const char* name, const char* what, net::JobVerb verb) {
+  add_verb(app, action, flags, name, what, [verb](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return plain_command(link, net::ControlJob{f.name, verb}, global);
+  })->add_option("job", flags->name, "Name of the job")->required();
+}
+
+void add_job_verbs(CLI::App& app, Action& action, const Flags& flags) {
+  add_job_verb(app, action, flags, "cancel", "End a job; what it rendered is kept until it is removed", net::JobVerb::kCancel);
+  add_job_verb(app, action, flags, "pause", "Hand out nothing more of a job", net::JobVerb::kPause);
+  add_job_verb(app, action, flags, "resume", "Go on with a paused job", net::JobVerb::kResume);
+  add_job_verb(app, action, flags, "retry", "Try again what failed or was cancelled", net::JobVerb::kRetry);
+  add_job_verb(app, action, flags, "rm", "Forget a job that has ended, and its results", net::JobVerb::kRemove);
+}
+
+void add_results(CLI::App& app, Action& action, const Flags& flags) {
+  CLI::App* submit = add_verb(app, action, flags, "submit", "Hand a job to the farm",
+                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+                                return submit_command(link, f.submit, global);
+                              });
+  submit->add_option("file", flags->submit.file, "Job file (docs/job-files.md)")->required();
+  submit->add_flag("--wait", flags->submit.wait, "Watch it until it has ended");
+  submit->footer("Example:\n  kiln submit job.toml --wait");
+  CLI::App* fetch = add_verb(app, action, flags, "fetch", "Copy a job's results here",
+                             [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+                               return fetch_command(link, f.fetch, global);
+                             });
+  fetch->add_option("job", flags->fetch.job, "Name of the job")->required();
+  fetch->add_option("-o,--output", flags->fetch.output, "A folder, or with one clip a file's name")->required();
+  fetch->add_flag("--overwrite", flags->fetch.overwrite, "Replace files that exist");
+  CLI::App* logs = add_verb(app, action, flags, "logs", "What a task's tries wrote",
+                            [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+                              return logs_command(link, f.logs, global);
+                            });
+  logs->add_option("task", flags->logs.task, "Number of the task")->required();
+  logs->add_option("--attempt", flags->logs.attempt, "Which try (default: the latest)");
+}
+
+void add_views(CLI::App& app, Action& action, const Flags& flags) {
+  add_verb(app, action, flags, "jobs", "List jobs", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return plain_command(link, net::ListJobs{f.all}, global);
+  })->add_flag("--all", flags->all, "Those that have ended as well");
+  add_verb(app, action, flags, "status", "The farm, or one job", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    if (f.name.empty()) return plain_command(link, net::GetStatus{}, global);
+    return plain_command(link, net::GetJob{f.name, 0, 0}, global);
+  })->add_option("job", flags->name, "Name of the job");
+  add_verb(app, action, flags, "watch", "Follow a job until it has ended", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return watch_command(link, f.name, global);
+  })->add_option("job", flags->name, "Name of the job")->required();
+  add_verb(app, action, flags, "workers", "List workers and their lanes", [](FarmLink& link, const FarmFlags&, const GlobalOptions& global) {
+    return plain_command(link, net::ListWorkers{}, global);
+  });
+  add_verb(app, action, flags, "trace", "A job as a Chrome trace, on standard output", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return plain_command(link, net::GetTrace{f.name}, global);
+  })->add_option("job", flags->name, "Name of the job")->required();
+  add_verb(app, action, flags, "explain", "Why a job or a task waits", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    const bool number = f.name.find_first_not_of("0123456789") == std::string::npos && f.name.size() < 19;
+    return plain_command(link, net::Explain{number ? std::stoull(f.name) : 0, number ? "" : f.name}, global);
+  })->add_option("what", flags->name, "Name of a job or number of a task")->required();
+  CLI::App* drain = add_verb(app, action, flags, "drain", "Let a worker finish what it has and give it nothing more", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return plain_command(link, net::Drain{f.name, !f.off}, global);
+  });
+  drain->add_option("worker", flags->name, "Name of the worker")->required();
+  drain->add_flag("--off", flags->off, "Use it again");
+}
+
+}  // namespace
+
+void add_farm_commands(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<FarmFlags>();
+  add_results(app, action, flags);
+  add_views(app, action, flags);
+  add_job_verbs(app, action, flags);
+}
+
+}  // namespace kiln::cli
