@@ -9,11 +9,12 @@
 
 #include "net/allow_list.h"
 #include "net/curve_keys.h"
+#include "net/farm_limits.h"
 
 namespace kiln::net {
 
 // Bounds. What goes beyond one of them is refused and counted in SocketStats.
-inline constexpr std::size_t kSocketMessageBytesMax = 8U << 20U;  // control only: bulk goes over HTTP
+inline constexpr std::size_t kSocketMessageBytesMax = kFarmMessageBytesMax;  // control only: bulk goes over HTTP
 inline constexpr int kRouterQueueMax = 256;   // messages that wait for one peer, and that wait from one peer
 inline constexpr int kDealerQueueMax = 1024;  // the same at the end that connects
 inline constexpr int kBacklogMax = 1024;      // connections that wait to be accepted: a farm comes back at once
