@@ -7,9 +7,8 @@
 
 namespace kiln::net {
 
-// Whole frames: what the coordinator takes from anybody, and what it may answer (hashes of every frame of a job).
-inline constexpr std::size_t kFarmRequestBytesMax = 16U << 20U;
-inline constexpr std::size_t kFarmMessageBytesMax = 64U << 20U;
+// Whole frames; what the sockets carry (net/socket_types.h).
+inline constexpr std::size_t kFarmMessageBytesMax = 8U << 20U;
 inline constexpr std::size_t kFactBytesMax = 32U << 20U;
 
 // Texts, in bytes.

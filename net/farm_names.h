@@ -5,9 +5,10 @@
 
 namespace kiln::net {
 
-inline constexpr std::string_view kJobNameGrammar = "1 to 64 of a-z, 0-9 and -";
+inline constexpr std::string_view kJobNameGrammar = "1 to 64 of a-z, 0-9 and -, not - first";
 inline constexpr std::string_view kWorkerNameGrammar = "1 to 64 of A-Z, a-z, 0-9, '.', '_' and -";
 
+// Also a store's name for the owner of blobs, and a word on the command line: no flag.
 [[nodiscard]] bool valid_job_name(std::string_view name);
 // "." and ".." are none: names become those of files.
 [[nodiscard]] bool valid_worker_name(std::string_view name);

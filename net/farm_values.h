@@ -11,7 +11,7 @@
 namespace kiln::net {
 
 // Names. A job's is made by its client and never used again, so that a submission may be repeated safely.
-using JobName = std::string;     // 1–64 of [a-z0-9-]
+using JobName = std::string;     // 1–64 of [a-z0-9-], not - first
 using WorkerName = std::string;  // 1–64 of [A-Za-z0-9._-]; one host may run several
 
 // Bytes in the store.

@@ -44,10 +44,15 @@ TEST_P(FarmBoundTest, BeyondIsRefusedAndTheFieldIsNamed) {
   EXPECT_EQ(message.error().message.find('\n'), std::string::npos);
 }
 
-template <typename List, typename Item>
-void repeat(List& list, std::size_t count, const Item& item) {
+template <typename List>
+void repeat(List& list, std::size_t count, const typename List::value_type& item) {
   while (static_cast<std::size_t>(list.size()) < count) *list.Add() = item;
 }
+
+auto& files(farm::JobRequest& job) { return *job.mutable_package()->mutable_files(); }
+farm::PackageFile& a_file(farm::JobRequest& job) { return *job.mutable_package()->mutable_files(0); }
+farm::ClipSource& a_source(farm::JobRequest& job) { return *job.mutable_clips(0)->mutable_source(); }
+farm::OutputSettings& an_output(farm::JobRequest& job) { return *job.mutable_clips(0)->mutable_output(); }
 
 INSTANTIATE_TEST_SUITE_P(
     Job, FarmBoundTest,
@@ -76,9 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
         BoundCase{"ManyNoops", "JobRequest.noop_tasks", [](auto& job) { job.set_noop_tasks(kNoopTasksMax + 1); }},
         BoundCase{"NegativeNoops", "JobRequest.noop_tasks", [](auto& job) { job.set_noop_tasks(-1); }},
         BoundCase{"ManyDependencies", "JobRequest.depends_on",
-                  [](auto& job) {
-                    while (static_cast<std::size_t>(job.depends_on_size()) <= kDependenciesMax) job.add_depends_on("a");
-                  }},
+                  [](auto& job) { repeat(*job.mutable_depends_on(), kDependenciesMax + 1, std::string("a")); }},
         BoundCase{"DependencyOnNothing", "JobRequest.depends_on", [](auto& job) { job.add_depends_on(""); }},
         BoundCase{"ManyVariants", "JobRequest.variants",
                   [](auto& job) { repeat(*job.mutable_variants(), kVariantsMax + 1, farm::Variant()); }},
@@ -93,46 +96,35 @@ INSTANTIATE_TEST_SUITE_P(
     Files, FarmBoundTest,
     ::testing::Values(
         BoundCase{"ManyFiles", "PackageRef.files",
-                  [](auto& job) {
-                    repeat(*job.mutable_package()->mutable_files(), kPackageFilesMax + 1,
-                           farm::PackageFile(job.package().files(0)));
-                  }},
+                  [](auto& job) { repeat(files(job), kPackageFilesMax + 1, farm::PackageFile(a_file(job))); }},
         BoundCase{"AbsoluteFile", "PackageFile.path",
-                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path("/etc/passwd"); }},
+                  [](auto& job) { a_file(job).set_path("/etc/passwd"); }},
         BoundCase{"FileAbove", "PackageFile.path",
-                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path("graphs/../../x"); }},
+                  [](auto& job) { a_file(job).set_path("graphs/../../x"); }},
         BoundCase{"FileWithoutName", "PackageFile.path",
-                  [](auto& job) { job.mutable_package()->mutable_files(0)->clear_path(); }},
+                  [](auto& job) { a_file(job).clear_path(); }},
         BoundCase{"FileWithNul", "PackageFile.path",
-                  [](auto& job) { job.mutable_package()->mutable_files(0)->set_path(std::string("a\0b", 3)); }},
+                  [](auto& job) { a_file(job).set_path(std::string("a\0b", 3)); }},
         BoundCase{"FileWithoutBlob", "PackageFile.blob",
-                  [](auto& job) { job.mutable_package()->mutable_files(0)->clear_blob(); }},
+                  [](auto& job) { a_file(job).clear_blob(); }},
         BoundCase{"ShortHash", "BlobRef.sha256",
-                  [](auto& job) { job.mutable_clips(0)->mutable_source()->mutable_blob()->set_sha256("abc"); }},
+                  [](auto& job) { a_source(job).mutable_blob()->set_sha256("abc"); }},
         BoundCase{"HashInCapitals", "BlobRef.sha256",
-                  [](auto& job) {
-                    job.mutable_clips(0)->mutable_source()->mutable_blob()->set_sha256(std::string(64, 'A'));
-                  }},
+                  [](auto& job) { a_source(job).mutable_blob()->set_sha256(std::string(64, 'A')); }},
         BoundCase{"HugeBlob", "BlobRef.bytes",
-                  [](auto& job) {
-                    job.mutable_clips(0)->mutable_source()->mutable_blob()->set_bytes(kBytesMax + 1);
-                  }},
+                  [](auto& job) { a_source(job).mutable_blob()->set_bytes(kBytesMax + 1); }},
         BoundCase{"InPlaceButRelative", "ClipSource.path",
-                  [](auto& job) { job.mutable_clips(0)->mutable_source()->set_path("clip.mp4"); }},
+                  [](auto& job) { a_source(job).set_path("clip.mp4"); }},
         BoundCase{"LongPath", "ClipSource.path",
-                  [](auto& job) {
-                    job.mutable_clips(0)->mutable_source()->set_path("/" + std::string(kPathBytesMax, 'a'));
-                  }},
+                  [](auto& job) { a_source(job).set_path("/" + std::string(kPathBytesMax, 'a')); }},
         BoundCase{"CodecWithSpace", "OutputSettings.codec",
-                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_codec("h 264"); }},
+                  [](auto& job) { an_output(job).set_codec("h 264"); }},
         BoundCase{"LongCodec", "OutputSettings.codec",
-                  [](auto& job) {
-                    job.mutable_clips(0)->mutable_output()->set_codec(std::string(kWordBytesMax + 1, 'a'));
-                  }},
+                  [](auto& job) { an_output(job).set_codec(std::string(kWordBytesMax + 1, 'a')); }},
         BoundCase{"HighQuality", "OutputSettings.quality",
-                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_quality(kQualityMax + 1); }},
+                  [](auto& job) { an_output(job).set_quality(kQualityMax + 1); }},
         BoundCase{"LowQuality", "OutputSettings.quality",
-                  [](auto& job) { job.mutable_clips(0)->mutable_output()->set_quality(-2); }}));
+                  [](auto& job) { an_output(job).set_quality(-2); }}));
 
 // The bounds of what workers send.
 struct WorkerCase {
@@ -156,6 +148,21 @@ TEST_P(WorkerBoundTest, BeyondIsRefusedAndTheFieldIsNamed) {
       << message.error().message;
 }
 
+farm::WorkerHello& a_hello(farm::FromWorker& out) {
+  out.mutable_hello()->set_worker("w");
+  return *out.mutable_hello();
+}
+
+farm::TaskResult& a_result(farm::FromWorker& out) { return *out.mutable_done()->mutable_result(); }
+
+farm::ProbeResult& a_probe(farm::FromWorker& out) { return *a_result(out).mutable_probe(); }
+farm::JoinResult& a_join(farm::FromWorker& out) { return *a_result(out).mutable_join(); }
+
+farm::TaskFault& a_fault(farm::FromWorker& out) {
+  out.mutable_failed()->mutable_fault()->set_kind(farm::FAILURE_KIND_CRASH);
+  return *out.mutable_failed()->mutable_fault();
+}
+
 farm::SegmentResult& a_segment(farm::FromWorker& out) {
   auto& segment = *out.mutable_done()->mutable_result()->mutable_segment();
   segment.set_first(3);
@@ -169,25 +176,13 @@ INSTANTIATE_TEST_SUITE_P(
         WorkerCase{"NoName", "WorkerHello.worker", [](auto& out) { out.mutable_hello(); }},
         WorkerCase{"NameIsAFolder", "WorkerHello.worker", [](auto& out) { out.mutable_hello()->set_worker(".."); }},
         WorkerCase{"ManyLanes", "WorkerHello.lanes",
-                   [](auto& out) {
-                     out.mutable_hello()->set_worker("w");
-                     repeat(*out.mutable_hello()->mutable_lanes(), kLanesMax + 1, farm::LaneOffer());
-                   }},
+                   [](auto& out) { repeat(*a_hello(out).mutable_lanes(), kLanesMax + 1, farm::LaneOffer()); }},
         WorkerCase{"ManyRunning", "WorkerHello.running",
-                   [](auto& out) {
-                     out.mutable_hello()->set_worker("w");
-                     repeat(*out.mutable_hello()->mutable_running(), kTasksListedMax + 1, farm::RunningTask());
-                   }},
+                   [](auto& out) { repeat(*a_hello(out).mutable_running(), kTasksListedMax + 1, {}); }},
         WorkerCase{"NegativeCores", "WorkerHello.cores",
-                   [](auto& out) {
-                     out.mutable_hello()->set_worker("w");
-                     out.mutable_hello()->set_cores(-1);
-                   }},
+                   [](auto& out) { a_hello(out).set_cores(-1); }},
         WorkerCase{"LongKey", "WorkerHello.signing_key",
-                   [](auto& out) {
-                     out.mutable_hello()->set_worker("w");
-                     out.mutable_hello()->set_signing_key(std::string(kKeysBytesMax + 1, 'a'));
-                   }},
+                   [](auto& out) { a_hello(out).set_signing_key(std::string(kKeysBytesMax + 1, 'a')); }},
         WorkerCase{"HugeMemory", "Heartbeat.memory_available_bytes",
                    [](auto& out) { out.mutable_heartbeat()->set_memory_available_bytes(~0ULL); }},
         WorkerCase{"NegativeFrames", "TaskProgress.frames_done",
@@ -201,30 +196,17 @@ INSTANTIATE_TEST_SUITE_P(
         WorkerCase{"HashesOfOtherFrames", "SegmentResult.frame_hashes",
                    [](auto& out) { a_segment(out).set_frame_hashes(std::string(33, 'a')); }},
         WorkerCase{"ManyTiles", "ProbeResult.tiles",
-                   [](auto& out) {
-                     repeat(*out.mutable_done()->mutable_result()->mutable_probe()->mutable_tiles(),
-                            kTileChoicesMax + 1, farm::TileChoice());
-                   }},
+                   [](auto& out) { repeat(*a_probe(out).mutable_tiles(), kTileChoicesMax + 1, farm::TileChoice()); }},
         WorkerCase{"ManyWarnings", "JoinResult.warnings",
-                   [](auto& out) {
-                     auto& join = *out.mutable_done()->mutable_result()->mutable_join();
-                     while (static_cast<std::size_t>(join.warnings_size()) <= kWarningsMax) join.add_warnings("w");
-                   }},
+                   [](auto& out) { repeat(*a_join(out).mutable_warnings(), kWarningsMax + 1, std::string("w")); }},
         WorkerCase{"WideFrame", "ProbeResult.width",
-                   [](auto& out) {
-                     out.mutable_done()->mutable_result()->mutable_probe()->set_width(kSideMax + 1);
-                   }},
+                   [](auto& out) { a_probe(out).set_width(kSideMax + 1); }},
         WorkerCase{"NoKey", "CompileResult.key",
-                   [](auto& out) { out.mutable_done()->mutable_result()->mutable_compile(); }},
+                   [](auto& out) { a_result(out).mutable_compile(); }},
         WorkerCase{"UnknownFailure", "TaskFault.kind",
-                   [](auto& out) {
-                     out.mutable_failed()->mutable_fault()->set_kind(static_cast<farm::FailureKind>(8));
-                   }},
+                   [](auto& out) { a_fault(out).set_kind(static_cast<farm::FailureKind>(8)); }},
         WorkerCase{"OtherExit", "TaskFault.exit",
-                   [](auto& out) {
-                     out.mutable_failed()->mutable_fault()->set_kind(farm::FAILURE_KIND_CRASH);
-                     out.mutable_failed()->mutable_fault()->set_exit(kExitMax + 1);
-                   }}));
+                   [](auto& out) { a_fault(out).set_exit(kExitMax + 1); }}));
 
 }  // namespace
 }  // namespace kiln::net

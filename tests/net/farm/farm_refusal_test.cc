@@ -5,10 +5,13 @@
 
 #include "net/farm.pb.h"
 #include "net/farm_codec.h"
+#include "net/socket_types.h"
 #include "tests/net/farm/filled.h"
 
 namespace kiln::net {
 namespace {
+
+static_assert(kFarmMessageBytesMax == kSocketMessageBytesMax, "what is encoded can be sent, and what comes decoded");
 
 farm::Envelope an_envelope() {
   farm::Envelope envelope;
