@@ -90,24 +90,30 @@ void add_views(CLI::App& app, Action& action, const Flags& flags) {
   add_verb(app, action, flags, "jobs", "List jobs", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::ListJobs{f.all}, global);
   })->add_flag("--all", flags->all, "Those that have ended as well");
-  add_verb(app, action, flags, "status", "The farm, or one job", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  add_verb(app, action, flags, "status", "The farm, or one job",
+           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     if (f.name.empty()) return plain_command(link, net::GetStatus{}, global);
     return plain_command(link, net::GetJob{f.name, 0, 0}, global);
   })->add_option("job", flags->name, "Name of the job");
-  add_verb(app, action, flags, "watch", "Follow a job until it has ended", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  add_verb(app, action, flags, "watch", "Follow a job until it has ended",
+           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return watch_command(link, f.name, global);
   })->add_option("job", flags->name, "Name of the job")->required();
-  add_verb(app, action, flags, "workers", "List workers and their lanes", [](FarmLink& link, const FarmFlags&, const GlobalOptions& global) {
+  add_verb(app, action, flags, "workers", "List workers and their lanes",
+           [](FarmLink& link, const FarmFlags&, const GlobalOptions& global) {
     return plain_command(link, net::ListWorkers{}, global);
   });
-  add_verb(app, action, flags, "trace", "A job as a Chrome trace, on standard output", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  add_verb(app, action, flags, "trace", "A job as a Chrome trace, on standard output",
+           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::GetTrace{f.name}, global);
   })->add_option("job", flags->name, "Name of the job")->required();
-  add_verb(app, action, flags, "explain", "Why a job or a task waits", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  add_verb(app, action, flags, "explain", "Why a job or a task waits",
+           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     const bool number = f.name.find_first_not_of("0123456789") == std::string::npos && f.name.size() < 19;
     return plain_command(link, net::Explain{number ? std::stoull(f.name) : 0, number ? "" : f.name}, global);
   })->add_option("what", flags->name, "Name of a job or number of a task")->required();
-  CLI::App* drain = add_verb(app, action, flags, "drain", "Let a worker finish what it has and give it nothing more", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  CLI::App* drain = add_verb(app, action, flags, "drain", "Let a worker finish what it has and give it nothing more",
+                             [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::Drain{f.name, !f.off}, global);
   });
   drain->add_option("worker", flags->name, "Name of the worker")->required();
