@@ -242,13 +242,15 @@ TEST_F(FarmWorkerTest, SecondWorkerOnOneStateFolderIsRefused) {
 
 TEST_F(FarmWorkerTest, SegmentOfAWholeClipFetchesLittleOfIt) {
   start_worker({"--cache-size", "1MiB"});  // too small for the clip: nothing of it stays here
-  const std::string clip = make_clip("long.mp4", 8000, "-vf noise=alls=100:allf=t -c:v libx264 -g 25 -qp 1 -pix_fmt yuv420p");
+  // Frames of a real size: the decoder's pipe then holds few of them beyond the segment's end.
+  const std::string clip = make_clip("long.mp4", 1500, "-vf scale=320:180,noise=alls=40:allf=t -c:v libx264 -preset "
+                                     "ultrafast -g 25 -qp 24 -pix_fmt yuv420p");
   const std::uint64_t clip_bytes = std::filesystem::file_size(clip);
   ASSERT_GT(clip_bytes, 40U << 20U);
   probe(clip);
   run(assign(segment_spec(0, 2)));  // package and description are here now
   const std::uint64_t before = store_.bytes_out();
-  run(assign(segment_spec(4000, 4400)));  // 5 % of the clip
+  run(assign(segment_spec(700, 775)));  // 5 % of the clip
   const std::uint64_t fetched = store_.bytes_out() - before;
   RecordProperty("fetched_percent", std::to_string(100.0 * static_cast<double>(fetched) / static_cast<double>(clip_bytes)));
   EXPECT_GE(fetched, clip_bytes / 25);  // it came from there
