@@ -33,11 +33,11 @@ HEAVY = re.compile(r"(ATen|c10|torch|boost|CLI|spdlog|google/protobuf|nlohmann|t
 FORWARD_DECLARATIONS = {"nlohmann/json_fwd.hpp", "toml++/impl/forward_declarations.h"}
 # Folders whose headers may hold tensors by value: everything that includes them pays for LibTorch anyway.
 TENSOR_HEADERS = {Path("lane/engine"), Path("lane/pipelines")}
-# sharding/ and */core/ decide; they touch nothing.
+# sharding/ and */core/ decide; they touch nothing. Durations are values; clocks are found by IMPURE_CALL.
 IMPURE = re.compile(r"(thread|mutex|shared_mutex|condition_variable|future|atomic|fstream|iostream|filesystem|random"
-                    r"|chrono|ctime|cstdio|cstdlib|unistd\.h|fcntl\.h|poll\.h|sys/.*|dlfcn\.h)$"
+                    r"|ctime|cstdio|cstdlib|unistd\.h|fcntl\.h|poll\.h|sys/.*|dlfcn\.h)$"
                     r"|base/(fd|process|log|sealed_file|file_system|atomic_file)\.h$")
-IMPURE_CALL = re.compile(r"\b(getenv|system_clock|steady_clock|std::rand|random_device|std::time)\b")
+IMPURE_CALL = re.compile(r"\b(getenv|system_clock|steady_clock|high_resolution_clock|std::rand|random_device|std::time)\b")
 
 INCLUDE = re.compile(r'\s*#\s*include\s+([<"])([^>"]+)[>"]')
 
