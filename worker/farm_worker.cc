@@ -159,10 +159,17 @@ void FarmWorker::Impl::hear_coordinator() {
     post(LinkDown{});
   }
   connected_ = connected;
-  if (connection.state == net::ConnectionState::kRefused && connection.reason != refusal_) {
+  if (!connected && connection.reason != refusal_) {
     refusal_ = connection.reason;
-    log::error("the coordinator refuses this worker: {}", refusal_);
+    if (!refusal_.empty()) log::warn("coordinator {}: {}", options_.coordinator, refusal_);
   }
+  // Connected to what does not answer: a process that hangs, or an address that was given to another.
+  const bool ignored = connected && state_.session.state == SessionState::kGreeting;
+  if (!ignored) ignored_since_ = Clock::now();
+  if (Clock::now() - ignored_since_ < kWelcomePatience) return;
+  log::warn("the coordinator does not answer; connecting again");
+  ignored_since_ = Clock::now();
+  socket_.reconnect();
 }
 
 void FarmWorker::Impl::hear_signals() {

@@ -75,6 +75,7 @@ struct FarmWorker::Impl {
   std::uint64_t connections_made_ = 0;
   bool connected_ = false;
   std::string refusal_;  // as logged last
+  Clock::time_point ignored_since_ = Clock::now();
   StoreAccess store_;
   std::unique_ptr<BlobCache> cache_;
   TaskFileFetcher fetcher_;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "sharding/package/package_inputs.h"
+#include "worker/image_archive.h"
 #include "worker/lane_host.h"
 
 namespace kiln::worker {
@@ -82,7 +83,12 @@ Result<net::TaskResult> TaskResultStore::store_join(const TaskRun& run) {
   net::JoinResult out;
   out.frames = run.join->frames;
   for (const std::string& warning : run.join->warnings) out.warnings.push_back(store_.without_grants(warning));
-  KILN_TRY_ASSIGN(out.output, store_.put_file(run.output_path(), run.assign.write_query));
+  std::string path = run.output_path();
+  if (is_image_pattern(path)) {
+    path = run.archive_path();
+    KILN_TRY(write_image_archive(run.output_folder(), path));
+  }
+  KILN_TRY_ASSIGN(out.output, store_.put_file(path, run.assign.write_query));
   return out;
 }
 

@@ -23,11 +23,11 @@ TaskRun::~TaskRun() {
   std::filesystem::remove_all(folder, error);
 }
 
-Status TaskRun::make_folder() const { return make_directories(posix_file_system(), folder, 0700); }
+Status TaskRun::make_folder() const { return make_directories(posix_file_system(), output_folder(), 0700); }
 
 std::string TaskRun::output_path() const {
   const auto* spec = std::get_if<net::JoinSpec>(&assign.spec);
-  return fmt::format("{}/{}", folder, leaf_of(spec == nullptr ? std::string("output") : spec->output.file_name));
+  return fmt::format("{}/{}", output_folder(), leaf_of(spec == nullptr ? std::string("output") : spec->output.file_name));
 }
 
 net::ProbeTask probe_task(const TaskRun& run) {

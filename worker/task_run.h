@@ -48,7 +48,10 @@ struct TaskRun {
   [[nodiscard]] TaskKey key() const { return key_of(assign); }
   [[nodiscard]] Status make_folder() const;
   [[nodiscard]] std::string segment_path() const { return folder + "/segment"; }
-  [[nodiscard]] std::string output_path() const;  // of a join; its name decides the container
+  // Of a join; its name decides the container. It lies in a folder of its own, which images fill.
+  [[nodiscard]] std::string output_folder() const { return folder + "/output"; }
+  [[nodiscard]] std::string output_path() const;
+  [[nodiscard]] std::string archive_path() const { return folder + "/images.tar"; }
 };
 
 // What the lane is told. Descriptors and packages are the lane host's business.

@@ -5,11 +5,9 @@ namespace kiln::lane {
 std::vector<std::string> input_arguments(const ClipSource& source) {
   if (source.location.empty()) return {"-i", "file:" + source.path};
   if (source.location.starts_with('/')) return {"-i", "file:" + source.location};
-  // A small receive buffer: what a seek leaves unread was fetched for nothing. Waits are longer than a store needs to
-  // come back, and end all the same.
+  // Waits are longer than a store needs to come back, and end all the same.
   return {"-protocol_whitelist", "http,tcp", "-seekable", "1", "-reconnect", "1", "-reconnect_on_network_error", "1",
-          "-reconnect_delay_max", "30", "-rw_timeout", "60000000", "-recv_buffer_size", "131072", "-i",
-          source.location};
+          "-reconnect_delay_max", "30", "-rw_timeout", "60000000", "-i", source.location};
 }
 
 std::string without_location(std::string text, const ClipSource& source) {

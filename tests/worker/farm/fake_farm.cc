@@ -56,11 +56,12 @@ std::string FakeStore::get(const net::BlobRef& blob) {
 // ---- the coordinator ----
 
 void FakeCoordinator::start() {
-  auto router = net::RouterSocket::bind(context_, endpoint_, {});
+  if (security.own && !zap_) zap_.emplace(net::ZapServer::start(context_, allowed).value());
+  auto router = net::RouterSocket::bind(context_, endpoint_, security);
   const auto until = std::chrono::steady_clock::now() + kSoon;
   while (!router && std::chrono::steady_clock::now() < until) {  // the old one may still be closing
     ::poll(nullptr, 0, 20);
-    router = net::RouterSocket::bind(context_, endpoint_, {});
+    router = net::RouterSocket::bind(context_, endpoint_, security);
   }
   ASSERT_TRUE(router) << router.error().message;
   router_.emplace(std::move(*router));

@@ -17,6 +17,7 @@
 #include "cache_store/http_routes.h"
 #include "net/farm_codec.h"
 #include "net/router_socket.h"
+#include "net/zap_server.h"
 #include "tests/base/temp_folder.h"
 
 namespace kiln::worker {
@@ -52,6 +53,8 @@ class FakeCoordinator {
   void stop();
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
 
+  net::SocketSecurity security;  // before start(); with keys, `allowed` are let in
+  net::AllowList allowed;
   std::string store_url;
   std::string trusted_keys;
   bool takes_results = true;  // answers TaskDone and TaskFailed
@@ -84,6 +87,7 @@ class FakeCoordinator {
   }
 
   net::ZmqContext context_;
+  std::optional<net::ZapServer> zap_;
   std::string endpoint_ = "tcp://127.0.0.1:0";
   std::optional<net::RouterSocket> router_;
   std::string worker_;  // its connection

@@ -1,5 +1,6 @@
 // A real `kiln worker` with real lanes, under a coordinator of the test's making.
 #include <gmock/gmock.h>
+#include <fcntl.h>
 #include <signal.h>
 
 #include <filesystem>
@@ -146,6 +147,81 @@ TEST_F(FarmWorkerTest, TornClipIsBadInputAndTheMessageNamesItByItsName) {
   EXPECT_EQ(failed.fault.kind, net::FailureKind::kBadInput);
   EXPECT_THAT(failed.fault.message, HasSubstr("torn.mp4"));
   EXPECT_THAT(failed.fault.message, ::testing::Not(HasSubstr("/blobs/")));
+}
+
+TEST_F(FarmWorkerTest, LaneThatHangsIsKilledAndItsTaskSaysSo) {
+  ::setenv("KILN_LANE_SILENCE_S", "2", 1);
+  start_worker();
+  ::unsetenv("KILN_LANE_SILENCE_S");
+  probe(make_clip("clip.mkv", 3000));
+  coordinator_.say(assign(segment_spec(0, 3000)));
+  ASSERT_TRUE(coordinator_.hear<net::TaskProgress>());
+  for (const pid_t pid : lane_pids()) ::kill(pid, SIGSTOP);
+  const auto failed = coordinator_.hear<net::TaskFailed>();
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->fault.kind, net::FailureKind::kHang) << failed->fault.message;
+  run(assign(segment_spec(0, 5)));
+}
+
+TEST_F(FarmWorkerTest, ImagesAreJoinedIntoOneArchive) {
+  start_worker();
+  output_.file_name = "shot_%04d.png";
+  output_.codec = "";
+  probe(make_clip("clip.mkv", 3));
+  net::JoinSpec join;
+  join.source = source_;
+  join.output = output_;
+  join.description = probed_.description;
+  join.output_width = probed_.output_width;
+  join.output_height = probed_.output_height;
+  join.output_pixel_format = probed_.output_pixel_format;
+  const net::TaskDone done = run(assign(segment_spec(0, 3)));
+  join.segments.push_back({std::get<net::SegmentResult>(done.result).segment, 3});
+  const net::TaskDone joined = run(assign(join));
+  std::ofstream(folder_ / "images.tar") << store_.get(std::get<net::JoinResult>(joined.result).output);
+  SpawnOptions list;
+  list.argv = {"tar", "-tf", folder_ / "images.tar"};
+  const auto listed = run_command(list, std::chrono::seconds(20));
+  ASSERT_TRUE(listed);
+  EXPECT_EQ(listed->out, "shot_0001.png\nshot_0002.png\nshot_0003.png\n");
+}
+
+// ---- who may speak ----
+
+TEST_F(FarmWorkerTest, KeysOpenTheCoordinatorsDoorAndOthersDoNot) {
+  const net::CurveKeyPair server = net::generate_curve_keys().value();
+  const net::CurveKeyPair ours = net::generate_curve_keys().value();
+  const net::CurveKeyPair stranger = net::generate_curve_keys().value();
+  ASSERT_TRUE(net::save_curve_keys(posix_file_system(), folder_ / "ours.key", ours));
+  ASSERT_TRUE(net::save_curve_keys(posix_file_system(), folder_ / "stranger.key", stranger));
+  coordinator_.stop();
+  coordinator_.security.own = server;
+  ASSERT_TRUE(coordinator_.allowed.add({"w1", net::PeerRole::kWorker, ours.public_z85}));
+  coordinator_.start();
+  start_worker({"--key", folder_ / "ours.key", "--coordinator-key", server.public_z85});
+
+  SpawnOptions other;
+  other.argv = {std::string(std::getenv("KILN_BINARY_DIR")) + "/bin/kiln", "worker", "--coordinator",
+                coordinator_.endpoint(), "--state", folder_ / "other", "--key", folder_ / "stranger.key",
+                "--coordinator-key", server.public_z85, "--name", "w2"};
+  const UniqueFd log(::open((folder_ / "other.log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  other.stderr_fd = log.get();
+  auto refused = ChildProcess::spawn(other);
+  ASSERT_TRUE(refused);
+  EXPECT_TRUE(coordinator_.wait_for([&] {
+    const auto text = read_file(folder_ / "other.log", 1U << 20U);
+    return text && text->find("coordinator tcp://") != std::string::npos;
+  }));
+  for (const net::WorkerHello& hello : coordinator_.hellos) EXPECT_EQ(hello.worker, "w1");
+}
+
+TEST_F(FarmWorkerTest, KeyWithoutTheOtherIsABadCommandLine) {
+  SpawnOptions lone;
+  lone.argv = {std::string(std::getenv("KILN_BINARY_DIR")) + "/bin/kiln", "worker", "--coordinator",
+               coordinator_.endpoint(), "--state", folder_ / "other", "--key", folder_ / "ours.key"};
+  const auto refused = run_command(lone, std::chrono::seconds(30));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->status.exit_code, 78);
 }
 
 // ---- what the farm suffers ----

@@ -1,0 +1,60 @@
+#include "worker/image_archive.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+#include "base/process.h"
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "tests/base/temp_folder.h"
+
+namespace kiln::worker {
+namespace {
+
+class ImageArchiveTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(folder_ / "images");
+    for (const auto& [name, bytes] : {std::pair{"shot_0001.png", 0}, std::pair{"shot_0002.png", 512},
+                                      std::pair{"shot_0003.png", 700}}) {
+      std::ofstream(folder_ / (std::string("images/") + name)) << std::string(static_cast<std::size_t>(bytes), 'x');
+    }
+    const Status written = write_image_archive(folder_ / "images", folder_ / "a.tar");
+    ASSERT_TRUE(written) << written.error().message;
+  }
+  test::TempFolder folder_;
+};
+
+TEST_F(ImageArchiveTest, TarReadsIt) {
+  std::filesystem::create_directories(folder_ / "out");
+  SpawnOptions tar;
+  tar.argv = {"tar", "-xf", folder_ / "a.tar", "-C", folder_ / "out"};
+  const auto done = run_command(tar, std::chrono::seconds(20));
+  ASSERT_TRUE(done && done->status.ok()) << done->err;
+  EXPECT_EQ(done->err, "");
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "out/shot_0001.png"), 0U);
+  EXPECT_EQ(read_file(folder_ / "out/shot_0003.png", 1000).value(), std::string(700, 'x'));
+}
+
+TEST_F(ImageArchiveTest, SameImagesGiveTheSameBytes) {
+  const std::string first = read_file(folder_ / "a.tar", 1U << 20U).value();
+  std::filesystem::last_write_time(folder_ / "images/shot_0002.png", std::filesystem::file_time_type::min());
+  ASSERT_TRUE(write_image_archive(folder_ / "images", folder_ / "b.tar"));
+  EXPECT_EQ(first, read_file(folder_ / "b.tar", 1U << 20U).value());
+}
+
+TEST_F(ImageArchiveTest, NameThatIsTooLongIsRefused) {
+  std::ofstream(folder_ / ("images/" + std::string(100, 'n'))) << "x";
+  EXPECT_FALSE(write_image_archive(folder_ / "images", folder_ / "c.tar"));
+}
+
+TEST(ImagePatternNameTest, PatternsHaveAPercentSign) {
+  EXPECT_TRUE(is_image_pattern("shot_%04d.png"));
+  EXPECT_FALSE(is_image_pattern("shot.mkv"));
+}
+
+}  // namespace
+}  // namespace kiln::worker

@@ -1,0 +1,82 @@
+#include "worker/image_archive.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/file_system.h"
+
+namespace kiln::worker {
+namespace {
+
+constexpr std::size_t kBlockBytes = 512;
+constexpr std::size_t kNameBytesMax = 100;
+using Block = std::array<char, kBlockBytes>;
+
+void put_field(Block& block, std::size_t at, const std::string& text) { std::memcpy(block.data() + at, text.data(), text.size()); }
+
+// The header of POSIX.1-1988 ("ustar"): numbers in octal, the sum of all bytes with blanks where it goes.
+Block header_of(const std::string& name, std::uint64_t bytes) {
+  Block block{};
+  put_field(block, 0, name);
+  put_field(block, 100, "0000644");
+  put_field(block, 108, "0000000");
+  put_field(block, 116, "0000000");
+  put_field(block, 124, fmt::format("{:011o}", bytes));
+  put_field(block, 136, "00000000000");
+  put_field(block, 148, "        ");
+  block[156] = '0';
+  put_field(block, 257, std::string("ustar\0" "00", 8));
+  unsigned sum = 0;
+  for (const char c : block) sum += static_cast<unsigned char>(c);
+  put_field(block, 148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  return block;
+}
+
+Status write_block(int fd, const Block& block) { return write_fully(fd, std::as_bytes(std::span(block))); }
+
+Status append_file(int archive, const std::string& folder, const std::string& name) {
+  const std::string path = folder + "/" + name;
+  KILN_TRY_ASSIGN(const UniqueFd fd, posix_file_system().open_for_read(path));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail(errno_error(errno, path));
+  const auto bytes = static_cast<std::uint64_t>(info.st_size);
+  if (name.size() >= kNameBytesMax || bytes >= kArchivedFileBytesMax) {
+    return fail(make_error(ErrorCode::kOutOfRange, "{}: its name or size is beyond what an archive holds", name));
+  }
+  KILN_TRY(write_block(archive, header_of(name, bytes)));
+  std::vector<std::byte> buffer(1U << 20U);
+  for (std::uint64_t left = bytes; left > 0;) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
+    KILN_TRY_ASSIGN(const std::size_t read, read_fully(fd.get(), std::span(buffer).first(piece)));
+    if (read != piece) return fail(make_error(ErrorCode::kDataLoss, "{} became shorter", path));
+    KILN_TRY(write_fully(archive, std::span(buffer).first(piece)));
+    left -= piece;
+  }
+  const std::size_t rest = static_cast<std::size_t>(bytes % kBlockBytes);
+  if (rest == 0) return {};
+  const Block padding{};
+  return write_fully(archive, std::as_bytes(std::span(padding)).first(kBlockBytes - rest));
+}
+
+}  // namespace
+
+bool is_image_pattern(const std::string& output) { return output.find('%') != std::string::npos; }
+
+Status write_image_archive(const std::string& folder, const std::string& archive) {
+  KILN_TRY_ASSIGN(const std::vector<std::string> names, posix_file_system().list(folder));
+  UniqueFd fd(::open(archive.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd.valid()) return fail(errno_error(errno, archive));
+  for (const std::string& name : names) KILN_TRY(append_file(fd.get(), folder, name));
+  KILN_TRY(write_block(fd.get(), Block{}));
+  return write_block(fd.get(), Block{});
+}
+
+}  // namespace kiln::worker

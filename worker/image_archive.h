@@ -1,0 +1,17 @@
+// The images of a joined sequence as one file, which is what the store holds: an archive that `tar` reads.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace kiln::worker {
+
+inline constexpr std::uint64_t kArchivedFileBytesMax = 8ULL << 30U;  // eleven octal digits hold no more
+
+// "shot_%04d.png": many files.
+[[nodiscard]] bool is_image_pattern(const std::string& output);
+// Writes the files of `folder`, by name, and nothing of this host: times, owners and modes are the same everywhere.
+[[nodiscard]] Status write_image_archive(const std::string& folder, const std::string& archive);
+
+}  // namespace kiln::worker
