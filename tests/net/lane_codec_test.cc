@@ -29,10 +29,10 @@ TEST(LaneCodecTest, SegmentTaskRoundTrips) {
 }
 
 TEST(LaneCodecTest, FaultKeepsItsCodeAndExit) {
-  TaskFailed failed;
+  LaneTaskFailed failed;
   failed.fault.error = input_refused("broken.mp4: truncated");
   failed.fault.failure = "bad_input";
-  const auto back = std::get<TaskFailed>(decode_from_lane(encode(FromLane(failed))).value());
+  const auto back = std::get<LaneTaskFailed>(decode_from_lane(encode(FromLane(failed))).value());
   EXPECT_EQ(back.fault.error.code, ErrorCode::kDataLoss);
   EXPECT_EQ(exit_code(back.fault.error), 65);
   EXPECT_EQ(back.fault.error.message, "broken.mp4: truncated");
