@@ -54,12 +54,15 @@ std::int64_t reflected(std::int64_t position, std::int64_t size) {
 }  // namespace
 
 Fixture load_fixture(const std::string& name, const std::string& dtype) {
-  const std::string folder = test::fixtures_folder() + (dtype == "float32" ? "" : "/" + dtype);
+  // Both half widths in one package: how it may be tiled is probed once.
+  const bool full = dtype == "float32";
+  const std::string folder = test::fixtures_folder() + (full ? "" : "/half");
+  const std::string dtypes = full ? "--dtype float32" : "--dtype float16 --dtype bfloat16";
   Fixture fixture{folder + "/" + name, {}, {}, {}, {}};
   if (!fs::exists(fixture.folder)) {
     const std::string script = environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py";
-    const int code = std::system(fmt::format("'{}' '{}' --out '{}' --only {} --dtype {} >&2",
-                                             environment("KILN_PYTHON"), script, folder, name, dtype).c_str());
+    const int code = std::system(fmt::format("'{}' '{}' --out '{}' --only {} {} >&2",
+                                             environment("KILN_PYTHON"), script, folder, name, dtypes).c_str());
     EXPECT_EQ(code, 0) << "make_fixtures.py failed for " << name;
   }
   const std::string package = fixture.folder + "/package/";

@@ -53,25 +53,28 @@ class TiledNetworkTest : public testing::TestWithParam<Sizes> {
   void SetUp() override {
     const Sizes& sizes = GetParam();
     fixture_ = load_fixture(sizes.network);
-    auto network = Network::load(fixture_.source());
-    ASSERT_TRUE(network) << network.error().message;
-    network_ = std::move(*network);
     rules_ = sharding::tiling_rules(fixture_.manifest);
     ASSERT_EQ(rules_.kind, sharding::TilingKind::kExact);
     const auto made = compile_shapes({{kSizes[0].network, {kSizes[0].tile, kSizes[0].frame}},
                                       {kSizes[1].network, {kSizes[1].tile, kSizes[1].frame}}});
     ASSERT_TRUE(made) << made.error().message;
-    for (const TileShape shape : {sizes.tile, sizes.frame}) {
-      const auto compiled = load_compiled(sizes.network, *network_, shape);
-      ASSERT_TRUE(compiled) << compiled.error().message;
-      const auto bound = network_->bind_artifact(compiled->spec, compiled->library.get());
-      ASSERT_TRUE(bound) << bound.error().message;
-    }
+    use_threads(1);
     for (std::int64_t i = 0; i < sizes.tile.frames; ++i) {
       frames_.push_back(frame_of(sizes.frame, static_cast<std::uint32_t>(i + 1)));
     }
   }
 
+  void use_threads(int threads) {
+    auto network = Network::load(fixture_.source(threads));
+    ASSERT_TRUE(network) << network.error().message;
+    network_ = std::move(*network);
+    for (const TileShape shape : {GetParam().tile, GetParam().frame}) {
+      const auto compiled = load_compiled(GetParam().network, *network_, shape);
+      ASSERT_TRUE(compiled) << compiled.error().message;
+      const auto bound = network_->bind_artifact(compiled->spec, compiled->library.get());
+      ASSERT_TRUE(bound) << bound.error().message;
+    }
+  }
   [[nodiscard]] std::vector<sharding::TileWindow> windows(TileShape tile) const {
     return sharding::tile_windows(frames_[0].height, frames_[0].width,
                                   {static_cast<int>(tile.height), static_cast<int>(tile.width)}, rules_);
@@ -147,8 +150,18 @@ TEST_P(TiledNetworkTest, NoPixelBeyondTheHaloIsFelt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, TiledNetworkTest,
-                         testing::ValuesIn(kSizes), [](const auto& tested) { return std::string(tested.param.network); });
+TEST_P(TiledNetworkTest, NumberOfThreadsChangesNoBit) {
+  for (const Executor executor : {Executor::kUncompiled, Executor::kCompiled}) {
+    use_threads(1);
+    const RgbFrame one = run(executor, GetParam().frame, frames_);
+    use_threads(2);
+    const RgbFrame two = run(executor, GetParam().frame, frames_);
+    EXPECT_TRUE(one.pixels == two.pixels) << to_string(executor);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, TiledNetworkTest, testing::ValuesIn(kSizes),
+                         [](const auto& tested) { return std::string(tested.param.network); });
 
 }  // namespace
 }  // namespace kiln::lane
