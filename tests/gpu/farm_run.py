@@ -1,0 +1,146 @@
+"""Runs a farm out of an unpacked bundle on a machine with a card, and writes what it saw as JSON.
+
+    python3 tests/gpu/farm_run.py --bundle TAR --package DIR --out DIR [--device cuda:0]
+
+A coordinator, a worker with CPU lanes and a worker whose lane is the card. The bundle's clip is rendered by each, compiled on
+the CPU and uncompiled on the card, and the frames are compared; then the card's lane is killed with -9 in the middle of a
+job, which must end all the same. With --device cpu it is a rehearsal."""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+DEADLINE_S = 240
+
+
+class Farm:
+    def __init__(self, options):
+        self.out = pathlib.Path(options.out)
+        self.work = self.out / "farm"
+        self.work.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["tar", "-xf", options.bundle, "-C", str(self.work)], check=True)
+        self.root = next(path for path in self.work.iterdir() if (path / "bin" / "kiln").exists())
+        self.kiln = str(self.root / "bin" / "kiln")
+        self.clip = self.root / "share" / "clip.mp4"
+        self.package = pathlib.Path(options.package).resolve()
+        self.results = {}
+        self.processes = []
+
+    def start(self, name, *words):
+        log = open(self.out / f"{name}.log", "w")
+        process = subprocess.Popen([self.kiln, "-v", *words], stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def ask(self, *words):
+        done = subprocess.run([self.kiln, "--json", *words, "--state", str(self.work / "coordinator")],
+                              capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{words}: {done.returncode} {done.stdout[-500:]} {done.stderr[-500:]}")
+        return json.loads(done.stdout)
+
+    def begin(self, device):
+        self.start("coordinator", "coordinator", "--state", str(self.work / "coordinator"))
+        notice = self.work / "coordinator" / "coordinator.json"
+        until = time.monotonic() + 30
+        while not notice.exists():
+            if time.monotonic() > until:
+                raise RuntimeError("the coordinator does not start")
+            time.sleep(0.05)
+        endpoint = json.loads(notice.read_text())["endpoint"]
+        common = ["worker", "--coordinator", endpoint, "--python", sys.executable]
+        self.start("cpu", *common, "--name", "cpu", "--pool", "cpu", "--lanes", "2", "--state", str(self.work / "cpu"))
+        self.start("card", *common, "--name", "card", "--pool", "card", "--device", device, "--state", str(self.work / "card"))
+
+    def submit(self, name, pool, executor, repeats=1):
+        clips = "".join(f'[[clip]]\nsource = "{self.clip}"\noutput = "{name}-{i}.mkv"\n' for i in range(repeats))
+        file = self.work / f"{name}.toml"
+        file.write_text(f'title = "{name}"\nmodel = "{self.package}"\npool = "{pool}"\nexecutor = "{executor}"\n'
+                        f'codec = "ffv1"\n{clips}')
+        return self.ask("submit", str(file))["job"]
+
+    def finish(self, name, job):
+        started = time.monotonic()
+        status = self.ask("watch", job)
+        self.ask("fetch", job, "-o", str(self.work))
+        self.results[name] = {"seconds": round(time.monotonic() - started, 2), "state": status["state"],
+                              "frames": status["frames_done"], "compiles": status["compiles"],
+                              "compile_s": status["compile_s"], "attempts_failed": status["attempts_failed"],
+                              "lanes_lost": status["lanes_lost"],
+                              "compiled": sum(s["frames_compiled"] for c in status["clips"] for s in c["segments"]),
+                              "segments": [s["last"] - s["first"] for s in status["clips"][0]["segments"]]}
+
+    def frames(self, name):
+        raw = subprocess.run([str(self.root / "bin" / "ffmpeg"), "-v", "error", "-nostdin", "-i",
+                              str(self.work / f"{name}.mkv"), "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
+        return np.frombuffer(raw, np.uint8).astype(np.int16)
+
+    def compare(self, left, right):
+        a, b = self.frames(left), self.frames(right)
+        difference = np.abs(a - b) if a.shape == b.shape else None
+        self.results[f"{left} against {right}"] = "other shapes" if difference is None else {
+            "largest": int(difference.max()), "share_that_differs": round(float((difference > 0).mean()), 6)}
+
+    def kill_a_lane(self, worker):
+        """The lane of a worker, as soon as it renders."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            lanes = [lane for one in self.ask("workers")["workers"] if one["worker"] == worker for lane in one["lanes"]]
+            children = subprocess.run(["pgrep", "-P", str(self.processes[2].pid), "kiln-lane"], capture_output=True,
+                                      text=True, check=False).stdout.split()
+            if children and any(lane["state"] == "busy" for lane in lanes):
+                os.kill(int(children[0]), signal.SIGKILL)
+                return True
+            time.sleep(0.05)
+        return False
+
+    def end(self):
+        for process in reversed(self.processes):
+            process.terminate()
+        codes = []
+        for process in reversed(self.processes):
+            try:
+                codes.append(process.wait(30))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                codes.append("killed")
+        self.results["exit codes"] = codes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bundle", required=True)
+    parser.add_argument("--package", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--device", default="cuda:0")
+    options = parser.parse_args()
+    farm = Farm(options)
+    try:
+        farm.begin(options.device)
+        jobs = {"on-cpu": farm.submit("on-cpu", "cpu", "compiled"), "on-card": farm.submit("on-card", "card", "uncompiled")}
+        for name, job in jobs.items():
+            farm.finish(name, job)
+        farm.compare("on-cpu-0", "on-card-0")
+        job = farm.submit("killed", "card", "uncompiled", repeats=3)
+        farm.results["lane killed"] = farm.kill_a_lane("card")
+        farm.finish("killed", job)
+        farm.compare("killed-1", "on-card-0")
+        farm.results["workers"] = farm.ask("workers")["workers"]
+    except Exception as error:  # what was seen so far is worth having
+        farm.results["error"] = repr(error)
+    finally:
+        farm.end()
+        text = json.dumps(farm.results, indent=1)
+        (farm.out / "farm.json").write_text(text)
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
