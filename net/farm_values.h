@@ -14,6 +14,9 @@ namespace kiln::net {
 using JobName = std::string;     // 1–64 of [a-z0-9-], not - first
 using WorkerName = std::string;  // 1–64 of [A-Za-z0-9._-]; one host may run several
 
+// Compile tasks run beside a worker's lanes; this stands where a lane would.
+inline constexpr LaneId kCompileLane{0xffff'ffff};
+
 // Bytes in the store.
 struct BlobRef {
   std::string sha256;  // 64 hex digits

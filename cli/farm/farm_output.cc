@@ -10,7 +10,7 @@ namespace {
 constexpr double kMiB = 1024.0 * 1024.0;
 
 std::string lane_name(LaneId lane) {
-  return lane.value == 0xffff'ffffU ? std::string("compiler") : std::to_string(lane.value);
+  return lane == net::kCompileLane ? std::string("compiler") : std::to_string(lane.value);
 }
 
 std::string frames_text(const net::JobSummary& job) {

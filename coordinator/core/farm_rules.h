@@ -12,7 +12,6 @@ namespace kiln::coordinator {
 inline constexpr std::size_t kAttemptsKept = 16;      // of one task, for `logs` and `trace`
 inline constexpr std::size_t kWaitersMax = 4096;      // clients that wait for a job to change
 inline constexpr std::size_t kWaitersPerPassMax = 512;
-inline constexpr std::int64_t kNoopTasksMax = 10'000'000;
 inline constexpr std::uint32_t kWaitMsMax = 30'000;
 
 // What follows from a class of failure.

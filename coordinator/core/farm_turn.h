@@ -9,8 +9,7 @@
 
 namespace kiln::coordinator {
 
-// Compile tasks run beside a worker's lanes; this stands where a lane would.
-inline constexpr LaneId kCompileLane{0xffff'ffff};
+using net::kCompileLane;
 
 struct Turn {
   FarmState& state;

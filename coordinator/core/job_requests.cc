@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "net/farm_limits.h"
 #include "sharding/package/package_manifest.h"
 
 namespace kiln::coordinator {
@@ -57,8 +58,8 @@ Status check_submission(const Turn& turn, const net::JobRequest& request) {
     }
   }
   if (request.kind == net::JobKind::kUpscale) return check_upscale(request);
-  if (request.noop_tasks < 1 || request.noop_tasks > kNoopTasksMax) {
-    return fail(make_error(ErrorCode::kInvalidArgument, "{}: 1 to {} tasks", request.job, kNoopTasksMax));
+  if (request.noop_tasks < 1 || request.noop_tasks > net::kNoopTasksMax) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "{}: 1 to {} tasks", request.job, net::kNoopTasksMax));
   }
   return {};
 }

@@ -15,7 +15,7 @@
 namespace kiln::worker {
 
 // Compiling runs beside the lanes; this stands where a lane would. The coordinator uses the same number.
-inline constexpr LaneId kCompileSlot{0xffff'ffff};
+inline constexpr LaneId kCompileSlot = net::kCompileLane;
 [[nodiscard]] inline bool is_compile(LaneId slot) { return slot == kCompileSlot; }
 
 struct TaskKey {
