@@ -55,7 +55,8 @@ std::string suggestion(std::string_view name) {
 }
 
 std::string taken(const Setting& setting) {
-  if (std::holds_alternative<int Config::*>(setting.member)) {
+  if (std::holds_alternative<Setting::Place<bool>>(setting.member)) return "true or false";
+  if (std::holds_alternative<Setting::Place<int>>(setting.member)) {
     return fmt::format("a whole number from {} to {}", setting.least, setting.most);
   }
   if (setting.choices.empty()) return "a text";
@@ -71,29 +72,39 @@ Error refused(std::string_view place, const Setting& setting, std::string_view f
 }
 
 Status set_number(Config& config, const Setting& setting, std::int64_t value, std::string_view place) {
-  const auto* member = std::get_if<int Config::*>(&setting.member);
-  if (member == nullptr || value < setting.least || value > setting.most) {
+  const auto* place_of = std::get_if<Setting::Place<int>>(&setting.member);
+  if (place_of == nullptr || value < setting.least || value > setting.most) {
     return fail(refused(place, setting, fmt::format("{}", value)));
   }
-  config.*(*member) = static_cast<int>(value);
+  (*place_of)(config) = static_cast<int>(value);
+  return {};
+}
+
+Status set_switch(Config& config, const Setting& setting, bool value, std::string_view place) {
+  const auto* place_of = std::get_if<Setting::Place<bool>>(&setting.member);
+  if (place_of == nullptr) return fail(refused(place, setting, value ? "true" : "false"));
+  (*place_of)(config) = value;
   return {};
 }
 
 Status set_text(Config& config, const Setting& setting, const std::string& value, std::string_view place) {
-  const auto* member = std::get_if<std::string Config::*>(&setting.member);
+  const auto* place_of = std::get_if<Setting::Place<std::string>>(&setting.member);
   const bool chosen = setting.choices.empty() || std::find(setting.choices.begin(), setting.choices.end(),
                                                            value) != setting.choices.end();
-  if (member == nullptr || !chosen) {
+  if (place_of == nullptr || !chosen) {
     return fail(refused(place, setting, fmt::format("\"{}\"", shown(value))));
   }
-  config.*(*member) = value;
+  (*place_of)(config) = value;
   return {};
 }
 
 // From the environment and the command line everything is text.
 Status set_parsed(Config& config, const Setting& setting, const std::string& value, std::string_view place) {
-  if (std::holds_alternative<std::string Config::*>(setting.member)) {
+  if (std::holds_alternative<Setting::Place<std::string>>(setting.member)) {
     return set_text(config, setting, value, place);
+  }
+  if (std::holds_alternative<Setting::Place<bool>>(setting.member) && (value == "true" || value == "false")) {
+    return set_switch(config, setting, value == "true", place);
   }
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -114,6 +125,8 @@ Status apply_file_value(LoadedConfig& loaded, const FileValue& value) {
   if (other != nullptr) return fail(refused(place, *setting, other->name));
   if (const auto* number = std::get_if<std::int64_t>(&value.value)) {
     KILN_TRY(set_number(loaded.config, *setting, *number, place));
+  } else if (const auto* on = std::get_if<bool>(&value.value)) {
+    KILN_TRY(set_switch(loaded.config, *setting, *on, place));
   } else {
     KILN_TRY(set_text(loaded.config, *setting, std::get<std::string>(value.value), place));
   }
@@ -170,7 +183,35 @@ Status apply_flags(LoadedConfig& loaded, const ConfigSources& sources) {
   return {};
 }
 
+// Two settings that contradict each other; the place is that of the one that was set.
+Status agree(const LoadedConfig& loaded, bool good, std::string_view first, std::string_view second,
+             std::string_view rule) {
+  if (good) return {};
+  auto origin = loaded.origin.find(first);
+  if (origin == loaded.origin.end()) origin = loaded.origin.find(second);
+  const auto number = [&](std::string_view name) { return std::get<int>(value_of(loaded.config, *find_setting(name))); };
+  return fail(bad_config("{}: '{}' is {} and '{}' is {}; the first must be {} the second",
+                         origin == loaded.origin.end() ? "built-in" : origin->second, first, number(first), second,
+                         number(second), rule));
+}
+
+Status check_pairs(const LoadedConfig& loaded) {
+  const FarmSettings& farm = loaded.config.farm;
+  // One heartbeat may be late or lost.
+  KILN_TRY(agree(loaded, farm.worker_silence_ms >= 2 * farm.heartbeat_ms, "farm.worker_silence_ms", "farm.heartbeat_ms",
+                 "at least twice"));
+  KILN_TRY(agree(loaded, farm.segment_frames_first >= farm.segment_frames_min, "farm.segment_frames_first",
+                 "farm.segment_frames_min", "at least"));
+  return agree(loaded, farm.segment_frames_first <= farm.segment_frames_max, "farm.segment_frames_first",
+               "farm.segment_frames_max", "at most");
+}
+
 }  // namespace
+
+SettingValue value_of(const Config& config, const Setting& setting) {
+  Config copy = config;  // places are given in what may be changed
+  return std::visit([&](const auto place_of) { return SettingValue(place_of(copy)); }, setting.member);
+}
 
 Result<LoadedConfig> load_config(const ConfigSources& given) {
   ConfigSources sources = given;
@@ -183,6 +224,7 @@ Result<LoadedConfig> load_config(const ConfigSources& given) {
   }
   KILN_TRY(apply_environment(loaded, sources));
   KILN_TRY(apply_flags(loaded, sources));
+  KILN_TRY(check_pairs(loaded));
   if (loaded.config.state_dir.empty()) {
     loaded.config.state_dir = xdg_folder(sources, "XDG_STATE_HOME", ".local/state");
   }

@@ -15,6 +15,45 @@
 
 namespace kiln::cli {
 
+// [farm.failures.CLASS]: what follows from one class of failure.
+struct FailureSettings {
+  int attempts = 3;
+  bool blames_lane = true;
+};
+
+// [farm]: what a coordinator follows. The values here are those of coordinator::FarmRules; a test compares them.
+struct FarmSettings {
+  int heartbeat_ms = 2'000;
+  int worker_silence_ms = 12'000;
+  int worker_forget_s = 600;
+  int orphan_grace_ms = 15'000;
+  int jobs_max = 10'000;
+  int lane_failures_in_a_row = 3;
+  int lanes_per_task = 3;
+  int compile_attempts = 2;
+  int segment_target_ms = 10'000;
+  int segment_frames_first = 16;
+  int segment_frames_min = 8;
+  int segment_frames_max = 1'000;
+  FailureSettings out_of_memory;
+  FailureSettings crash;
+  FailureSettings hang;
+  FailureSettings error;
+  FailureSettings lost_lane{8, false};
+  FailureSettings bad_input{1, false};
+  FailureSettings artifact_mismatch{3, false};
+};
+
+// [worker]: the patience of `kiln worker`; the values are those of worker::WorkerRules.
+struct WorkerSettings {
+  int lane_start_s = 120;
+  int lane_restart_s = 60;
+  int lane_deaths_max = 5;
+  int cancel_patience_s = 10;
+  int transfer_patience_s = 180;
+  int drain_patience_s = 60;
+};
+
 // What every command reads. The values here are the built-in ones; ranges, meanings and the names in
 // files and environment are in the table that settings() returns.
 struct Config {
@@ -35,11 +74,15 @@ struct Config {
   std::string ffmpeg;
   std::string torch;  // folder of a torch package; empty: that of `python`
   std::string log_level = "warning";
+  FarmSettings farm;
+  WorkerSettings worker;
 };
 
 // One setting: the only place where its name, bounds and meaning are written.
 struct Setting {
-  using Member = std::variant<int Config::*, std::string Config::*>;
+  template <typename Value>
+  using Place = Value& (*)(Config&);
+  using Member = std::variant<Place<int>, Place<bool>, Place<std::string>>;
 
   std::string_view name;      // in files: "run.lanes" is `lanes` in table [run]
   std::string_view variable;  // in the environment
@@ -51,6 +94,9 @@ struct Setting {
 };
 
 [[nodiscard]] std::span<const Setting> settings();
+// What a setting is in a configuration.
+using SettingValue = std::variant<int, bool, std::string>;
+[[nodiscard]] SettingValue value_of(const Config& config, const Setting& setting);
 
 // A value from the command line, e.g. {"run.lanes", "--lanes", "2"}.
 struct FlagValue {
@@ -72,7 +118,7 @@ struct LoadedConfig {
   std::string file;                                        // the file that was read, or empty
 };
 
-// An unknown key, a wrong type or a value out of range ends with exit code 78 and one line that names
+// An unknown key, a wrong type, a value out of range or two that contradict each other end with exit code 78 and one line that names
 // the place, what is taken, and for a misspelt key the nearest one.
 [[nodiscard]] Result<LoadedConfig> load_config(const ConfigSources& sources);
 

@@ -23,7 +23,7 @@ nlohmann::json to_json(const LoadedConfig& loaded) {
     const std::string name(setting.name);
     const auto origin = loaded.origin.find(setting.name);
     values[name]["origin"] = origin == loaded.origin.end() ? "built-in" : origin->second;
-    std::visit([&](auto member) { values[name]["value"] = loaded.config.*member; }, setting.member);
+    std::visit([&](const auto& value) { values[name]["value"] = value; }, value_of(loaded.config, setting));
   }
   return {{"file", loaded.file}, {"settings", values}};
 }

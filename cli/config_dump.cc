@@ -22,15 +22,16 @@ std::string quoted(std::string_view text) {
   return out + "\"";
 }
 
-std::string value_of(const Config& config, const Setting& setting) {
-  if (const auto* number = std::get_if<int Config::*>(&setting.member)) {
-    return fmt::format("{}", config.*(*number));
-  }
-  return quoted(config.*std::get<std::string Config::*>(setting.member));
+std::string text_of(const Config& config, const Setting& setting) {
+  const SettingValue value = value_of(config, setting);
+  if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
+  if (const auto* on = std::get_if<bool>(&value)) return *on ? "true" : "false";
+  return fmt::format("{}", std::get<int>(value));
 }
 
 std::string bounds_of(const Setting& setting) {
-  if (std::holds_alternative<int Config::*>(setting.member)) {
+  if (std::holds_alternative<Setting::Place<bool>>(setting.member)) return "true or false";
+  if (std::holds_alternative<Setting::Place<int>>(setting.member)) {
     return fmt::format("{} to {}", setting.least, setting.most);
   }
   std::string list;
@@ -41,7 +42,7 @@ std::string bounds_of(const Setting& setting) {
 }
 
 void start_table(std::string& out, const Setting& setting, std::string_view& open_table) {
-  const std::string_view table = setting.name.substr(0, setting.name.find('.'));
+  const std::string_view table = setting.name.substr(0, setting.name.rfind('.'));
   if (table == open_table) return;
   out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", table);
   open_table = table;
@@ -55,8 +56,8 @@ std::string dump_config(const LoadedConfig& loaded) {
   for (const Setting& setting : settings()) {
     start_table(out, setting, table);
     const auto origin = loaded.origin.find(setting.name);
-    out += fmt::format("{} = {}  # {}\n", setting.name.substr(setting.name.find('.') + 1),
-                       value_of(loaded.config, setting),
+    out += fmt::format("{} = {}  # {}\n", setting.name.substr(setting.name.rfind('.') + 1),
+                       text_of(loaded.config, setting),
                        origin == loaded.origin.end() ? "built-in" : "from " + origin->second);
   }
   return out;
@@ -71,8 +72,8 @@ std::string annotated_defaults() {
   for (const Setting& setting : settings()) {
     start_table(out, setting, table);
     out += fmt::format("# {}\n# {}; {}\n{} = {}\n", setting.description, bounds_of(setting),
-                       setting.variable, setting.name.substr(setting.name.find('.') + 1),
-                       value_of(Config{}, setting));
+                       setting.variable, setting.name.substr(setting.name.rfind('.') + 1),
+                       text_of(Config{}, setting));
   }
   return out;
 }

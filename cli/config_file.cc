@@ -17,8 +17,6 @@ std::string kind_of(const toml::node& node) {
       return "a list";
     case toml::node_type::floating_point:
       return "a fraction";
-    case toml::node_type::boolean:
-      return "true or false";
     case toml::node_type::date:
     case toml::node_type::time:
     case toml::node_type::date_time:
@@ -31,6 +29,7 @@ std::string kind_of(const toml::node& node) {
 FileValue to_value(std::string name, const toml::node& node) {
   FileValue value{std::move(name), OtherKind{kind_of(node)}, static_cast<int>(node.source().begin.line)};
   if (const auto* number = node.as_integer()) value.value = number->get();
+  if (const auto* on = node.as_boolean()) value.value = on->get();
   if (const auto* text = node.as_string()) value.value = text->get();
   return value;
 }

@@ -17,7 +17,7 @@ struct OtherKind {
 
 struct FileValue {
   std::string name;  // "run.lanes" for `lanes` in table [run]
-  std::variant<std::int64_t, std::string, OtherKind> value;
+  std::variant<std::int64_t, bool, std::string, OtherKind> value;
   int line = 0;
 };
 

@@ -1,7 +1,7 @@
 // The table of settings.
 #include <array>
 
-#include "cli/config.h"
+#include "cli/config_table.h"
 
 namespace kiln::cli {
 namespace {
@@ -23,48 +23,56 @@ constexpr int kMostActivationMib = 1 << 20;
 constexpr int kMostSilenceS = 86'400;
 
 const std::array kSettings{
-    Setting{"run.lanes", "KILN_LANES", &Config::lanes, "CPU lanes, one process each", 1, kMostLanes},
-    Setting{"run.threads_per_lane", "KILN_THREADS_PER_LANE", &Config::threads_per_lane,
+    Setting{"run.lanes", "KILN_LANES", kPlace<&Config::lanes>, "CPU lanes, one process each", 1, kMostLanes},
+    Setting{"run.threads_per_lane", "KILN_THREADS_PER_LANE", kPlace<&Config::threads_per_lane>,
             "threads of each lane; 0: the machine's cores divided by the lanes", 0, kMostThreads},
-    Setting{"run.segment_frames", "KILN_SEGMENT_FRAMES", &Config::segment_frames,
+    Setting{"run.segment_frames", "KILN_SEGMENT_FRAMES", kPlace<&Config::segment_frames>,
             "frames that are rendered and encoded as one piece; 0: chosen from the clip's length and the lanes", 0,
             kMostSegmentFrames},
-    Setting{"run.executor", "KILN_EXECUTOR", &Config::executor,
+    Setting{"run.executor", "KILN_EXECUTOR", kPlace<&Config::executor>,
             "which frames a job accepts: those of the compiled artifact, of the graph, or both", 0, 0,
             kExecutors},
-    Setting{"run.device", "KILN_DEVICE", &Config::device,
+    Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
             "where lanes run the network: cpu, or cuda:N, where the graph runs uncompiled"},
-    Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", &Config::activation_mib,
+    Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", kPlace<&Config::activation_mib>,
             "memory (MiB) for one lane's activations, above which frames are tiled; 0: half of the machine's memory "
             "divided by its cores", 0, kMostActivationMib},
-    Setting{"run.lane_silence_s", "KILN_LANE_SILENCE_S", &Config::lane_silence_s,
+    Setting{"run.lane_silence_s", "KILN_LANE_SILENCE_S", kPlace<&Config::lane_silence_s>,
             "seconds without a sign of life after which a lane is killed and started again", 1, kMostSilenceS},
-    Setting{"run.state", "KILN_STATE", &Config::state_dir,
+    Setting{"run.state", "KILN_STATE", kPlace<&Config::state_dir>,
             "folder of the store, the signing key and unfinished jobs; empty: $XDG_STATE_HOME/kiln"},
-    Setting{"video.codec", "KILN_CODEC", &Config::codec,
+    Setting{"video.codec", "KILN_CODEC", kPlace<&Config::codec>,
             "how the output is encoded; empty: by the output's name", 0, 0, kCodecs},
-    Setting{"video.quality", "KILN_QUALITY", &Config::quality,
+    Setting{"video.quality", "KILN_QUALITY", kPlace<&Config::quality>,
             "quality on the encoder's own scale (CRF), smaller is better; -1: the codec's default", -1,
             kMostQuality},
-    Setting{"compile.deadline_s", "KILN_COMPILE_DEADLINE_S", &Config::compile_deadline_s,
+    Setting{"compile.deadline_s", "KILN_COMPILE_DEADLINE_S", kPlace<&Config::compile_deadline_s>,
             "seconds after which one compile is given up", 1, kMostDeadlineS},
-    Setting{"compile.memory_mib", "KILN_COMPILE_MEMORY_MIB", &Config::compile_memory_mib,
+    Setting{"compile.memory_mib", "KILN_COMPILE_MEMORY_MIB", kPlace<&Config::compile_memory_mib>,
             "resident memory (MiB) at which one compile is given up, at most half of the machine's", kLeastCompileMemoryMib,
             kMostCompileMemoryMib},
-    Setting{"compile.threads", "KILN_COMPILE_THREADS", &Config::compile_threads,
+    Setting{"compile.threads", "KILN_COMPILE_THREADS", kPlace<&Config::compile_threads>,
             "threads of the compile child; 0: as many as a lane has", 0, kMostThreads},
-    Setting{"programs.python", "KILN_PYTHON", &Config::python,
+    Setting{"programs.python", "KILN_PYTHON", kPlace<&Config::python>,
             "Python interpreter whose torch is used; empty: the one beside kiln, then python3"},
-    Setting{"programs.torch", "KILN_TORCH", &Config::torch,
+    Setting{"programs.torch", "KILN_TORCH", kPlace<&Config::torch>,
             "folder of a torch package, whose lib/ lanes load; empty: that of the interpreter"},
-    Setting{"programs.ffmpeg", "KILN_FFMPEG", &Config::ffmpeg,
+    Setting{"programs.ffmpeg", "KILN_FFMPEG", kPlace<&Config::ffmpeg>,
             "ffmpeg program, with ffprobe beside it; empty: the one beside kiln, then the one in PATH"},
-    Setting{"log.level", "KILN_LOG_LEVEL", &Config::log_level, "least serious message that is logged", 0,
+    Setting{"log.level", "KILN_LOG_LEVEL", kPlace<&Config::log_level>, "least serious message that is logged", 0,
             0, kLogLevels},
 };
 
 }  // namespace
 
-std::span<const Setting> settings() { return kSettings; }
+std::span<const Setting> settings() {
+  static const std::vector<Setting> kAll = [] {
+    std::vector<Setting> all(kSettings.begin(), kSettings.end());
+    const auto farm = farm_settings();
+    all.insert(all.end(), farm.begin(), farm.end());
+    return all;
+  }();
+  return kAll;
+}
 
 }  // namespace kiln::cli

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/farm/farm_link.h"
+#include "cli/farm_rules.h"
 #include "cli/program_files.h"
 #include "cli/version.h"
 #include "coordinator/run_coordinator.h"
@@ -42,6 +43,7 @@ Result<int> run(const CoordinatorFlags& flags, const GlobalOptions& global) {
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   if (!global.verbose) log::set_level(log::Level::kInfo);
   options.state_dir = loaded.config.state_dir;
+  options.rules = farm_rules(loaded.config.farm);
   if (options.store_listen.starts_with("0.0.0.0:") || options.store_listen.starts_with("[::]:")) {
     return fail(bad_config("--store-listen {}: workers and clients are told this address; name one of this machine that "
                            "they can reach", options.store_listen));

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/config.h"
+#include "cli/farm_rules.h"
 #include "cli/program_files.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
@@ -190,7 +191,7 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   options.ffmpeg = config.ffmpeg;
   options.cache_bytes = cache_budget(flags, config.state_dir);
   options.compiles = std::move(toolchains.compiles);
-  options.rules.lane_silence_max = std::chrono::seconds(config.lane_silence_s);
+  options.rules = worker_rules(config);
   KILN_TRY_ASSIGN(const auto farm_worker, worker::FarmWorker::open(std::move(options), key, signals.get()));
   KILN_TRY(farm_worker->run());
   return 0;

@@ -1,4 +1,4 @@
-// Bounds and rules of the coordinator, all from the configuration.
+// Bounds and rules of the coordinator. Those of FarmRules come from the configuration ([farm], cli/farm_rules.h).
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,7 @@ inline constexpr std::uint32_t kWaitMsMax = 30'000;
 struct FailureRule {
   int attempts = 3;        // of one task with this class, on distinct lanes where there are any
   bool blames_lane = true; // counts against the lane
+  bool operator==(const FailureRule&) const = default;
 };
 
 // Bugs that tests switch on, to see that the simulator finds them. None in production.
@@ -47,12 +48,12 @@ struct FarmRules {
   std::chrono::milliseconds worker_silence_max{12'000};  // then its tasks go elsewhere
   std::chrono::milliseconds worker_forget_after{600'000};  // silent ones are listed this long
   std::chrono::milliseconds orphan_grace{15'000};        // after a restart, for workers to come back
-  std::chrono::milliseconds progress_silence_max{600'000};  // a lane that says nothing this long hangs
   std::int64_t segment_target_ms = 10'000;
   std::int64_t segment_frames_min = 8;
   std::int64_t segment_frames_max = 1'000;
   std::int64_t segment_frames_first = 16;  // while a lane's speed is not known
-  SeededBug bug = SeededBug::kNone;
+  SeededBug bug = SeededBug::kNone;  // of tests alone
+  bool operator==(const FarmRules&) const = default;
 };
 
 }  // namespace kiln::coordinator

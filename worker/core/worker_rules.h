@@ -31,6 +31,7 @@ struct WorkerRules {
   WorkerTime transfer_patience{180'000};  // then the task fails, and another worker may reach the store
   WorkerTime name_patience{30'000};      // somebody else has our name: it may be our own former self
   WorkerTime drain_patience{60'000};     // for results to be taken when everything else is done
+  bool operator==(const WorkerRules&) const = default;
 };
 
 }  // namespace kiln::worker
