@@ -103,6 +103,13 @@ def copy_warm_state(target: Path) -> Path:
     return target
 
 
+def copy_warm_farm(coordinator: Path, worker: Path) -> None:
+    """The same for a farm: the store for its coordinator, and the key that signed what is in it for one of its workers."""
+    shutil.copytree(_warm_template() / "store", coordinator / "store", symlinks=True)
+    worker.mkdir(parents=True, mode=0o700, exist_ok=True)
+    shutil.copy2(_warm_template() / "worker.key", worker)
+
+
 def main() -> None:
     if ROOT.exists():
         for old in ROOT.iterdir():
