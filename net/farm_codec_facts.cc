@@ -154,6 +154,7 @@ void put(const JobEnded& in, farm::JobEnded& out) {
   out.set_state(to_wire<farm::JobState>(in.state));
   out.set_reason(one_line(in.reason));
   out.set_at_s(finite(in.at_s));
+  out.set_exit(in.exit);
 }
 
 JobEnded get(const farm::JobEnded& in, WireReader& read) {
@@ -162,6 +163,7 @@ JobEnded get(const farm::JobEnded& in, WireReader& read) {
   out.state = read.enumerator(in.state(), JobState::kCancelled, "JobEnded.state");
   out.reason = read.text(in.reason(), "JobEnded.reason");
   out.at_s = read.number(in.at_s(), "JobEnded.at_s");
+  out.exit = read.integer(in.exit(), 0, kExitMax, "JobEnded.exit");
   return out;
 }
 

@@ -17,6 +17,7 @@ void put(const JobSummary& in, farm::JobSummary& out) {
   out.set_frames_done(in.frames_done);
   out.set_submitted_s(finite(in.submitted_s));
   out.set_ended_s(finite(in.ended_s));
+  out.set_exit(in.exit);
 }
 
 JobSummary get(const farm::JobSummary& in, WireReader& read) {
@@ -32,6 +33,7 @@ JobSummary get(const farm::JobSummary& in, WireReader& read) {
   out.frames_done = read.frames(in.frames_done(), "JobSummary.frames_done");
   out.submitted_s = read.number(in.submitted_s(), "JobSummary.submitted_s");
   out.ended_s = read.number(in.ended_s(), "JobSummary.ended_s");
+  out.exit = read.integer(in.exit(), 0, kExitMax, "JobSummary.exit");
   return out;
 }
 
@@ -46,6 +48,10 @@ void put(const ClipStatus& in, farm::ClipStatus& out) {
   for (const auto& item : in.segments) put(item, *out.add_segments());
   put(in.result, *out.mutable_result());
   for (const auto& item : in.warnings) out.add_warnings(one_line(item));
+  put(in.kind, *out.mutable_kind());
+  out.set_tile_height(in.tile_height);
+  out.set_tile_width(in.tile_width);
+  out.set_tiles(in.tiles);
 }
 
 ClipStatus get(const farm::ClipStatus& in, WireReader& read) {
@@ -64,6 +70,10 @@ ClipStatus get(const farm::ClipStatus& in, WireReader& read) {
   if (read.may_hold(in.warnings().size(), kWarningsMax, "ClipStatus.warnings")) {
     for (const auto& item : in.warnings()) out.warnings.push_back(read.text(item, "ClipStatus.warnings"));
   }
+  out.kind = get(in.kind(), read);
+  out.tile_height = read.side(in.tile_height(), "ClipStatus.tile_height");
+  out.tile_width = read.side(in.tile_width(), "ClipStatus.tile_width");
+  out.tiles = read.count(in.tiles(), "ClipStatus.tiles");
   return out;
 }
 
@@ -72,6 +82,11 @@ void put(const LaneShare& in, farm::LaneShare& out) {
   out.set_lane(in.lane.value);
   out.set_segments(in.segments);
   out.set_frames(in.frames);
+  out.set_decode_s(finite(in.decode_s));
+  out.set_model_s(finite(in.model_s));
+  out.set_encode_s(finite(in.encode_s));
+  out.set_wait_decode_s(finite(in.wait_decode_s));
+  out.set_wait_encode_s(finite(in.wait_encode_s));
 }
 
 LaneShare get(const farm::LaneShare& in, WireReader& read) {
@@ -80,6 +95,11 @@ LaneShare get(const farm::LaneShare& in, WireReader& read) {
   out.lane.value = in.lane();
   out.segments = read.count(in.segments(), "LaneShare.segments");
   out.frames = read.frames(in.frames(), "LaneShare.frames");
+  out.decode_s = read.number(in.decode_s(), "LaneShare.decode_s");
+  out.model_s = read.number(in.model_s(), "LaneShare.model_s");
+  out.encode_s = read.number(in.encode_s(), "LaneShare.encode_s");
+  out.wait_decode_s = read.number(in.wait_decode_s(), "LaneShare.wait_decode_s");
+  out.wait_encode_s = read.number(in.wait_encode_s(), "LaneShare.wait_encode_s");
   return out;
 }
 

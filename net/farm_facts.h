@@ -85,6 +85,7 @@ struct JobEnded {
   JobState state = JobState::kDone;
   std::string reason;
   double at_s = 0.0;
+  int exit = 0;  // of a failed job: the exit code that its fault asks for; 0: none
   bool operator==(const JobEnded&) const = default;
 };
 struct LaneSetAside {

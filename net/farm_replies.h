@@ -44,6 +44,7 @@ struct JobSummary {
   std::int64_t frames_done = 0;
   double submitted_s = 0.0;  // Unix time
   double ended_s = 0.0;      // 0: not yet
+  int exit = 0;              // of a failed job: the exit code that its fault asks for; 0: none
   bool operator==(const JobSummary&) const = default;
 };
 struct ClipStatus {
@@ -57,6 +58,10 @@ struct ClipStatus {
   std::vector<SegmentResult> segments;  // those done, in order; `segment` blobs included
   BlobRef result;                       // empty until joined
   std::vector<std::string> warnings;
+  LaneClass kind;                       // of the lanes that render it, once it is planned
+  std::int64_t tile_height = 0;         // pixels of the source; 0: it is not planned yet
+  std::int64_t tile_width = 0;
+  std::int64_t tiles = 0;               // of a frame; 1: it is rendered whole
   bool operator==(const ClipStatus&) const = default;
 };
 struct LaneShare {  // of one job
@@ -64,6 +69,11 @@ struct LaneShare {  // of one job
   LaneId lane;
   std::int64_t segments = 0;
   std::int64_t frames = 0;
+  double decode_s = 0.0;
+  double model_s = 0.0;
+  double encode_s = 0.0;
+  double wait_decode_s = 0.0;
+  double wait_encode_s = 0.0;
   bool operator==(const LaneShare&) const = default;
 };
 struct JobStatus {

@@ -21,7 +21,12 @@ json of(const net::JobSummary& job) {
           {"frames_total", job.frames_total},
           {"frames_done", job.frames_done},
           {"submitted_s", job.submitted_s},
-          {"ended_s", job.ended_s}};
+          {"ended_s", job.ended_s},
+          {"exit", job.exit}};
+}
+
+json of(const net::LaneClass& kind) {
+  return {{"arch", kind.arch}, {"isa", kind.isa}, {"device_name", kind.device_name}, {"threads", kind.threads}};
 }
 
 json of(const net::SegmentResult& one) {
@@ -36,7 +41,9 @@ json of(const net::ClipStatus& clip) {
   return {{"source", clip.source},     {"output", clip.output},     {"width", clip.width},
           {"height", clip.height},     {"frames", clip.frames},     {"duration_s", clip.duration_s},
           {"artifact_key", clip.artifact_key}, {"segments", segments}, {"result", of(clip.result)},
-          {"warnings", clip.warnings}};
+          {"warnings", clip.warnings},
+          {"lane_class", clip.tile_height == 0 ? json(nullptr) : of(clip.kind)},
+          {"tile_width", clip.tile_width}, {"tile_height", clip.tile_height}, {"tiles", clip.tiles}};
 }
 
 json of(const net::JobStatus& status) {
@@ -45,7 +52,9 @@ json of(const net::JobStatus& status) {
   for (const net::ClipStatus& clip : status.clips) out["clips"].push_back(of(clip));
   out["lanes"] = json::array();
   for (const net::LaneShare& lane : status.lanes) {
-    out["lanes"].push_back({{"worker", lane.worker}, {"lane", lane.lane.value}, {"segments", lane.segments}, {"frames", lane.frames}});
+    out["lanes"].push_back({{"worker", lane.worker}, {"lane", lane.lane.value}, {"segments", lane.segments}, {"frames", lane.frames},
+                            {"decode_s", lane.decode_s}, {"model_s", lane.model_s}, {"encode_s", lane.encode_s},
+                            {"wait_decode_s", lane.wait_decode_s}, {"wait_encode_s", lane.wait_encode_s}});
   }
   out["revision"] = status.revision;
   out["running_tasks"] = status.running_tasks;

@@ -130,9 +130,16 @@ void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::S
   if (!clip.finished.emplace(task.first, result).second) return;
   const std::int64_t frames = task.last - task.first;
   clip.frames_done += frames;
-  auto& [segments, all] = job.shares[task.lane];
-  ++segments;
-  all += frames;
+  net::LaneShare& share = job.shares[task.lane];
+  share.worker = task.lane.worker;
+  share.lane = task.lane.lane;
+  ++share.segments;
+  share.frames += frames;
+  share.decode_s += result.decode_s;
+  share.model_s += result.model_s;
+  share.encode_s += result.encode_s;
+  share.wait_decode_s += result.wait_decode_s;
+  share.wait_encode_s += result.wait_encode_s;
   wake_join(durable, job, clip);
 }
 
@@ -236,6 +243,7 @@ void apply(Durable& durable, const net::JobControlled& fact) {
       job->ended.reset();
       job->ended_s = 0.0;
       job->reason.clear();
+      job->exit = 0;
       return revive_tasks(durable, fact.job, *job);
   }
 }
@@ -247,6 +255,7 @@ void apply(Durable& durable, const net::JobEnded& fact) {
   job->ended = fact.state;
   job->ended_s = fact.at_s;
   job->reason = fact.reason;
+  job->exit = fact.exit;
 }
 
 void apply(Durable& durable, const net::LaneSetAside& fact) {

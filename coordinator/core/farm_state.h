@@ -74,13 +74,14 @@ struct JobRecord {
   bool paused = false;
   std::optional<net::JobState> ended;  // done, failed or cancelled
   std::string reason;
+  int exit = 0;  // of a failed one: the exit code that its fault asks for; 0: none
   std::vector<ClipRecord> clips;
   TaskNumber first_task = 0;
   std::int64_t noop_next = 0;  // no-op tasks before it were assigned once
   std::int64_t noop_done = 0;
   std::set<TaskNumber> waiting;  // tasks that may be assigned again
   std::set<TaskNumber> running;
-  std::map<LaneName, std::pair<std::int64_t, std::int64_t>> shares;  // segments and frames of each lane
+  std::map<LaneName, net::LaneShare> shares;
   std::uint64_t attempts_failed = 0;
   std::uint64_t lanes_lost = 0;
   std::uint64_t compiles = 0;

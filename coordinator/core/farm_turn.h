@@ -50,7 +50,8 @@ void end_attempt(Turn& turn, TaskNumber task, const net::TaskFault& fault, const
 
 // ---- job_requests.cc ----
 void on_client(Turn& turn, const ClientAsked& asked);
-void end_job(Turn& turn, const net::JobName& job, net::JobState state, const std::string& reason);
+// `exit`: what a command that waits for the job ends with; 0: the usual.
+void end_job(Turn& turn, const net::JobName& job, net::JobState state, const std::string& reason, int exit = 0);
 void cancel_running(Turn& turn, const JobRecord& job, const std::string& why);
 
 // ---- clip_planning.cc ----

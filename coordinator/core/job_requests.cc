@@ -159,11 +159,11 @@ void on_client(Turn& turn, const ClientAsked& asked) {
   reply(turn, asked, std::move(answer));
 }
 
-void end_job(Turn& turn, const net::JobName& name, net::JobState state, const std::string& reason) {
+void end_job(Turn& turn, const net::JobName& name, net::JobState state, const std::string& reason, int exit) {
   const JobRecord* job = turn.job(name);
   if (job == nullptr || job->ended) return;
   if (state != net::JobState::kDone) cancel_running(turn, *job, "the job has ended");
-  turn.record(net::JobEnded{name, state, reason, turn.now.unix_s});
+  turn.record(net::JobEnded{name, state, reason, turn.now.unix_s, exit});
   turn.changed(name);
 }
 

@@ -26,7 +26,15 @@ net::ClipStatus clip_status(const JobRecord& job, std::size_t index) {
     out.duration_s = clip.probe->duration_s;
     out.warnings = clip.probe->warnings;
   }
-  if (clip.plan) out.artifact_key = clip.plan->artifact_key;
+  if (clip.plan) {
+    const net::TileChoice& tile = clip.plan->tile;
+    out.artifact_key = clip.plan->artifact_key;
+    out.kind = clip.plan->kind;
+    out.tile_height = tile.height;
+    out.tile_width = tile.width;
+    const std::int64_t pixels = static_cast<std::int64_t>(tile.height) * tile.width;
+    out.tiles = pixels == 0 ? 0 : tile.computed_pixels / pixels;
+  }
   for (const auto& [first, segment] : clip.finished) out.segments.push_back(segment);
   if (clip.result) {
     out.result = clip.result->output;
@@ -156,6 +164,7 @@ net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const Job
   }
   out.submitted_s = job.submitted_s;
   out.ended_s = job.ended_s;
+  out.exit = job.exit;
   return out;
 }
 
@@ -165,7 +174,7 @@ net::JobStatus status_of(const Turn& turn, const net::JobName& name, const JobRe
   const auto revision = turn.live().revisions.find(name);
   out.revision = revision == turn.live().revisions.end() ? 1 : std::max<std::uint64_t>(revision->second, 1);
   for (std::size_t i = 0; i < job.clips.size(); ++i) out.clips.push_back(clip_status(job, i));
-  for (const auto& [lane, share] : job.shares) out.lanes.push_back({lane.worker, lane.lane, share.first, share.second});
+  for (const auto& [lane, share] : job.shares) out.lanes.push_back(share);
   out.running_tasks.assign(job.running.begin(), job.running.end());
   out.compiles = job.compiles;
   out.store_hits = job.store_hits;

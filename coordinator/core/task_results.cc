@@ -99,6 +99,11 @@ void learn_envelope(Turn& turn, const TaskRecord& task) {
                                    lane->offer.budget_bytes + 1});
 }
 
+// The exit code that the lane's fault asks for: a source that cannot be read is another one than a full disk.
+int exit_code_of(const net::TaskFault& fault) {
+  return exit_code(Error{error_code_from_string(fault.code), fault.message, static_cast<ExitCode>(fault.exit)});
+}
+
 bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
   if (turn.has_bug(SeededBug::kRetryWithoutEnd)) return false;
   const auto counted = task.failures.find(kind);
@@ -188,7 +193,7 @@ void end_attempt(Turn& turn, TaskNumber number, const net::TaskFault& fault, con
     }
     return;
   }
-  end_job(turn, before.job, net::JobState::kFailed, fault.message);
+  end_job(turn, before.job, net::JobState::kFailed, fault.message, exit_code_of(fault));
 }
 
 }  // namespace kiln::coordinator
