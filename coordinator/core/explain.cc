@@ -38,9 +38,8 @@ LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecor
   return out;
 }
 
-std::string waiting_line(const Turn& turn, const JobRecord& job, const ClipRecord* clip, LaneReasons& lanes) {
+std::string waiting_line(const Turn& turn, const JobRecord& job, const ClipRecord* clip, const LaneReasons& lanes) {
   if (const auto blocked = blocked_reason(turn, job)) return *blocked;
-  lanes = lane_reasons(turn, job, clip);
   if (lanes.lines.empty()) return "no worker is connected (kiln worker)";
   if (clip != nullptr && clip->plan && job.request.executor == "compiled") {
     const auto artifact = turn.durable().artifacts.find(clip->plan->artifact_key);
@@ -63,18 +62,20 @@ const ClipRecord* first_open_clip(const JobRecord& job) {
 
 }  // namespace
 
+// A job at work may still leave lanes out: their reasons are told in any case.
 net::Explanation explain_job(const Turn& turn, const net::JobName&, const JobRecord& job) {
   if (job.ended) return {{job.reason.empty() ? "it has ended" : job.reason}};
-  if (!job.running.empty()) {
-    net::Explanation out{{fmt::format("{} of its tasks run", job.running.size())}};
-    for (const TaskNumber number : job.running) {
-      const TaskRecord* task = turn.task(number);
-      if (task != nullptr) out.lines.push_back(fmt::format("task {}: on {}", number, lane_text(task->lane)));
-    }
-    return out;
+  const LaneReasons lanes = lane_reasons(turn, job, first_open_clip(job));
+  net::Explanation out;
+  if (job.running.empty()) {
+    out.lines.push_back(waiting_line(turn, job, first_open_clip(job), lanes));
+  } else {
+    out.lines.push_back(fmt::format("{} of its tasks run", job.running.size()));
   }
-  LaneReasons lanes;
-  net::Explanation out{{waiting_line(turn, job, first_open_clip(job), lanes)}};
+  for (const TaskNumber number : job.running) {
+    const TaskRecord* task = turn.task(number);
+    if (task != nullptr) out.lines.push_back(fmt::format("task {}: on {}", number, lane_text(task->lane)));
+  }
   out.lines.insert(out.lines.end(), lanes.lines.begin(), lanes.lines.end());
   return out;
 }
@@ -94,8 +95,9 @@ net::Explanation explain_task(const Turn& turn, TaskNumber number, const TaskRec
   if (task.kind == TaskKind::kJoin && clip != nullptr && clip->probe && clip->frames_done < clip->probe->frames) {
     return {{fmt::format("it waits for frames: {} of {} are done", clip->frames_done, clip->probe->frames)}};
   }
-  LaneReasons lanes;
-  net::Explanation out{{waiting_line(turn, *job, task.kind == TaskKind::kSegment ? clip : nullptr, lanes)}};
+  const ClipRecord* wanted = task.kind == TaskKind::kSegment ? clip : nullptr;
+  const LaneReasons lanes = lane_reasons(turn, *job, wanted);
+  net::Explanation out{{waiting_line(turn, *job, wanted, lanes)}};
   if (!task.last_message.empty()) out.lines.push_back(fmt::format("its last try failed: {}", task.last_message));
   out.lines.insert(out.lines.end(), lanes.lines.begin(), lanes.lines.end());
   return out;

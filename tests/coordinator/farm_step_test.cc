@@ -286,11 +286,13 @@ TEST(FarmStepTest, ALaneTooSmallIsLeftOutWithAReason) {
   farm.submit(JobBuilder("job").executor("uncompiled").segment_frames(10));
   farm.finish("big", farm.take_assign("big"));
   EXPECT_TRUE(farm.take_assigns("small").empty());
-  const auto lines = std::get<net::Explanation>(farm.ask(net::Explain{0, "job"})).lines;
-  (void)lines;
-  EXPECT_THAT(*unfit_reason(Turn{farm.state, {}}, farm.job("job"), farm.job("job").clips[0], {"small", LaneId{0}},
-                            farm.state.live.workers.at("small").lanes.at(LaneId{0})),
-              HasSubstr("it holds 100 MiB, the clip's tiles need 500 MiB"));
+  // Told while the job is at work elsewhere, and while it is paused.
+  const std::string reason = "small lane 0: it holds 100 MiB, the clip's tiles need 500 MiB";
+  EXPECT_THAT(std::get<net::Explanation>(farm.ask(net::Explain{0, "job"})).lines, testing::Contains(reason));
+  farm.finish("big", farm.take_assign("big"));
+  (void)farm.ask(net::ControlJob{"job", net::JobVerb::kPause});
+  EXPECT_THAT(std::get<net::Explanation>(farm.ask(net::Explain{0, "job"})).lines, testing::Contains(reason));
+  (void)farm.ask(net::ControlJob{"job", net::JobVerb::kResume});
   farm.run_to_end();
   EXPECT_EQ(farm.job("job").ended, JobState::kDone);
 }
