@@ -50,12 +50,14 @@ Result<int> run(const CoordinatorFlags& flags, const GlobalOptions& global) {
   }
   options.store_command = {program_folder() + "/kiln", "cache", "serve"};
   options.version = std::string(split(version_text(), '\n').front());
+  bool noticed = false;  // else the notice is another one's, whose folder this is
   const Status status = coordinator::run_coordinator(options, [&](const coordinator::CoordinatorDoors& doors) -> Status {
     KILN_TRY(write_notice(options.state_dir, doors));
+    noticed = true;
     log::info("coordinator at {}, store at {}, metrics at {}/metrics", doors.endpoint, doors.store, doors.http);
     return {};
   });
-  (void)posix_file_system().remove_file(options.state_dir + "/" + std::string(kNoticeName));
+  if (noticed) (void)posix_file_system().remove_file(options.state_dir + "/" + std::string(kNoticeName));
   if (!status) return fail(status.error());
   return 0;
 }
