@@ -163,6 +163,7 @@ void FarmWorker::Impl::hear_coordinator() {
     refusal_ = connection.reason;
     if (!refusal_.empty()) log::warn("coordinator {}: {}", options_.coordinator, refusal_);
   }
+  if (!connected) say_that_nobody_answers();
   // Connected to what does not answer: a process that hangs, or an address that was given to another.
   const bool ignored = connected && state_.session.state == SessionState::kGreeting;
   if (!ignored) ignored_since_ = Clock::now();
@@ -170,6 +171,15 @@ void FarmWorker::Impl::hear_coordinator() {
   log::warn("the coordinator does not answer; connecting again");
   ignored_since_ = Clock::now();
   socket_.reconnect();
+}
+
+// A connection that nobody takes has no reason of its own, and a wrong address looks like a coordinator that is yet to come.
+void FarmWorker::Impl::say_that_nobody_answers() {
+  const bool ever_connected = connections_made_ > 0;
+  if (ever_connected || told_that_nobody_answers_ || !refusal_.empty()) return;
+  if (Clock::now() - began_at_ < kFirstAnswerPatience) return;
+  told_that_nobody_answers_ = true;
+  log::warn("no coordinator answers at {}; trying again until one does", options_.coordinator);
 }
 
 void FarmWorker::Impl::hear_signals() {

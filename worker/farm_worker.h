@@ -22,6 +22,7 @@ inline constexpr std::chrono::milliseconds kLoopTurn{100};
 inline constexpr std::chrono::milliseconds kLaneLookInterval{1'000};  // whether silent ones work
 // Between two connections to a coordinator that answers nothing.
 inline constexpr std::chrono::milliseconds kWelcomePatience{20'000};
+inline constexpr std::chrono::milliseconds kFirstAnswerPatience{3'000};  // then the log says that there is none
 
 struct FarmWorkerOptions {
   std::string coordinator;  // "tcp://HOST:PORT", "ipc://PATH"

@@ -32,6 +32,7 @@ struct FarmWorker::Impl {
   void turn();
   void wait();
   void hear_coordinator();
+  void say_that_nobody_answers();
   void hear_signals();
   void look_at_lanes();
   void tick();
@@ -76,6 +77,8 @@ struct FarmWorker::Impl {
   bool connected_ = false;
   std::string refusal_;  // as logged last
   Clock::time_point ignored_since_ = Clock::now();
+  const Clock::time_point began_at_ = Clock::now();
+  bool told_that_nobody_answers_ = false;
   StoreAccess store_;
   std::unique_ptr<BlobCache> cache_;
   TaskFileFetcher fetcher_;
