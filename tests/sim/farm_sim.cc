@@ -6,6 +6,10 @@
 
 #include "tests/sim/sim_farm.h"
 
+namespace {
+constexpr std::uint64_t kSeedsPerLine = 1000;  // of progress
+}
+
 int main(int argc, char** argv) {
   std::uint64_t first = 1;
   std::uint64_t seeds = 1000;
@@ -20,6 +24,7 @@ int main(int argc, char** argv) {
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     const auto result = kiln::sim::run_farm(seed, profile);
     events += result.events;
+    if ((seed - first) % kSeedsPerLine == kSeedsPerLine - 1) fmt::print(stderr, "{} seeds, {} events\n", seed - first + 1, events);
     if (result.violation.empty()) continue;
     for (const std::string& line : result.last_events) fmt::print("{}\n", line);
     fmt::print("seed {}: {}\n", seed, result.violation);

@@ -30,7 +30,7 @@ TEST(FarmSimTest, NothingIsLostOrDoneTwiceWhateverHappens) {
   }
   // A simulator in which nothing goes wrong finds nothing.
   for (const char* what : {"coordinator is killed", "worker is killed", "worker is cut off", "a lane crashes", "out of memory",
-                           "a lane hangs", "a transfer fails", "cancelled"}) {
+                           "a lane hangs", "a transfer fails", "cancelled", "a clock jumps"}) {
     EXPECT_GT(counts[what], 10U) << what;
   }
   EXPECT_GE(events, kEventsLeast);

@@ -21,7 +21,7 @@ net::JobRequest request_of(int number) {
 }  // namespace
 
 coordinator::Moment SimWorld::moment() const {
-  return {now_, 1'000'000.0 + static_cast<double>(now_.count()) / 1000.0};
+  return {now_, kUnixStartS + static_cast<double>(now_.count()) / 1000.0 + static_cast<double>(coordinator_ahead_s_)};
 }
 
 void SimWorld::start_coordinator() {
@@ -94,6 +94,7 @@ void SimWorld::carry_out(coordinator::FarmEffect& effect) {
     if (auto* welcome = std::get_if<net::Welcome>(&tell->message)) {
       welcome->epoch = std::to_string(coordinator_.life);
       welcome->store_url = "http://store";
+      welcome->expires_unix_s = static_cast<std::int64_t>(moment().unix_s) + kGrantsLastS;
     }
     send_to_worker(tell->connection, tell->message);
   } else if (auto* reply = std::get_if<coordinator::Reply>(&effect)) {
@@ -109,12 +110,13 @@ void SimWorld::carry_out(coordinator::FarmEffect& effect) {
   }
 }
 
-// A client asks until it is answered; its files are in the store, kept by nobody before the job is accepted.
+// A client sends its files and asks, until it is answered. Nobody keeps them before the job is accepted, but what was just sent,
+// or sent again, is not thrown away at once.
 void SimWorld::submit(int number) {
   const net::JobRequest request = request_of(number);
   if (acknowledged_.contains(request.job)) return;
-  for (const net::PackageFile& file : request.package.files) blobs_.try_emplace(file.blob.sha256);
-  for (const net::ClipRequest& clip : request.clips) blobs_.try_emplace(clip.source.blob.sha256);
+  for (const net::PackageFile& file : request.package.files) blobs_[file.blob.sha256].fresh = true;
+  for (const net::ClipRequest& clip : request.clips) blobs_[clip.source.blob.sha256].fresh = true;
   note("submitted", static_cast<std::uint64_t>(number));
   if (coordinator_.up && !(faulty() && chance(profile_.loss))) {
     apply(coordinator::ClientAsked{fmt::format("submit-{}", number), 1, true, "", net::Submit{request}});

@@ -40,6 +40,10 @@ net::WorkerHello identity_of(const SimWorker& one, int lanes) {
 
 }  // namespace
 
+worker::WorkerMoment SimWorld::moment(const SimWorker& one) const {
+  return {now_, static_cast<std::int64_t>(kUnixStartS) + now_.count() / 1000 + one.wall_ahead_s};
+}
+
 void SimWorld::start_worker(SimWorker& one) {
   ++one.life;
   one.up = true;
@@ -48,8 +52,7 @@ void SimWorld::start_worker(SimWorker& one) {
   one.state.rules.lane_silence_max = Millis(20'000);
   one.state.rules.transfer_patience = Millis(30'000);
   one.tasks.clear();
-  const worker::WorkerMoment time{now_, static_cast<std::int64_t>(moment().unix_s)};
-  auto effects = worker::begin_worker(one.state, identity_of(one, profile_.lanes), time);
+  auto effects = worker::begin_worker(one.state, identity_of(one, profile_.lanes), moment(one));
   for (worker::WorkerEffect& effect : effects) carry_out(one, effect);
   if (coordinator_.up && !one.cut) link(one, true);
   tick_worker(one, one.life);
@@ -93,7 +96,7 @@ void SimWorld::tick_worker(SimWorker& one, int life) {
 
 void SimWorld::feed(SimWorker& one, const worker::WorkerEvent& event) {
   if (!one.up) return;
-  auto effects = worker::step(one.state, event, {now_, static_cast<std::int64_t>(moment().unix_s)});
+  auto effects = worker::step(one.state, event, moment(one));
   const std::string broken = worker::broken_invariant(one.state);
   if (!broken.empty()) wrong(fmt::format("{}: {}", one.name, broken));
   for (worker::WorkerEffect& effect : effects) carry_out(one, effect);

@@ -78,8 +78,18 @@ void SimWorld::each_second() {
     if (one->up && chance(profile_.worker_crashes)) crash_worker(*one);
     if (one->up && !one->cut && chance(profile_.partitions)) cut_off(*one);
   }
+  if (chance(profile_.clock_jumps)) jump_clock();
   if (chance(profile_.cancels)) cancel_one();
   if (chance(profile_.evictions)) evict();
+}
+
+// Somebody sets a machine's clock, or time synchronisation does. Clocks that only count, as those of deadlines, do not jump.
+void SimWorld::jump_clock() {
+  constexpr std::int64_t kDayS = 86'400;
+  const auto whose = static_cast<std::size_t>(below(profile_.workers + 1));
+  const std::int64_t ahead_s = below(2 * kDayS) - kDayS;
+  note("a clock jumps", whose);
+  (whose == workers_.size() ? coordinator_ahead_s_ : workers_[whose]->wall_ahead_s) = ahead_s;
 }
 
 bool SimWorld::all_ended() const {

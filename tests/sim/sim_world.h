@@ -7,6 +7,8 @@
 namespace kiln::sim {
 
 inline constexpr std::size_t kEventsKept = 200;  // of which a failure tells
+inline constexpr double kUnixStartS = 1'000'000.0;
+inline constexpr std::int64_t kGrantsLastS = 3600;
 
 struct SimWorker {
   net::WorkerName name;
@@ -14,6 +16,7 @@ struct SimWorker {
   int life = 0;        // of its process
   bool up = false;
   bool cut = false;    // nothing passes between it and the coordinator
+  std::int64_t wall_ahead_s = 0;  // of its machine's clock
   int connections = 0;
   std::string connection;
   worker::WorkerState state;
@@ -49,6 +52,7 @@ class SimWorld {
   void note(const char* what, std::uint64_t a = 0, std::uint64_t b = 0);
   void wrong(const std::string& what);
   void each_second();
+  void jump_clock();
   [[nodiscard]] bool faulty() const { return now_ < profile_.faults_last; }
   [[nodiscard]] bool all_ended() const;
   void check_end();
@@ -66,6 +70,7 @@ class SimWorld {
   void evict();
   void check_against_journal();
   [[nodiscard]] coordinator::Moment moment() const;
+  [[nodiscard]] worker::WorkerMoment moment(const SimWorker& one) const;
 
   // ---- workers (sim_worker.cc) ----
   void start_worker(SimWorker& one);
@@ -110,6 +115,7 @@ class SimWorld {
   std::deque<Noted> noted_;
   SimResult result_;
   SimCoordinator coordinator_;
+  std::int64_t coordinator_ahead_s_ = 0;
   std::vector<std::unique_ptr<SimWorker>> workers_;
   std::map<std::string, SimBlob> blobs_;
   std::set<net::JobName> acknowledged_;
