@@ -1,4 +1,4 @@
-// Strong ids: a SegmentId cannot be passed where a LaneId is meant.
+// Strong ids: a ClipId cannot be passed where a LaneId is meant.
 #pragma once
 
 #include <compare>
@@ -14,7 +14,6 @@ struct StrongId {
 
 using LaneId = StrongId<struct LaneTag>;
 using ClipId = StrongId<struct ClipTag>;
-using SegmentId = StrongId<struct SegmentTag>;
 using TaskId = StrongId<struct TaskTag, std::uint64_t>;
 // The how-manieth try of a task; late messages of an older attempt are counted and dropped.
 using Attempt = StrongId<struct AttemptTag>;

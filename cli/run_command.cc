@@ -43,6 +43,7 @@ Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions
   if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   options.json = global.json;
   options.verbose = global.verbose;
+  options.config_file = global.config_file;
   options.started = global.started;
   return options;
 }

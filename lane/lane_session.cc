@@ -195,7 +195,7 @@ Status LaneSession::on_message(const net::JoinTask& message, Descriptors&) {
   const auto found = clips_.find(message.clip);
   if (found == clips_.end()) return fail(make_error(ErrorCode::kNotFound, "clip {} is not known", message.clip.value));
   chores_.push([this, message, clip = found->second] {
-    outbox_.send(run_join(tools_, *clip, message, set_up_.encoder_threads));
+    outbox_.send(run_join(tools_, *clip, message, encoder_threads(message.encoder_threads)));
   });
   return {};
 }
@@ -240,7 +240,7 @@ Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) cons
   spec.model_scale = static_cast<int>(manifest_.scale);
   KILN_TRY_ASSIGN(spec.executor, executor_choice_from_string(task.executor));
   OutputWish wish{task.codec,        task.output, task.pixel_format, task.output_width,
-                  task.output_height, task.quality,   task.preset,       set_up_.encoder_threads};
+                  task.output_height, task.quality,   task.preset,       encoder_threads(task.encoder_threads)};
   KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(*spec.clip, wish));
   KILN_TRY_ASSIGN(spec.settings, plan_encoder(tools_, *spec.clip, request));
   return spec;

@@ -51,6 +51,9 @@ class LaneSession {
   net::LocalChannel channel_;
   Outbox outbox_;
   bool ending_ = false;
+  // As a task says, else those of the set-up.
+  [[nodiscard]] int encoder_threads(int asked) const { return asked > 0 ? asked : set_up_.encoder_threads; }
+
   net::SetUp set_up_;
   MediaTools tools_;
   cache::TrustedKeys trusted_;

@@ -29,6 +29,7 @@ void put(const ClipPlanned& in, farm::ClipPlanned& out) {
   out.set_artifact_key(in.artifact_key);
   out.set_join_task(in.join_task);
   out.set_reason(one_line(in.reason));
+  out.set_encoder_threads(in.encoder_threads);
 }
 
 ClipPlanned get(const farm::ClipPlanned& in, WireReader& read) {
@@ -41,6 +42,7 @@ ClipPlanned get(const farm::ClipPlanned& in, WireReader& read) {
   out.artifact_key = read.digest(in.artifact_key(), "ClipPlanned.artifact_key");
   out.join_task = in.join_task();
   out.reason = read.text(in.reason(), "ClipPlanned.reason");
+  out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "ClipPlanned.encoder_threads");
   return out;
 }
 

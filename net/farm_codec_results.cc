@@ -187,6 +187,7 @@ void put(const TaskFault& in, farm::TaskFault& out) {
   out.set_code(in.code);
   out.set_message(one_line(in.message));
   out.set_exit(static_cast<int>(in.exit));
+  for (const std::string& blob : in.lost_blobs) out.add_lost_blobs(blob);
 }
 
 TaskFault get(const farm::TaskFault& in, WireReader& read) {
@@ -195,6 +196,9 @@ TaskFault get(const farm::TaskFault& in, WireReader& read) {
   out.code = read.label(in.code(), "TaskFault.code");
   out.message = read.text(in.message(), "TaskFault.message");
   out.exit = read.integer(in.exit(), -1, kExitMax, "TaskFault.exit");
+  if (read.may_hold(in.lost_blobs().size(), kSegmentsMax, "TaskFault.lost_blobs")) {
+    for (const auto& item : in.lost_blobs()) out.lost_blobs.push_back(read.digest(item, "TaskFault.lost_blobs"));
+  }
   return out;
 }
 

@@ -51,6 +51,7 @@ void put(const SegmentSpec& in, farm::SegmentSpec& out) {
   out.set_executor(in.executor);
   out.set_artifact_key(in.artifact_key);
   out.set_artifact_ready(in.artifact_ready);
+  out.set_encoder_threads(in.encoder_threads);
 }
 
 SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
@@ -68,6 +69,7 @@ SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
   out.executor = read.executor(in.executor(), "SegmentSpec.executor");
   out.artifact_key = read.digest(in.artifact_key(), "SegmentSpec.artifact_key");
   out.artifact_ready = in.artifact_ready();
+  out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "SegmentSpec.encoder_threads");
   if (out.first >= out.last) read.refuse("SegmentSpec.last", "is not behind the first frame");
   return out;
 }
@@ -93,6 +95,7 @@ void put(const JoinSpec& in, farm::JoinSpec& out) {
   out.set_output_height(in.output_height);
   out.set_output_pixel_format(in.output_pixel_format);
   for (const auto& item : in.segments) put(item, *out.add_segments());
+  out.set_encoder_threads(in.encoder_threads);
 }
 
 JoinSpec get(const farm::JoinSpec& in, WireReader& read) {
@@ -106,6 +109,7 @@ JoinSpec get(const farm::JoinSpec& in, WireReader& read) {
   if (read.may_hold(in.segments().size(), kSegmentsMax, "JoinSpec.segments")) {
     for (const auto& item : in.segments()) out.segments.push_back(get(item, read));
   }
+  out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "JoinSpec.encoder_threads");
   return out;
 }
 

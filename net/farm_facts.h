@@ -30,6 +30,7 @@ struct ClipPlanned {
   std::string artifact_key;  // hex; empty: uncompiled
   std::uint64_t join_task = 0;
   std::string reason;
+  int encoder_threads = 0;   // of every segment: other counts give other bits; 0: as each lane likes
   bool operator==(const ClipPlanned&) const = default;
 };
 struct CompileWanted {

@@ -39,6 +39,7 @@ struct SegmentSpec {
   std::string executor;
   std::string artifact_key;      // empty: none is to be had
   bool artifact_ready = false;   // it is in the store
+  int encoder_threads = 0;       // the same for the whole clip; 0: as the lane likes
   bool operator==(const SegmentSpec&) const = default;
 };
 struct JoinSegment {
@@ -54,6 +55,7 @@ struct JoinSpec {
   std::int64_t output_height = 0;
   std::string output_pixel_format;
   std::vector<JoinSegment> segments;
+  int encoder_threads = 0;  // as the segments were encoded; 0: as the lane likes
   bool operator==(const JoinSpec&) const = default;
 };
 struct NoopSpec {
@@ -143,6 +145,7 @@ struct TaskFault {
   std::string code;     // canonical error code
   std::string message;  // one line
   int exit = -1;        // ExitCode, -1: from the code
+  std::vector<std::string> lost_blobs{};  // of a join: segments that the store has no more; they are rendered again
   bool operator==(const TaskFault&) const = default;
 };
 

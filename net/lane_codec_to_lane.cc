@@ -116,6 +116,7 @@ void put(const SegmentTask& in, pb::SegmentTask& out) {
   out.set_pixel_format(in.pixel_format);
   out.set_executor(in.executor);
   out.set_output(in.output);
+  out.set_encoder_threads(in.encoder_threads);
 }
 
 SegmentTask get(const pb::SegmentTask& in) {
@@ -136,6 +137,7 @@ SegmentTask get(const pb::SegmentTask& in) {
   out.pixel_format = in.pixel_format();
   out.executor = in.executor();
   out.output = in.output();
+  out.encoder_threads = in.encoder_threads();
   return out;
 }
 
@@ -152,6 +154,7 @@ void put(const JoinTask& in, pb::JoinTask& out) {
   out.set_quality(in.quality);
   out.set_preset(in.preset);
   out.set_pixel_format(in.pixel_format);
+  out.set_encoder_threads(in.encoder_threads);
 }
 
 JoinTask get(const pb::JoinTask& in) {
@@ -168,6 +171,7 @@ JoinTask get(const pb::JoinTask& in) {
   out.quality = in.quality();
   out.preset = in.preset();
   out.pixel_format = in.pixel_format();
+  out.encoder_threads = in.encoder_threads();
   return out;
 }
 

@@ -64,6 +64,7 @@ struct SegmentTask {
   std::string pixel_format;
   std::string executor;
   std::string output;
+  int encoder_threads = 0;  // those of the set-up
 };
 struct JoinTask {
   TaskId task;
@@ -78,6 +79,7 @@ struct JoinTask {
   int quality = -1;
   std::string preset;
   std::string pixel_format;
+  int encoder_threads = 0;  // those of the set-up
 };
 struct Cancel {
   TaskId task;

@@ -48,18 +48,23 @@ void FarmWorker::Impl::on_lane_ended(LaneId id, const RunPtr& run) {
   post(RunDone{run->key()});
 }
 
-// A package or clip that it could not take; a lane that never did anything could not be set up.
+// A package or clip that it could not take is the task's fault; a lane that never did anything could not be set up, and
+// where that lies in the configuration, no other lane can be.
 void FarmWorker::Impl::on_lane_refusal(LaneId id, const net::TaskFault& fault) {
   LaneHost& lane = *lanes_.at(id);
   const RunPtr run = running_on(id);
   running_.erase(id);
-  if (lane.proven() && run) {
+  if (run && (lane.proven() || fault.kind == net::FailureKind::kBadInput)) {
     lane.unload();
     return run_failed(*run, fault);
   }
   if (run) run->outcome = fmt::format("failed: {}", fault.message);
   lane.kill();
-  post(LaneIsLost{id, fault.kind, fault.message});
+  LaneIsLost lost{id, fault.kind, fault.message};
+  if (fault.exit == static_cast<int>(ExitCode::kBadConfig)) {
+    lost.refusal = Error{error_code_from_string(fault.code), fault.message, ExitCode::kBadConfig};
+  }
+  post(std::move(lost));
 }
 
 void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {

@@ -16,6 +16,11 @@ bool speaks_of_memory(std::string_view text) {
                      [&](std::string_view words) { return text.find(words) != std::string_view::npos; });
 }
 
+// What was asked for cannot be, here or elsewhere; where this worker's set-up is the reason, it may be elsewhere.
+bool is_bad_request(const Error& error) {
+  return error.code == ErrorCode::kInvalidArgument && error.exit != ExitCode::kBadConfig;
+}
+
 net::TaskFault make_fault(net::FailureKind kind, const Error& error) {
   return {kind, std::string(to_string(error.code)), error.message, static_cast<int>(error.exit)};
 }
@@ -24,13 +29,13 @@ net::TaskFault make_fault(net::FailureKind kind, const Error& error) {
 
 net::TaskFault fault_of(const Error& error) {
   const bool bad_input = error.exit == ExitCode::kInputRefused || error.exit == ExitCode::kInputMissing ||
-                         error.code == ErrorCode::kNotFound;
+                         error.code == ErrorCode::kNotFound || is_bad_request(error);
   return make_fault(bad_input ? net::FailureKind::kBadInput : net::FailureKind::kError, error);
 }
 
 net::TaskFault fault_of(const net::Fault& fault) {
   net::FailureKind kind = net::FailureKind::kError;
-  if (fault.failure == "bad_input") kind = net::FailureKind::kBadInput;
+  if (fault.failure == "bad_input" || is_bad_request(fault.error)) kind = net::FailureKind::kBadInput;
   if (fault.failure == "artifact_mismatch") kind = net::FailureKind::kArtifactMismatch;
   const bool disk = fault.error.exit == ExitCode::kIo;
   const bool memory = fault.failure == "out_of_memory" || (!disk && speaks_of_memory(fault.error.message));

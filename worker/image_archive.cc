@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
@@ -66,6 +67,56 @@ Status append_file(int archive, const std::string& folder, const std::string& na
   return write_fully(archive, std::as_bytes(std::span(padding)).first(kBlockBytes - rest));
 }
 
+// ---- reading ----
+
+struct Entry {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+
+Error bad_archive(const std::string& archive, const char* why) {
+  return make_error(ErrorCode::kDataLoss, "{}: no archive of images: {}", archive, why);
+}
+
+std::optional<std::uint64_t> octal_field(const Block& block, std::size_t at, std::size_t digits) {
+  std::uint64_t value = 0;
+  for (std::size_t i = at; i < at + digits; ++i) {
+    if (block[i] < '0' || block[i] > '7') return std::nullopt;
+    value = value * 8 + static_cast<std::uint64_t>(block[i] - '0');
+  }
+  return value;
+}
+
+// nullopt: the block of zeros at the end.
+Result<std::optional<Entry>> parse_header(const std::string& archive, const Block& block) {
+  if (std::all_of(block.begin(), block.end(), [](char c) { return c == 0; })) return std::optional<Entry>{};
+  Entry entry;
+  entry.name = std::string(block.data(), ::strnlen(block.data(), kNameBytesMax));
+  const auto bytes = octal_field(block, 124, 11);
+  if (!bytes || header_of(entry.name, *bytes) != block) return fail(bad_archive(archive, "a header that is none of ours"));
+  if (entry.name.empty() || entry.name.front() == '.' || entry.name.find('/') != std::string::npos) {
+    return fail(bad_archive(archive, "a name that is a path"));
+  }
+  entry.bytes = *bytes;
+  return std::optional<Entry>(std::move(entry));
+}
+
+Status copy_out(int archive, const std::string& archive_path, const Entry& entry, const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!fd.valid()) return fail(errno_error(errno, path));
+  std::vector<std::byte> buffer(1U << 20U);
+  const std::uint64_t padded = (entry.bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+  for (std::uint64_t at = 0; at < padded;) {
+    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(padded - at, buffer.size()));
+    KILN_TRY_ASSIGN(const std::size_t read, read_fully(archive, std::span(buffer).first(piece)));
+    if (read != piece) return fail(bad_archive(archive_path, "it ends too early"));
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(piece, entry.bytes > at ? entry.bytes - at : 0));
+    KILN_TRY(write_fully(fd.get(), std::span(buffer).first(wanted)));
+    at += piece;
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_image_pattern(const std::string& output) { return output.find('%') != std::string::npos; }
@@ -77,6 +128,18 @@ Status write_image_archive(const std::string& folder, const std::string& archive
   for (const std::string& name : names) KILN_TRY(append_file(fd.get(), folder, name));
   KILN_TRY(write_block(fd.get(), Block{}));
   return write_block(fd.get(), Block{});
+}
+
+Status read_image_archive(const std::string& archive, const std::string& folder) {
+  KILN_TRY_ASSIGN(const UniqueFd fd, posix_file_system().open_for_read(archive));
+  for (;;) {
+    Block block{};
+    KILN_TRY_ASSIGN(const std::size_t read, read_fully(fd.get(), std::as_writable_bytes(std::span(block))));
+    if (read != kBlockBytes) return fail(bad_archive(archive, "it ends too early"));
+    KILN_TRY_ASSIGN(const std::optional<Entry> entry, parse_header(archive, block));
+    if (!entry) return {};
+    KILN_TRY(copy_out(fd.get(), archive, *entry, folder + "/" + entry->name));
+  }
 }
 
 }  // namespace kiln::worker

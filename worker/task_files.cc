@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/log.h"
 #include "cache_store/verified_file.h"
@@ -66,6 +67,10 @@ tl::expected<TaskFiles, TaskFileFetcher::Failure> TaskFileFetcher::fetch(const n
                            status.error().code == ErrorCode::kFailedPrecondition;
     const bool no_artifact = status.error().code == ErrorCode::kAborted;
     if (other_key || no_artifact) fault.kind = net::FailureKind::kArtifactMismatch;
+    if (!files.lost_segments.empty()) {
+      fault.kind = net::FailureKind::kError;
+      fault.lost_blobs = files.lost_segments;
+    }
     fault.message = store_.without_grants(std::move(fault.message));
     return tl::unexpected(Failure{std::move(fault), status.error()});
   }
@@ -154,10 +159,18 @@ Status TaskFileFetcher::find_source(const net::ClipSource& source, bool reads_al
 }
 
 Status TaskFileFetcher::fetch_segments(const net::JoinSpec& spec, TaskFiles& files) {
+  std::optional<Error> lost;
   for (const net::JoinSegment& segment : spec.segments) {
-    KILN_TRY_ASSIGN(BlobPin pin, fetch_blob(segment.blob));
-    files.segments.push_back(std::move(pin));
+    auto pin = fetch_blob(segment.blob);
+    if (pin) {
+      files.segments.push_back(std::move(*pin));
+      continue;
+    }
+    if (pin.error().code != ErrorCode::kNotFound && pin.error().code != ErrorCode::kDataLoss) return fail(pin.error());
+    files.lost_segments.push_back(segment.blob.sha256);
+    lost = std::move(pin.error());
   }
+  if (lost) return fail(lost->with_context(fmt::format("{} of {} segments are lost", files.lost_segments.size(), spec.segments.size())));
   return {};
 }
 

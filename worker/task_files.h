@@ -26,6 +26,7 @@ struct TaskFiles {
   std::shared_ptr<const UniqueFd> description;  // sealed
   std::string location;                         // of the source, for lanes; empty: where its description says
   std::vector<BlobPin> segments;                // of a join
+  std::vector<std::string> lost_segments;       // of a join: hashes of what the store has no more
   BlobPin source;                               // when it is here as a whole
   std::shared_ptr<const ReadyArtifact> artifact;
   sharding::CompileKey compile_key;
@@ -57,6 +58,7 @@ class TaskFileFetcher {
   [[nodiscard]] Result<std::shared_ptr<const ModelPackage>> fetch_package(const net::PackageRef& package);
   [[nodiscard]] Status fetch_description(const net::BlobRef& blob, TaskFiles& files);
   [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
+  // Looks at all of them: what is lost is rendered again, all at once.
   [[nodiscard]] Status fetch_segments(const net::JoinSpec& spec, TaskFiles& files);
   [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, TaskFiles& files);
 

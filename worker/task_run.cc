@@ -65,6 +65,7 @@ net::SegmentTask segment_task(const TaskRun& run, ClipId clip) {
   out.pixel_format = spec.output_pixel_format;
   out.executor = spec.executor;
   out.output = leaf_of(spec.output.file_name);
+  out.encoder_threads = spec.encoder_threads;
   return out;
 }
 
@@ -85,6 +86,7 @@ net::JoinTask join_task(const TaskRun& run, ClipId clip) {
   out.quality = spec.output.quality;
   out.preset = spec.output.preset;
   out.pixel_format = spec.output_pixel_format;
+  out.encoder_threads = spec.encoder_threads;
   return out;
 }
 

@@ -5,9 +5,12 @@
 
 #include <filesystem>
 
+#include "base/file_system.h"
 #include "cli/farm/blob_transfer.h"
 #include "cli/farm/farm_output.h"
 #include "cli/farm/submission.h"
+#include "cli/image_files.h"
+#include "worker/image_archive.h"
 
 namespace kiln::cli {
 namespace {
@@ -57,10 +60,29 @@ std::string text_of(const net::ClientReply& reply) {
 
 Status check_place(const std::string& path, bool overwrite) {
   std::error_code error;
-  if (!overwrite && fs::exists(path, error)) {
+  const bool there = is_image_pattern(path) ? !images_at(path).empty() : fs::exists(path, error);
+  if (!overwrite && there) {
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", path));
   }
   return {};
+}
+
+// The store holds a sequence as one archive. Images come under their names only when all of them are here.
+Status fetch_images(BlobTransfer& store, const net::BlobRef& blob, const std::string& pattern) {
+  std::error_code error;
+  const std::string folder = folder_of(pattern);
+  const std::string part = folder + "/" + random_temp_name();
+  if (!fs::create_directory(part, error)) return fail(output_unwritable("{}: {}", part, error.message()));
+  const std::string archive = part + "/.images.tar";
+  Status done = store.download(blob, archive);
+  if (done) done = worker::read_image_archive(archive, part);
+  if (done) (void)posix_file_system().remove_file(archive);
+  const auto names = done ? posix_file_system().list(part) : Result<std::vector<std::string>>{};
+  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    if (done) done = posix_file_system().rename(part + "/" + name, folder + "/" + name);
+  }
+  fs::remove_all(part, error);
+  return done;
 }
 
 }  // namespace
@@ -122,7 +144,10 @@ Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const Glo
     // Whoever submitted the job chose that name: it says nothing about folders of ours.
     const std::string path = folder ? options.output + "/" + fs::path(clip.output).filename().string() : options.output;
     KILN_TRY(check_place(path, options.overwrite));
-    KILN_TRY(store.download(clip.result, path));
+    if (is_image_pattern(path) && !folder) {
+      return fail(output_unwritable("{}: a sequence of images needs a folder; make it first", options.output));
+    }
+    KILN_TRY(is_image_pattern(path) ? fetch_images(store, clip.result, path) : store.download(clip.result, path));
     if (!global.json) fmt::print("{}\n", path);
   }
   if (global.json) fmt::print("{}\n", to_json(net::ClientReply{status}));

@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 #include "cli/farm/blob_transfer.h"
-#include "cli/upscale/image_files.h"
+#include "cli/image_files.h"
 #include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "base/atomic_file.h"
-#include "cli/upscale/image_files.h"
+#include "cli/image_files.h"
 
 namespace kiln::cli {
 namespace {

@@ -1,47 +1,111 @@
 #include "cli/upscale/run_upscale.h"
 
 #include <fmt/core.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
-#include "cli/upscale/session_host.h"
-#include "cli/upscale/upscale_report.h"
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "cli/upscale/upscale_session.h"
+#include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {
 namespace {
 
+struct Package {
+  std::string manifest_sha256;
+  std::int64_t scale = 1;
+};
+
+// The rest of it is checked on its way into the store.
+Result<Package> read_package(const std::string& folder) {
+  auto text = read_file(folder + "/manifest.toml", sharding::kManifestBytesMax);
+  if (!text) {
+    const bool missing = text.error().code == ErrorCode::kNotFound;
+    Error error = missing ? input_missing("{}: no model package", folder) : input_refused("{}: is no model package", folder);
+    error.message += fmt::format(" ({}). Make one with: kiln import upscaler FILE -o PACKAGE", text.error().message);
+    return fail(std::move(error));
+  }
+  KILN_TRY_ASSIGN(const auto manifest, sharding::parse_package_manifest(*text, folder + "/manifest.toml"));
+  Sha256 hash;
+  hash.update(*text);
+  return Package{hash.finish().hex(), manifest.scale};
+}
+
 // One input: the output as it was named. Several: names in that folder.
-Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, const PackageFolder& package) {
+Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, std::int64_t package_scale) {
   if (options.inputs.size() == 1) return std::vector<std::string>{options.output};
   std::error_code error;
   if (!std::filesystem::is_directory(options.output, error)) {
     return fail(output_unwritable("{}: {} inputs need a folder as output; make it first", options.output,
                                   options.inputs.size()));
   }
-  const std::string scale = options.scale.empty() ? std::to_string(package.manifest.scale) : options.scale;
+  const std::string scale = options.scale.empty() ? std::to_string(package_scale) : options.scale;
   return output_names(options.inputs, options.output, scale, options.config.codec);
+}
+
+Result<UniqueFd> open_signals() {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGINT);
+  sigaddset(&wanted, SIGTERM);
+  // Before any thread is started: each inherits it, and none is interrupted instead.
+  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
+  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
+  return fd;
+}
+
+// Where nothing can be made or opened, nothing can run; what has an exit code of its own keeps it.
+Error state_error(Error error, const std::string& state) {
+  const bool has_code = error.exit != ExitCode::kFromCode || error.code == ErrorCode::kAborted;
+  if (!has_code) error.exit = ExitCode::kOutputUnwritable;
+  error.message = fmt::format("state folder {}: {}{}", state, error.message,
+                              has_code ? "" : "; choose another with --state");
+  return error;
+}
+
+struct State {
+  std::unique_ptr<FileLock> lock;  // one command for each folder
+  std::optional<FinishedClips> finished;
+};
+
+Result<State> open_state(FileSystem& files, const std::string& folder) {
+  State state;
+  KILN_TRY(make_directories(files, folder, 0700));
+  KILN_TRY_ASSIGN(state.lock, files.lock(folder + "/lock"));
+  KILN_TRY_ASSIGN(state.finished, FinishedClips::open(files, folder));
+  return state;
 }
 
 }  // namespace
 
 Result<int> run_upscale(const UpscaleOptions& options) {
   FileSystem& files = posix_file_system();
-  KILN_TRY_ASSIGN(const PackageFolder package, open_package(options.package, sharding::GraphDtype::kFloat32));
-  KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package));
-  KILN_TRY_ASSIGN(SessionHost host, open_session_host(files, options));
-  std::vector<ClipJob> clips;
-  for (std::uint32_t i = 0; i < options.inputs.size(); ++i) {
-    KILN_TRY_ASSIGN(ClipJob clip, open_clip_job(files, options, package, ClipId{i}, options.inputs[i], outputs[i]));
+  KILN_TRY_ASSIGN(const Package package, read_package(options.package));
+  KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package.scale));
+  KILN_TRY_ASSIGN(const UniqueFd signals, open_signals());
+  auto state = open_state(files, options.config.state_dir);
+  if (!state) return fail(state_error(state.error(), options.config.state_dir));
+  std::vector<ClipWork> clips;
+  for (std::size_t i = 0; i < options.inputs.size(); ++i) {
+    KILN_TRY_ASSIGN(ClipWork clip, open_clip_work(files, options, *state->finished, package.manifest_sha256,
+                                                  options.inputs[i], outputs[i]));
     clips.push_back(std::move(clip));
   }
+  LocalFarm farm(options);
+  KILN_TRY(farm.start());
   // Whoever reads the table has his clip: it does not wait for an artifact. JSON is one value, at the very end.
   const auto on_joined = [&](const UpscaleReport& report) {
     if (options.json) return;
     fmt::print("{}", report_table(report));
     std::fflush(stdout);
   };
-  UpscaleSession session(options, package, host, on_joined);
+  UpscaleSession session(options, files, *state->finished, farm, signals.get(), on_joined);
   auto report = session.run(std::move(clips));
   if (!report) return fail(report.error());
   if (options.json) fmt::print("{}\n", report_json(*report));

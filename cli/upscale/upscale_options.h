@@ -21,6 +21,7 @@ struct UpscaleOptions {
   bool overwrite = false;
   bool json = false;
   bool verbose = false;
+  std::string config_file;  // --config
   Config config;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();  // of the command
 };

@@ -6,28 +6,32 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/log.h"
-#include "base/sealed_file.h"
 #include "base/text.h"
-#include "cache_store/trusted_keys.h"
-#include "sharding/output_plan.h"
-#include "worker/host_probe.h"
+#include "cli/farm/submission.h"
+#include "cli/program_files.h"
 
 namespace kiln::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kTurn{200};
 constexpr int kExitBySignal = 128;
+constexpr std::chrono::milliseconds kStatusPatience{5'000};
+constexpr std::chrono::milliseconds kConnectPause{20};
+
+bool is_silence(const Error& error) {
+  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDeadlineExceeded;
+}
 
 }  // namespace
 
-UpscaleSession::UpscaleSession(const UpscaleOptions& options, const PackageFolder& package, SessionHost& host,
-                               std::function<void(const UpscaleReport&)> on_joined)
+UpscaleSession::UpscaleSession(const UpscaleOptions& options, FileSystem& files, const FinishedClips& finished,
+                               LocalFarm& farm, int signals, std::function<void(const UpscaleReport&)> on_joined)
     : options_(options),
-      package_(package),
-      host_(host),
+      files_(files),
+      finished_(finished),
+      farm_(farm),
+      signals_(signals),
       on_joined_(std::move(on_joined)),
       progress_(!options.json) {}
 
@@ -35,214 +39,218 @@ double UpscaleSession::elapsed_s() const {
   return std::chrono::duration<double>(Clock::now() - options_.started).count();
 }
 
-Result<UpscaleReport> UpscaleSession::run(std::vector<ClipJob> clips) {
+bool UpscaleSession::all_placed() const {
+  return std::all_of(clips_.begin(), clips_.end(), [](const ClipWork& clip) { return clip.placed; });
+}
+
+Result<UpscaleReport> UpscaleSession::run(std::vector<ClipWork> clips) {
   clips_ = std::move(clips);
-  const Status status = run_phases();
-  if (lanes_ != nullptr) lanes_->stop_all();
+  Status status = connect();
+  if (status) status = begin();
+  if (status) status = follow();
+  if (status) status = wait_for_compiles();
   progress_.clear();
   if (!status) {
-    // What was joined is in its place; of the rest nothing stays but the job's folder.
-    for (const ClipJob& clip : clips_) {
-      if (!clip.joined) clip.place->discard();
+    // What was joined is in its place; of the rest nothing stays but the farm's job.
+    for (const ClipWork& clip : clips_) {
+      if (!clip.placed) clip.place->discard();
     }
     return fail(status.error());
   }
+  leave_farm();
   return report_;
-}
-
-Status UpscaleSession::run_phases() {
-  KILN_TRY(start_lanes());
-  KILN_TRY(probe_clips());
-  KILN_TRY(plan());
-  KILN_TRY(render());
-  return wait_for_compiles();
-}
-
-Status UpscaleSession::start_lanes() {
-  // An empty store has no artifact for this clip either: the child imports while the clip is looked at.
-  if (host_.builder != nullptr && host_.store->stats().used_bytes == 0) host_.builder->warm_up();
-  const worker::HostResources resources = worker::probe_resources();
-  limits_.lanes = options_.config.lanes;
-  limits_.threads_per_lane =
-      sharding::plan_lane_threads(static_cast<int>(resources.cores), limits_.lanes, options_.config.threads_per_lane)
-          .threads;
-  limits_.encoder_threads = std::max(1, static_cast<int>(resources.cores) / limits_.lanes);
-  for (const ClipJob& clip : clips_) {
-    if (!clip.earlier) continue;
-    limits_.threads_per_lane = clip.earlier->threads_per_lane;
-    limits_.encoder_threads = clip.earlier->encoder_threads;
-  }
-  limits_.activation_bytes_max = sharding::plan_activation_bytes(
-      resources.memory_bytes, static_cast<int>(resources.cores), options_.config.activation_mib);
-  limits_.memory_bytes = resources.memory_bytes;
-  memory_free_bytes_ = resources.memory_available_bytes;
-
-  LanePoolOptions pool;
-  pool.start = {host_.lane_program, host_.torch_folder, options_.verbose};
-  pool.threads_per_lane = limits_.threads_per_lane;
-  pool.encoder_threads = limits_.encoder_threads;
-  pool.device = options_.config.device;
-  pool.ffmpeg = options_.config.ffmpeg;
-  pool.silence_max = std::chrono::seconds(options_.config.lane_silence_s);
-  cache::TrustedKeys trusted;
-  trusted.trust(host_.key->public_key());
-  pool.trusted_keys = trusted.to_text();
-  lanes_ = std::make_unique<LanePool>(
-      std::move(pool), package_,
-      LanePoolEvents{[this](LaneId lane, const net::FromLane& message) { on_lane_message(lane, message); },
-                     [this](LaneId lane, const std::string& why) { on_lane_lost(lane, why); }});
-  for (int i = 0; i < limits_.lanes; ++i) KILN_TRY(lanes_->start(LaneId{static_cast<std::uint32_t>(i)}));
-  return {};
 }
 
 // ---- phases ----
 
-Status UpscaleSession::probe_clips() {
-  send_probes();
-  const auto probed = [](const ClipJob& clip) { return clip.joined || clip.probe.has_value(); };
-  while (!std::all_of(clips_.begin(), clips_.end(), probed)) KILN_TRY(turn());
+// The coordinator is coming up: its socket is not there yet.
+Status UpscaleSession::connect() {
+  const auto until = Clock::now() + kFarmPatience;
+  for (;;) {
+    KILN_TRY(on_signal());
+    KILN_TRY(farm_.look());
+    auto link = FarmLink::open({farm_.endpoint(), {}, {}, {}});
+    if (link) {
+      link_ = std::move(*link);
+      return {};
+    }
+    if (Clock::now() >= until) return fail(link.error());
+    pollfd polls[] = {{signals_, POLLIN, 0}};
+    (void)::poll(polls, 1, static_cast<int>(kConnectPause.count()));
+  }
+}
+
+Status UpscaleSession::begin() {
+  job_ = make_job_request(options_, clips_).job;
+  auto found = link_->ask_for<net::JobStatus>(net::GetJob{job_, 0, 0}, kFarmPatience);
+  if (!found && found.error().code != ErrorCode::kNotFound) return fail(found.error());
+  if (!found) return all_placed() ? Status{} : submit();
+  before_ = *found;
+  for (std::size_t i = 0; i < clips_.size() && i < before_.clips.size(); ++i) {
+    clips_[i].segments_before = static_cast<std::int64_t>(before_.clips[i].segments.size());
+  }
+  const net::JobState state = before_.summary.state;
+  if (state == net::JobState::kFailed || state == net::JobState::kCancelled) {
+    KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kRetry}));
+  } else if (state == net::JobState::kPaused) {
+    KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kResume}));
+  }
   return {};
 }
 
-void UpscaleSession::send_probes() {
-  for (const ClipJob& clip : clips_) {
-    if (clip.joined || clip.probe) continue;
-    net::ProbeTask task;
-    task.task.value = kProbeTasks | clip.id.value;
-    task.source = clip.source;
-    task.output = clip.place->output();
-    task.codec = options_.config.codec;
-    task.scale = options_.scale;
-    task.network_scale = package_.manifest.scale;
-    task.deinterlace = options_.deinterlace;
-    task.frame_rate = options_.frame_rate;
-    task.pixel_format = options_.pixel_format;
-    (void)lanes_->send(kProbingLane, task);
-  }
+Status UpscaleSession::submit() {
+  JobDraft draft;
+  draft.request = make_job_request(options_, clips_);
+  draft.model = options_.package;
+  draft.in_place = true;
+  return submit_job(*link_, std::move(draft), [](const std::string& path) { log::debug("into the store: {}", path); });
 }
 
-Status UpscaleSession::plan() {
-  std::int64_t segment_count = 0;
-  std::vector<SegmentId> finished;
-  for (ClipJob& clip : clips_) {
-    clip.first_segment = segment_count;
-    if (clip.finished_earlier) {
-      report_.clips.push_back(*clip.finished_earlier);
-      continue;
-    }
-    KILN_TRY(plan_clip(clip, options_, package_, limits_));
-    warn_of_memory(clip);
-    if (options_.config.executor != "uncompiled") request_artifact(clip);
-    KILN_TRY(settle_plan(clip, limits_));
-    segment_count += static_cast<std::int64_t>(clip.segments.segments.size());
-    for (const auto& record : clip.records) {
-      if (record) finished.push_back({static_cast<std::uint32_t>(clip.first_segment + record->segment)});
-    }
-    KILN_TRY_ASSIGN(UniqueFd description, make_sealed("clip", std::as_bytes(std::span(clip.probe->clip))));
-    clip.description = std::make_shared<UniqueFd>(std::move(description));
-    lanes_->define_clip(clip.id, clip.description);
-  }
-  if (failure_) return fail(*failure_);
-  std::vector<LaneId> ids;
-  for (int i = 0; i < limits_.lanes; ++i) ids.push_back({static_cast<std::uint32_t>(i)});
-  KILN_TRY_ASSIGN(assignment_, sharding::begin_assignment(segment_count, finished, ids));
-  return {};
+// What was begun cannot be gone on with: other lanes would give other bits.
+Status UpscaleSession::start_over() {
+  progress_.say("The lanes are of another kind than those that began this job; it starts over.");
+  const bool ended = before_.summary.state == net::JobState::kDone;
+  if (!ended) KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kCancel}));
+  KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kRemove}));
+  before_ = {};
+  status_ = {};
+  for (ClipWork& clip : clips_) clip.segments_before = 0;
+  return submit();
 }
 
-// Nothing follows from it: what is free changes by the minute, tiles must not.
-void UpscaleSession::warn_of_memory(const ClipJob& clip) const {
-  const std::uint64_t needed = clip.tiles.activation_bytes * static_cast<std::uint64_t>(limits_.lanes);
-  if (memory_free_bytes_ == 0 || needed <= memory_free_bytes_) return;
-  log::warn("{}: {} lane(s) may need {} for activations and {} is free; fewer lanes or a smaller "
-            "run.activation_mib need less", clip.source, limits_.lanes, format_bytes(needed),
-            format_bytes(memory_free_bytes_));
-}
-
-Status UpscaleSession::render() {
-  rendering_ = true;
-  carry_out(sharding::settle(assignment_));
-  for (const auto& [lane, ready] : loaded_) {
-    if (ready) apply(sharding::LaneUp{lane});
-  }
-  const auto joined = [](const ClipJob& clip) { return clip.joined; };
-  while (!std::all_of(clips_.begin(), clips_.end(), joined)) {
-    join_finished_clips();
-    KILN_TRY(turn());
-    if (failure_) return fail(*failure_);
-  }
+Status UpscaleSession::follow() {
+  while (!all_placed()) KILN_TRY(turn());
   report_.wall_s = elapsed_s();
-  for (const ClipJob& clip : clips_) clip.folder->remove();
+  fill_report();
   progress_.clear();
-  report_.results_dropped = static_cast<std::uint64_t>(assignment_.dropped_count);
-  report_.threads_per_lane = limits_.threads_per_lane;
-  report_.compiles_running = awaited_.size();
   rendered_ = true;
   if (on_joined_) on_joined_(report_);
   return {};
 }
 
-// ---- one turn of the loop ----
-
-Status UpscaleSession::turn() {
-  std::vector<pollfd> polls = {{host_.signals.get(), POLLIN, 0}};
-  if (host_.builder != nullptr) polls.push_back({host_.builder->ready_fd(), POLLIN, 0});
-  const std::size_t first_lane = polls.size();
-  for (const int fd : lanes_->wait_fds()) polls.push_back({fd, POLLIN, 0});
-  if (::poll(polls.data(), polls.size(), static_cast<int>(kTurn.count())) < 0 && errno != EINTR) {
-    return fail(errno_error(errno, "poll"));
+Status UpscaleSession::wait_for_compiles() {
+  if (!status_.compiling) return {};
+  progress_.say("The video is done. Finishing the compiled artifact for next time (Ctrl-C twice to leave it).");
+  interrupts_ = 0;
+  while (status_.compiling && interrupts_ < 2) KILN_TRY(turn());
+  report_.compiles = status_.compiles - before_.compiles;
+  report_.compile_failures = status_.compile_failures;
+  report_.compile_s = status_.compile_s - before_.compile_s;
+  if (status_.compiling) {
+    progress_.say("The artifact is left; the next run that has a use for it compiles it.");
+  } else if (report_.compiles > 0) {
+    progress_.say(fmt::format("The artifact is published, compiled in {}.", format_seconds(report_.compile_s)));
+  } else {
+    progress_.say(fmt::format("No artifact was made; see {}.", farm_.log_path("worker")));
   }
-  if (polls[0].revents != 0) KILN_TRY(on_signal());
-  if (first_lane == 2 && polls[1].revents != 0) on_artifacts();
-  for (std::size_t i = first_lane; i < polls.size(); ++i) {
-    if (polls[i].revents != 0) lanes_->on_readable(polls[i].fd);
-  }
-  lanes_->kill_silent(Clock::now(), [this](LaneId lane) { return lane_work(lane); });
-  show_progress();
-  if (failure_) return fail(*failure_);
   return {};
 }
 
-LaneWork UpscaleSession::lane_work(LaneId lane) const {
-  const auto running = running_.find(lane);
-  if (running != running_.end()) {
-    const bool waits = options_.config.executor == "compiled" && !awaited_.empty() && running->second.frames_done == 0;
-    return waits ? LaneWork::kNothing : LaneWork::kSegment;
+// Everything is in its place: the farm need not keep it, and the same command is a new one from now on. An error here
+// costs disk space until the next run, and no result.
+void UpscaleSession::leave_farm() {
+  const auto removed = link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kRemove});
+  if (!removed && removed.error().code != ErrorCode::kNotFound) log::warn("{}", removed.error().message);
+  for (const ClipWork& clip : clips_) finished_.forget(clip.identity);
+  farm_.stop();
+}
+
+// ---- one turn ----
+
+Status UpscaleSession::turn() {
+  KILN_TRY(on_signal());
+  KILN_TRY(farm_.look());
+  auto status = link_->ask_for<net::JobStatus>(net::GetJob{job_, status_.revision, kFollowWaitMs}, kStatusPatience);
+  if (status) {
+    silent_since_.reset();
+    return on_status(std::move(*status));
   }
-  const bool joins = std::any_of(joins_.begin(), joins_.end(), [&](const auto& join) { return join.second == lane; });
-  const bool probes = lane == kProbingLane && !rendering_;
-  return joins || probes ? LaneWork::kChore : LaneWork::kNothing;
+  // A coordinator that began anew counts revisions from the beginning.
+  status_.revision = 0;
+  if (!is_silence(status.error())) return fail(status.error());
+  if (!silent_since_) silent_since_ = Clock::now();
+  if (Clock::now() - *silent_since_ > kFarmPatience) return fail(status.error());
+  return {};
 }
 
 Status UpscaleSession::on_signal() {
   signalfd_siginfo info{};
-  while (::read(host_.signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++interrupts_;
+  int signal = 0;
+  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    ++interrupts_;
+    signal = static_cast<int>(info.ssi_signo);
+  }
+  if (signal == 0) return {};
   if (rendered_) {
     if (interrupts_ == 1) progress_.say("Once more to end without the artifact.");
     return {};
   }
   return fail(Error{ErrorCode::kCancelled, "interrupted; the same command goes on where this one stopped",
-                    static_cast<ExitCode>(kExitBySignal + static_cast<int>(info.ssi_signo))});
+                    static_cast<ExitCode>(kExitBySignal + signal)});
 }
 
-void UpscaleSession::fail_job(Error error) {
-  if (!failure_) failure_ = std::move(error);
+Status UpscaleSession::on_status(net::JobStatus status) {
+  status_ = std::move(status);
+  if (report_.first_frame_s == 0.0 && status_.summary.frames_done > before_.summary.frames_done) {
+    report_.first_frame_s = elapsed_s();
+    farm_.note_progress();
+  }
+  if (rendered_) return {};
+  say_failures();
+  say_warnings();
+  show_progress();
+  KILN_TRY(place_results());
+  if (status_.summary.state == net::JobState::kFailed) return fail(why_it_failed());
+  if (status_.summary.state == net::JobState::kCancelled) {
+    return fail(make_error(ErrorCode::kCancelled, ExitCode::kFailed, "the job was cancelled"));
+  }
+  return all_placed() ? Status{} : look_at_lanes();
+}
+
+Error UpscaleSession::why_it_failed() const {
+  if (options_.config.executor == "compiled") {  // the farm knows that nobody compiles here; this says why
+    if (const auto python = find_python(options_.config.python); !python) {
+      return python.error().with_context("--executor compiled");
+    }
+  }
+  const int exit = status_.summary.exit;
+  return Error{ErrorCode::kInternal, status_.summary.reason, exit == 0 ? ExitCode::kFailed : static_cast<ExitCode>(exit)};
+}
+
+// ---- what is said on the way ----
+
+// Tries that failed and were made again. Only once the work went on: what ends the job is said once, as its error.
+void UpscaleSession::say_failures() {
+  std::size_t segments = 0;
+  for (const net::ClipStatus& clip : status_.clips) segments += clip.segments.size();
+  if (segments == segments_done_ && status_.summary.state != net::JobState::kDone) return;
+  segments_done_ = segments;
+  const auto count = [](const net::JobStatus& status) { return status.attempts_failed + status.lanes_lost; };
+  if (count(status_) <= count(before_) + failures_said_.size()) return;
+  const auto trace = link_->ask_for<net::Trace>(net::GetTrace{job_});
+  if (!trace) return;
+  for (const net::Span& span : trace->spans) {
+    if (!span.outcome.starts_with("failed") || span.end_s < before_.summary.ended_s) continue;
+    if (!failures_said_.emplace(span.task, span.attempt).second) continue;
+    progress_.say(fmt::format("lane {}, {}: {}; it was tried again", span.lane.value, span.name, span.outcome));
+  }
+}
+
+void UpscaleSession::say_warnings() {
+  for (std::size_t i = 0; i < status_.clips.size() && i < clips_.size(); ++i) {
+    for (const std::string& warning : status_.clips[i].warnings) {
+      if (!warnings_said_.insert(warning).second || options_.json || clips_[i].placed) continue;
+      progress_.say(clips_[i].source + ": " + warning);
+    }
+  }
 }
 
 void UpscaleSession::show_progress() {
-  const auto now = Clock::now();
-  if (!rendering_ || rendered_ || now - shown_ < kTurn) return;
-  shown_ = now;
   ProgressState state;
-  state.lanes = lanes_->running();
-  state.compiling = !awaited_.empty();
-  for (const ClipJob& clip : clips_) {
-    if (clip.finished_earlier) continue;
-    state.frames_total += clip.probe->frames;
-    for (const auto& record : clip.records) {
-      if (record) state.frames_done += record->frames;
-    }
-  }
-  for (const auto& [lane, progress] : running_) state.frames_done += progress.frames_done;
+  state.lanes = static_cast<std::size_t>(options_.config.lanes);
+  state.compiling = status_.compiling;
+  state.frames_total = status_.summary.frames_total;
+  state.frames_done = status_.summary.frames_done;
   progress_.show(state, elapsed_s());
 }
 

@@ -1,5 +1,6 @@
 // Facts into state. Nothing is decided here: a fact says what happened, and this is what it means.
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "coordinator/core/farm_step.h"
@@ -62,9 +63,19 @@ void apply(Durable& durable, const net::JobAccepted& fact) {
   durable.jobs[fact.request.job] = std::move(job);
 }
 
+// An artifact that was there before any clip of the job asked for it.
+bool is_store_hit(const Durable& durable, const JobRecord& job, const net::ClipPlanned& fact) {
+  const auto artifact = durable.artifacts.find(fact.artifact_key);
+  if (artifact == durable.artifacts.end() || artifact->second.state != ArtifactState::kReady) return false;
+  return std::none_of(job.clips.begin(), job.clips.end(), [&](const ClipRecord& clip) {
+    return clip.plan && clip.plan->artifact_key == fact.artifact_key;
+  });
+}
+
 void apply(Durable& durable, const net::ClipPlanned& fact) {
   JobRecord* job = find_job(durable, fact.job);
   if (job == nullptr || fact.clip >= job->clips.size()) return;
+  job->store_hits += is_store_hit(durable, *job, fact) ? 1U : 0U;
   job->clips[fact.clip].plan = fact;
   TaskRecord join;
   join.kind = TaskKind::kJoin;
@@ -173,6 +184,26 @@ void apply(Durable& durable, const net::ResultAccepted& fact) {
   if (task->kind == TaskKind::kNoop) durable.tasks.erase(fact.task);  // millions of them: nothing is told of each
 }
 
+// Frames of a join that are no more, or not as they were, are rendered again; the join waits for them.
+void lose_segments(Durable& durable, JobRecord& job, const TaskRecord& join, const std::vector<std::string>& blobs) {
+  if (blobs.empty() || join.kind != TaskKind::kJoin || join.clip >= job.clips.size()) return;
+  ClipRecord& clip = job.clips[join.clip];
+  const std::set<std::string> lost(blobs.begin(), blobs.end());
+  for (auto entry = clip.finished.begin(); entry != clip.finished.end();) {
+    const net::SegmentResult& result = entry->second;
+    TaskRecord* task = find_task(durable, clip.segments[entry->first]);
+    if (!lost.contains(result.segment.sha256) || task == nullptr) {
+      ++entry;
+      continue;
+    }
+    clip.frames_done -= result.last - result.first;
+    task->state = TaskState::kWaiting;
+    job.waiting.insert(clip.segments[entry->first]);
+    if (clip.plan) job.waiting.erase(clip.plan->join_task);
+    entry = clip.finished.erase(entry);
+  }
+}
+
 void apply(Durable& durable, const net::AttemptEnded& fact) {
   TaskRecord* task = find_task(durable, fact.task);
   if (task == nullptr) return;
@@ -187,6 +218,7 @@ void apply(Durable& durable, const net::AttemptEnded& fact) {
     if (fact.final && found != durable.artifacts.end()) {
       found->second.state = ArtifactState::kFailed;
       found->second.reason = fact.fault.message;
+      found->second.exit = exit_code_of(fact.fault);
     }
     return;
   }
@@ -196,6 +228,7 @@ void apply(Durable& durable, const net::AttemptEnded& fact) {
   job->attempts_failed += lost ? 0U : 1U;
   job->running.erase(fact.task);
   if (!fact.final) job->waiting.insert(fact.task);
+  if (!fact.final) lose_segments(durable, *job, *task, fact.fault.lost_blobs);
 }
 
 void cancel_tasks(Durable& durable, JobRecord& job) {
@@ -281,6 +314,10 @@ void apply(Durable& durable, const net::EnvelopeLearned& fact) {
 }
 
 }  // namespace
+
+int exit_code_of(const net::TaskFault& fault) {
+  return exit_code(Error{error_code_from_string(fault.code), fault.message, static_cast<ExitCode>(fault.exit)});
+}
 
 void apply_fact(Durable& durable, const net::Fact& fact) {
   std::visit([&](const auto& body) { apply(durable, body); }, fact);

@@ -17,6 +17,7 @@ constexpr std::size_t kBudgetsMax = 16;  // that one probe plans tiles for
 // The lanes that a job may use, numbered by class.
 struct Candidates {
   std::vector<sharding::LaneFit> lanes;
+  std::vector<int> encoder_threads;  // of each lane
   std::vector<net::LaneClass> kinds;
   std::map<net::LaneClass, const net::WorkerHello*> toolchains;
 };
@@ -37,6 +38,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job) {
       for (const auto& [key, known] : lane.frames_per_second) speed = std::max(speed, known);
       out.lanes.push_back({fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
                            lane.offer.budget_bytes, speed});
+      out.encoder_threads.push_back(lane.offer.encoder_threads);
       if (session.hello.compiles) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
   }
@@ -110,6 +112,16 @@ std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneC
   return key;
 }
 
+// All segments of a clip are encoded alike: with as many threads as the least of its lanes has for that.
+int encoder_threads(const Candidates& candidates, const sharding::ClipPlacement& placement) {
+  int least = 0;
+  for (const std::size_t lane : placement.lanes) {
+    const int threads = candidates.encoder_threads[lane];
+    if (least == 0 || threads < least) least = threads;
+  }
+  return least;
+}
+
 void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
   JobRecord& job = *turn.job(name);
   const ClipRecord& clip = job.clips[index];
@@ -124,6 +136,7 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
   }
   const net::LaneClass kind = candidates.kinds[static_cast<std::size_t>(choice->placement.kind)];
   const net::TileChoice tile = clip.probe->tiles[choice->placement.offer];
+  const int threads = clip.plan ? clip.plan->encoder_threads : encoder_threads(candidates, choice->placement);
   const auto builder = candidates.toolchains.find(kind);
   const std::string key =
       want_artifact(turn, name, kind, tile, builder == candidates.toolchains.end() ? nullptr : builder->second);
@@ -133,7 +146,7 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
                                kind.arch));
   }
   turn.record(net::ClipPlanned{name, index, kind, tile, choice->variant, key, turn.durable().next_task,
-                               choice->placement.reason});
+                               choice->placement.reason, threads});
   turn.changed(name);
 }
 

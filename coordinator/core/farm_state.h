@@ -94,6 +94,7 @@ struct ArtifactRecord {
   net::CompileWanted wanted;
   ArtifactState state = ArtifactState::kWanted;
   std::string reason;  // of a failure
+  int exit = 0;        // the exit code that it asks for
 };
 
 struct Envelope {  // what was learned from an out-of-memory

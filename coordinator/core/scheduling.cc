@@ -216,19 +216,19 @@ void assign_compiles(Turn& turn) {
 
 // An artifact that could not be made ends what insists on it.
 void end_without_artifact(Turn& turn) {
-  std::vector<std::pair<net::JobName, std::string>> failed;
+  std::vector<std::pair<net::JobName, ArtifactRecord>> failed;
   for (const auto& [name, job] : turn.durable().jobs) {
     if (job.ended || job.request.executor != "compiled") continue;
     for (const ClipRecord& clip : job.clips) {
       if (!clip.plan || clip.result) continue;
       const auto found = turn.durable().artifacts.find(clip.plan->artifact_key);
       if (found == turn.durable().artifacts.end() || found->second.state != ArtifactState::kFailed) continue;
-      failed.emplace_back(name, found->second.reason);
+      failed.emplace_back(name, found->second);
       break;
     }
   }
-  for (const auto& [name, reason] : failed) {
-    end_job(turn, name, net::JobState::kFailed, fmt::format("no artifact: {}", reason));
+  for (const auto& [name, artifact] : failed) {
+    end_job(turn, name, net::JobState::kFailed, fmt::format("no artifact: {}", artifact.reason), artifact.exit);
   }
 }
 

@@ -99,9 +99,16 @@ void learn_envelope(Turn& turn, const TaskRecord& task) {
                                    lane->offer.budget_bytes + 1});
 }
 
-// The exit code that the lane's fault asks for: a source that cannot be read is another one than a full disk.
-int exit_code_of(const net::TaskFault& fault) {
-  return exit_code(Error{error_code_from_string(fault.code), fault.message, static_cast<ExitCode>(fault.exit)});
+// The store has it no more, or not as it was signed: it is made again. A segment that insists on it waits meanwhile.
+void want_artifact_again(Turn& turn, const TaskRecord& task) {
+  const JobRecord* job = turn.job(task.job);
+  if (job == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
+  const auto artifact = turn.durable().artifacts.find(job->clips[task.clip].plan->artifact_key);
+  if (artifact == turn.durable().artifacts.end() || artifact->second.state != ArtifactState::kReady) return;
+  net::CompileWanted wanted = artifact->second.wanted;
+  wanted.task = turn.durable().next_task;
+  wanted.job = task.job;
+  turn.record(wanted);
 }
 
 bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
@@ -182,7 +189,11 @@ void end_attempt(Turn& turn, TaskNumber number, const net::TaskFault& fault, con
   const bool final = is_final(turn, before, fault.kind);
   turn.record(net::AttemptEnded{number, before.attempt, fault, log, final, turn.now.unix_s});
   if (fault.kind == FailureKind::kOutOfMemory && before.kind == TaskKind::kSegment) learn_envelope(turn, before);
-  if (before.kind != TaskKind::kCompile) blame_lane(turn, before.lane, fault);
+  if (fault.kind == FailureKind::kArtifactMismatch && before.kind == TaskKind::kSegment && !final) {
+    want_artifact_again(turn, before);
+  }
+  // What the store lost is no lane's fault.
+  if (before.kind != TaskKind::kCompile && fault.lost_blobs.empty()) blame_lane(turn, before.lane, fault);
   if (turn.job(before.job) != nullptr) turn.changed(before.job);
   turn.live().dirty = true;
   if (!final) return;

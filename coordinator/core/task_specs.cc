@@ -27,6 +27,7 @@ net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const Task
   out.output_pixel_format = clip.probe->output_pixel_format;
   out.executor = job.request.executor;
   out.artifact_key = clip.plan->artifact_key;
+  out.encoder_threads = clip.plan->encoder_threads;
   const auto artifact = turn.durable().artifacts.find(out.artifact_key);
   out.artifact_ready = artifact != turn.durable().artifacts.end() && artifact->second.state == ArtifactState::kReady;
   return out;
@@ -42,6 +43,7 @@ net::JoinSpec join_spec(const JobRecord& job, const TaskRecord& task) {
   out.output_width = clip.probe->output_width;
   out.output_height = clip.probe->output_height;
   out.output_pixel_format = clip.probe->output_pixel_format;
+  out.encoder_threads = clip.plan->encoder_threads;
   for (const auto& [first, segment] : clip.finished) out.segments.push_back({segment.segment, segment.last - segment.first});
   return out;
 }

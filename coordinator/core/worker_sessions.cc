@@ -84,7 +84,7 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   const bool same_process = found != turn.live().workers.end() && found->second.hello.instance == hello.instance;
   std::map<LaneId, LaneLive> earlier;
   if (found != turn.live().workers.end()) earlier = std::move(found->second.lanes);
-  if (found != turn.live().workers.end() && !same_process) forget_set_aside(turn, hello.worker);
+  if (!same_process) forget_set_aside(turn, hello.worker);  // also when this coordinator is the one that began anew
   WorkerSession session;
   session.connection = connection;
   session.hello = hello;

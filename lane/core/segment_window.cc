@@ -1,11 +1,11 @@
 #include "lane/core/segment_window.h"
 
-#include "sharding/segment_planner.h"
+#include <algorithm>
 
 namespace kiln::lane {
 
 std::int64_t SegmentWindow::clamp(std::int64_t index) const {
-  return sharding::clamped_frame(index, range_.clip_frames);
+  return std::clamp<std::int64_t>(index, 0, range_.clip_frames - 1);
 }
 
 std::optional<std::int64_t> SegmentWindow::ready(std::int64_t newest) const {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/farm_env.h"
+#include "tests/coordinator/probed_farm.h"
 
 namespace kiln::coordinator::test {
 namespace {
@@ -12,28 +13,6 @@ using net::FailureKind;
 using net::JobState;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-
-// A farm in which one job's clip was probed and its compile is out; what comes next are segments.
-struct ProbedFarm : FarmEnv {
-  explicit ProbedFarm(const JobBuilder& job, int lanes = 1) {
-    connect(WorkerBuilder("a", lanes));
-    submit(job);
-    const net::Assign probe = take_assign("a");
-    EXPECT_TRUE(std::holds_alternative<net::ProbeSpec>(probe.spec));
-    finish("a", probe);
-    for (net::Assign& task : take_assigns("a")) {
-      if (std::holds_alternative<net::CompileSpec>(task.spec)) {
-        compile = task;
-      } else {
-        segments.push_back(task);
-      }
-    }
-  }
-  net::Assign compile;
-  std::vector<net::Assign> segments;
-};
-
-const net::SegmentSpec& segment(const net::Assign& task) { return std::get<net::SegmentSpec>(task.spec); }
 
 TEST(FarmStepTest, AJobGoesFromProbeToJoinAndEveryFrameIsRenderedOnce) {
   FarmEnv farm;

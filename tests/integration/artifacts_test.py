@@ -19,7 +19,8 @@ FRAMES_LONG = 120
 
 
 def stored_libraries(state: Path) -> list[Path]:
-    return [path for path in (state / "store" / "cas.v1").glob("*/*") if path.is_file()]
+    return [path for path in (state / "store" / "cas.v1").glob("*/*") if path.is_file() and
+            path.read_bytes()[:4] == b"\x7fELF"]
 
 
 def stored_keys(state: Path) -> list[Path]:
@@ -79,7 +80,7 @@ class LateArtifactTest(KilnCase):
     def test_command_joins_then_waits_and_publishes(self):
         source, output, command, child = self.start_with_held_compile()
         self.assertEqual(len(clips.frame_hashes(output)), 4)
-        processes.wait_for("lanes to end", lambda: not self.lanes(command))
+        processes.wait_for("a word about the wait", lambda: "Finishing" in self.said(command))
         self.assertIsNone(command.poll())
         child.signal(signal.SIGCONT)
         run = self.finish(command, ARTIFACT_DEADLINE_S)
@@ -116,7 +117,7 @@ class LateArtifactTest(KilnCase):
         _, output, command, child = self.start_with_held_compile()
         wanted = clips.frame_hashes(output)
         watched = processes.descendants(command.pid)
-        processes.wait_for("lanes to end", lambda: not self.lanes(command))
+        processes.wait_for("a word about the wait", lambda: "Finishing" in self.said(command))
         self.interrupt(command)
         self.assertTrue(processes.wait_for("a word about the first interrupt", lambda: "nce more" in self.said(command)))
         self.assertIsNone(command.poll())
@@ -180,13 +181,13 @@ class DamagedStoreTest(KilnCase):
         other = self.folder / "other"
         other.mkdir(mode=0o700)
         shutil.copytree(self.state / "store", other / "store")
-        shutil.copytree(self.state / "compile", other / "compile")
+        shutil.copytree(self.state / "worker" / "compile", other / "worker" / "compile")
         report = self.upscale(self.source, self.folder / "out.mkv", state=other, executor="compiled",
                               deadline_s=ARTIFACT_DEADLINE_S)
         self.assertEqual((report["compiles"], report["store_hits"]), (1, 0))
 
     def test_key_that_others_may_read_is_refused(self):
-        key = self.state / "worker.key"
+        key = self.state / "worker" / "worker.key"
         self.assertEqual(key.stat().st_mode & 0o777, 0o600)
         key.chmod(0o644)
         self.refuse(65, [str(key), "600"], self.source, self.folder / "out.mkv", executor="any")

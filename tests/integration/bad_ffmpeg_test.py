@@ -54,18 +54,18 @@ class BadFfmpegTest(KilnCase):
         self.assertIn("signal 9", line)
 
     def test_encoder_dies_in_mid_segment(self):
-        program = self.wrapper('if [[ "${*: -1}" == *.part ]]; then head -c 300000 > "$folder/eaten"; '
+        program = self.wrapper('if [[ "${*: -1}" == */segment ]]; then head -c 300000 > "$folder/eaten"; '
                                'echo "the encoder fell over" >&2; exit 9; fi')
         self.refuse(1, ["encod", "the encoder fell over"], self.source, self.output, "--ffmpeg", program)
 
     def test_join_dies(self):
-        program = self.wrapper('if [[ "${*: -1}" == *.kiln-* ]]; then target="${*: -1}"; echo half > "${target#file:}"; '
+        program = self.wrapper('if [[ "${*: -1}" == */output/* ]]; then target="${*: -1}"; echo half > "${target#file:}"; '
                                'echo "the muxer fell over" >&2; exit 9; fi')
         self.refuse(1, ["join", "the muxer fell over"], self.source, self.output, "--ffmpeg", program)
 
     def test_encoder_that_dies_once_costs_one_try(self):
         wanted = self.upscale(self.source, self.folder / "whole.mkv", "--codec", "ffv1")
-        program = self.wrapper('if [[ "${*: -1}" == *.part && ! -e "$folder/died" ]]; then touch "$folder/died"; '
+        program = self.wrapper('if [[ "${*: -1}" == */segment && ! -e "$folder/died" ]]; then touch "$folder/died"; '
                                'head -c 300000 > /dev/null; exit 9; fi')
         report = self.upscale(self.source, self.output, "--codec", "ffv1", "--segment-frames", 20, "--ffmpeg", program)
         self.assertTrue((program.parent / "died").exists())

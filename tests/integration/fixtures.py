@@ -99,7 +99,7 @@ def _warm_template() -> Path:
 
 def copy_warm_state(target: Path) -> Path:
     """A state folder of the test's own whose store holds the artifacts of all networks at WARM_SIZE."""
-    shutil.copytree(_warm_template(), target, symlinks=True)
+    shutil.copytree(_warm_template(), target, symlinks=True, ignore=shutil.ignore_patterns("*.socket"))
     return target
 
 
@@ -107,7 +107,7 @@ def copy_warm_farm(coordinator: Path, worker: Path) -> None:
     """The same for a farm: the store for its coordinator, and the key that signed what is in it for one of its workers."""
     shutil.copytree(_warm_template() / "store", coordinator / "store", symlinks=True)
     worker.mkdir(parents=True, mode=0o700, exist_ok=True)
-    shutil.copy2(_warm_template() / "worker.key", worker)
+    shutil.copy2(_warm_template() / "worker" / "worker.key", worker)
 
 
 def main() -> None:

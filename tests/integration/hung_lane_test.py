@@ -22,7 +22,8 @@ class HungLaneTest(KilnCase):
         super().setUp()
         self.source = clips.make(self.folder / "in.mp4", frames=FRAMES)
         self.output = self.folder / "out.mkv"
-        self.environment = {**fixtures.environment(), "KILN_LANE_SILENCE_S": str(SILENCE_S)}
+        self.environment = {**fixtures.environment(), "KILN_LANE_SILENCE_S": str(SILENCE_S),
+                            "KILN_WORKER_LANE_START_S": str(SILENCE_S)}
 
     def stopping_tools(self, name: str, condition: str) -> Path:
         """ffmpeg and ffprobe; the named one, called so for the first time, stops the lane that called it, and itself."""
@@ -62,11 +63,11 @@ class HungLaneTest(KilnCase):
         self.check_end(command)
 
     def test_while_it_renders(self):
-        command = self.start_job("--ffmpeg", self.stopping_tools("ffmpeg", '"${*: -1}" == *.part'))
+        command = self.start_job("--ffmpeg", self.stopping_tools("ffmpeg", '"${*: -1}" == */segment'))
         self.check_end(command)
 
     def test_while_it_joins(self):
-        command = self.start_job("--ffmpeg", self.stopping_tools("ffmpeg", '"${*: -1}" == *.kiln-*'))
+        command = self.start_job("--ffmpeg", self.stopping_tools("ffmpeg", '"${*: -1}" == */output/*'))
         self.check_end(command)
 
 

@@ -69,6 +69,16 @@ def frame_hashes(facts: list[dict], job: str) -> list[str]:
     return [found[frame] for frame in sorted(found)]
 
 
+def finished_segments(facts: list[dict]) -> list[dict]:
+    """Results of segments of jobs that are kept, as far as they were not lost since."""
+    jobs = {fact["job"] for fact in facts if fact["kind"] == "job_accepted"}
+    jobs -= {fact["job"] for fact in facts if fact["kind"] == "job_controlled" and fact["removed"]}
+    tasks = {fact["task"] for fact in facts if fact["kind"] == "assigned" and fact["job"] in jobs}
+    lost = {blob for fact in facts if fact["kind"] == "attempt_ended" for blob in fact["lost_blobs"]}
+    return [fact for fact in facts if fact["kind"] == "result_accepted" and "first" in fact and fact["task"] in tasks
+            and fact["blob"] not in lost]
+
+
 # ---- as a program ----
 
 
@@ -91,7 +101,7 @@ def _bodies(folder: Path) -> list[bytes]:
     return []
 
 
-def _plain(fact) -> dict:
+def _plain(fact, farm_pb2) -> dict:
     kind = fact.WhichOneof("body")
     body = getattr(fact, kind)
     out: dict = {"kind": kind}
@@ -103,10 +113,16 @@ def _plain(fact) -> dict:
         out["reason"] = body.reason.decode()
     elif kind == "attempt_ended":
         out["message"] = body.fault.message.decode(errors="replace")
+        out["lost_blobs"] = list(body.fault.lost_blobs)
+    elif kind == "job_accepted":
+        out["job"] = body.request.job
+    elif kind == "job_controlled":
+        out["removed"] = body.verb == farm_pb2.JOB_VERB_REMOVE
     elif kind == "result_accepted" and body.result.HasField("segment"):
         segment = body.result.segment
         out |= {"first": segment.first, "last": segment.last, "wall_s": segment.wall_s, "model_s": segment.model_s,
                 "transfer_s": segment.transfer_s, "frames_compiled": segment.frames_compiled,
+                "blob": segment.segment.sha256, "settings_digest": segment.settings_digest.hex(),
                 "frame_hashes": segment.frame_hashes.hex()}
     return out
 
@@ -115,7 +131,7 @@ def main() -> None:
     sys.path.insert(0, sys.argv[2])
     import farm_pb2
 
-    json.dump([_plain(farm_pb2.Fact.FromString(body)) for body in _bodies(Path(sys.argv[1]))], sys.stdout)
+    json.dump([_plain(farm_pb2.Fact.FromString(body), farm_pb2) for body in _bodies(Path(sys.argv[1]))], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ class KilnCase(unittest.TestCase):
         self.assertIsNone(command.poll(), "the command ended before it could be disturbed")
 
     def encoders(self, command: subprocess.Popen) -> list[processes.Process]:
-        return processes.named(command.pid, "ffmpeg", ".part")
+        return processes.named(command.pid, "ffmpeg", "/segment")
 
     def lanes(self, command: subprocess.Popen) -> list[processes.Process]:
         return processes.named(command.pid, "kiln-lane", "--channel")

@@ -35,7 +35,8 @@ void settle_work_of_dead(WorkerTurn& turn, SlotEntry& slot, const net::TaskFault
   }
 }
 
-void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const std::string& why) {
+void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const std::string& why,
+               const std::optional<Error>& refusal = std::nullopt) {
   Slot& lane = slot.second;
   const bool barren = !lane.work || lane.work->phase != WorkPhase::kRunning;
   ++turn.state.counters.lanes_lost;
@@ -43,6 +44,10 @@ void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const s
   lane.barren_deaths += barren ? 1 : 0;
   lane.why_down = why;
   turn.emit(Say{fmt::format("lane {} is lost: {}", slot.first.value, why)});
+  if (!turn.state.any_work_done && refusal) {
+    turn.state.over = true;
+    return turn.emit(Leave{*refusal});
+  }
   if (!turn.state.any_work_done && lane.barren_deaths >= turn.state.rules.deaths_max) {
     turn.state.over = true;
     return turn.emit(Leave{make_error(ErrorCode::kInternal, ExitCode::kFailed, "lane {} ends as soon as it starts: {}",
@@ -55,7 +60,7 @@ void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const s
   } else {
     start_lane(turn, slot);
   }
-  settle_work_of_dead(turn, slot, {kind, std::string(to_string(ErrorCode::kAborted)),
+  settle_work_of_dead(turn, slot, {kind, std::string(to_string(ErrorCode::kInternal)),
                                    fmt::format("its lane died: {}", why), -1});
 }
 
@@ -99,7 +104,7 @@ void on_event(WorkerTurn& turn, const LaneIsUp& event) {
 void on_event(WorkerTurn& turn, const LaneIsLost& event) {
   const auto slot = turn.state.slots.find(event.lane);
   if (slot == turn.state.slots.end() || is_compile(event.lane) || slot->second.status == SlotStatus::kDown) return;
-  lane_died(turn, *slot, event.kind, event.why);
+  lane_died(turn, *slot, event.kind, event.why, event.refusal);
 }
 
 void on_event(WorkerTurn& turn, const LaneIsAlive& event) {

@@ -27,6 +27,7 @@ struct LaneIsLost {
   LaneId lane;
   net::FailureKind kind = net::FailureKind::kCrash;
   std::string why;
+  std::optional<Error> refusal{};  // it says that it cannot work with what this worker was given: no lane can
 };
 // It said something, or works at what cannot say anything.
 struct LaneIsAlive {

@@ -203,6 +203,22 @@ TEST(WorkerCoreTest, TaskOfALaneThatIsDownIsGivenBack) {
   EXPECT_THAT(rig.say(WorkerRig::segment(7, 1, 0)), ElementsAre("send failed 7#1 lost", "send lane 0 down"));
 }
 
+TEST(WorkerCoreTest, WorkerWhoseLaneSaysThatNoneCanBeSetUpLeavesAtOnce) {
+  WorkerRig rig(2);
+  rig.settle_in();
+  const LaneIsLost lost{LaneId{0}, net::FailureKind::kError, "no ffmpeg", bad_config("no ffmpeg")};
+  EXPECT_THAT(rig.tell(lost), ElementsAre("leave with error"));
+}
+
+TEST(WorkerCoreTest, WorkerWhoseLanesWorkedKeepsTryingWhateverOneSays) {
+  WorkerRig rig(2);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(3, 1, 1));
+  rig.tell(RunDone{{3, Attempt{1}}});
+  const LaneIsLost lost{LaneId{0}, net::FailureKind::kError, "no ffmpeg", bad_config("no ffmpeg")};
+  EXPECT_THAT(rig.tell(lost), ElementsAre("start 0"));
+}
+
 TEST(WorkerCoreTest, WorkerWhoseLanesNeverComeUpLeaves) {
   WorkerRig rig(1);
   rig.settle_in();

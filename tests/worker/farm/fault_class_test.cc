@@ -17,6 +17,8 @@ TEST(FaultClassTest, LanesFaults) {
   } cases[] = {
       {{make_error(ErrorCode::kInternal, "no"), "error"}, FailureKind::kError},
       {{input_refused("torn"), "bad_input"}, FailureKind::kBadInput},
+      {{make_error(ErrorCode::kInvalidArgument, "no such preset"), "error"}, FailureKind::kBadInput},
+      {{bad_config("this ffmpeg has no AV1"), "error"}, FailureKind::kError},
       {{make_error(ErrorCode::kDataLoss, "no"), "artifact_mismatch"}, FailureKind::kArtifactMismatch},
       {{make_error(ErrorCode::kResourceExhausted, "no"), "out_of_memory"}, FailureKind::kOutOfMemory},
       {{make_error(ErrorCode::kInternal, "CUDA out of memory. Tried to allocate 2 GiB"), "error"}, FailureKind::kOutOfMemory},

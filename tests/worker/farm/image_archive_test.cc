@@ -51,6 +51,37 @@ TEST_F(ImageArchiveTest, NameThatIsTooLongIsRefused) {
   EXPECT_FALSE(write_image_archive(folder_ / "images", folder_ / "c.tar"));
 }
 
+TEST_F(ImageArchiveTest, ComesBackAsItWas) {
+  std::filesystem::create_directories(folder_ / "out");
+  const Status read = read_image_archive(folder_ / "a.tar", folder_ / "out");
+  ASSERT_TRUE(read) << read.error().message;
+  for (const char* name : {"shot_0001.png", "shot_0002.png", "shot_0003.png"}) {
+    EXPECT_EQ(read_file(folder_ / (std::string("out/") + name), 1000).value(),
+              read_file(folder_ / (std::string("images/") + name), 1000).value());
+  }
+}
+
+// Whatever is changed in it: no file outside the folder, and nothing that was not asked for.
+TEST_F(ImageArchiveTest, DamagedOrForeignArchivesAreRefused) {
+  const std::string whole = read_file(folder_ / "a.tar", 1U << 20U).value();
+  const auto refused = [&](std::string bytes) {
+    std::filesystem::remove_all(folder_ / "out");
+    std::filesystem::create_directories(folder_ / "out");
+    std::ofstream(folder_ / "b.tar", std::ios::binary) << bytes;
+    return !read_image_archive(folder_ / "b.tar", folder_ / "out");
+  };
+  for (std::size_t length = 0; length + 512 < whole.size(); length += 100) EXPECT_TRUE(refused(whole.substr(0, length))) << length;
+  for (const std::size_t at : {0U, 124U, 156U, 148U, 345U}) {
+    std::string changed = whole;
+    changed[at] = 'Z';
+    EXPECT_TRUE(refused(changed)) << at;
+  }
+  std::filesystem::create_directories(folder_ / "dots");
+  std::ofstream(folder_ / "dots/.hidden") << "x";
+  ASSERT_TRUE(write_image_archive(folder_ / "dots", folder_ / "dots.tar"));
+  EXPECT_FALSE(read_image_archive(folder_ / "dots.tar", folder_ / "out"));
+}
+
 TEST(ImagePatternNameTest, PatternsHaveAPercentSign) {
   EXPECT_TRUE(is_image_pattern("shot_%04d.png"));
   EXPECT_FALSE(is_image_pattern("shot.mkv"));

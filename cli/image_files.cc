@@ -1,4 +1,4 @@
-#include "cli/upscale/image_files.h"
+#include "cli/image_files.h"
 
 #include <fmt/format.h>
 #include <fnmatch.h>

@@ -1,4 +1,4 @@
-#include "cli/upscale/clip_job.h"
+#include "cli/upscale/clip_work.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "cli/upscale/image_files.h"
+#include "cli/image_files.h"
+#include "net/farm_names.h"
 #include "tests/base/stopping_file_system.h"
 #include "tests/base/temp_folder.h"
 
@@ -18,33 +19,29 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kNever = 1'000'000;
 
-// One clip of three frames in one segment, rendered and joined, and about to be finished.
-class ClipJobTest : public ::testing::Test {
+// One clip of three frames that the farm has joined, and that is about to come into its place.
+class ClipWorkTest : public ::testing::Test {
  protected:
   void SetUp() override {
     options_.config.state_dir = folder_ / "state";
     std::ofstream(source_) << "a clip";
   }
 
-  [[nodiscard]] Result<ClipJob> open(FileSystem& files = posix_file_system()) const {
-    return open_clip_job(files, options_, package_, ClipId{0}, source_, output_);
+  [[nodiscard]] Result<ClipWork> open(FileSystem& files = posix_file_system()) const {
+    KILN_TRY_ASSIGN(const FinishedClips finished, FinishedClips::open(files, options_.config.state_dir));
+    return open_clip_work(files, options_, finished, std::string(64, 'a'), source_, output_);
   }
-  void render(const ClipJob& job) const {
-    JobPlan plan;
-    plan.identity = job.identity;
-    ASSERT_TRUE(job.folder->begin(plan));
-    SegmentRecord record;
-    record.frames = 3;
-    std::ofstream(job.folder->part_path(0, 1)) << "three frames";
-    ASSERT_TRUE(job.folder->finish_segment(record, job.folder->part_path(0, 1)));
-    join(job);
+  [[nodiscard]] Status place(FileSystem& files, ClipWork& clip) const {
+    KILN_TRY_ASSIGN(const FinishedClips finished, FinishedClips::open(files, options_.config.state_dir));
+    return place_clip(files, finished, clip, report());
   }
-  void join(const ClipJob& job) const {
+  // What the farm made of it comes to its temporary name.
+  void fetch(const ClipWork& clip) const {
     if (!is_image_pattern(output_)) {
-      std::ofstream(job.place->temporary()) << "a video";
+      std::ofstream(clip.place->temporary()) << "a video";
       return;
     }
-    const fs::path temporary = fs::path(job.place->temporary()).parent_path();
+    const fs::path temporary = fs::path(clip.place->temporary()).parent_path();
     for (const int number : {1, 2, 3}) std::ofstream(temporary / fmt::format("{}.png", number)) << "new " << number;
   }
   [[nodiscard]] ClipReport report() const {
@@ -79,22 +76,17 @@ class ClipJobTest : public ::testing::Test {
   bool run_until(std::uint64_t n) {
     test::StoppingFileSystem files;
     files.stop_at(n);
-    auto job = open(files);
-    if (!job) {
-      EXPECT_TRUE(files.stopped()) << job.error().message;
+    auto clip = open(files);
+    if (!clip) {
+      EXPECT_TRUE(files.stopped()) << clip.error().message;
       return false;
     }
-    if (job->finished_earlier) return true;
-    if (job->records.empty() && !job->earlier) {
-      JobPlan plan;
-      plan.identity = job->identity;
-      if (!job->folder->begin(plan)) return false;
-    }
-    join(*job);
-    const bool finished = finish_clip_job(files, *job, report()).has_value();
-    if (!finished) job->place->discard();  // as after an error; a kill leaves more
-    EXPECT_TRUE(finished || files.stopped());
-    return finished;
+    if (clip->finished_earlier) return true;
+    fetch(*clip);
+    const bool placed = place(files, *clip).has_value();
+    if (!placed) clip->place->discard();  // as after an error; a kill leaves more
+    EXPECT_TRUE(placed || files.stopped());
+    return placed;
   }
 
   test::TempFolder folder_;
@@ -102,22 +94,19 @@ class ClipJobTest : public ::testing::Test {
   std::string output_ = folder_ / "out.mp4";
   std::string images_ = folder_ / "images/%d.png";
   UpscaleOptions options_;
-  PackageFolder package_;
 };
 
-TEST_F(ClipJobTest, KilledAnywhereWhileItIsFinishedTheSameCommandGoesOn) {
+TEST_F(ClipWorkTest, KilledAnywhereWhileItIsPlacedTheSameCommandGoesOn) {
   int finished = 0;
-  int rendered = 0;
+  int open_still = 0;
   for (std::uint64_t n = 1;; ++n) {
     SCOPED_TRACE(n);
     start_over();
-    ClipJob job = open().value();
-    render(job);
+    ClipWork clip = open().value();
+    fetch(clip);
     test::StoppingFileSystem files;
-    // The folder of a job keeps the disk that it was opened with.
-    job.folder = JobFolder::open(files, options_.config.state_dir, job.identity).value();
     files.stop_at(n);
-    const Status status = finish_clip_job(files, job, report());
+    const Status status = place(files, clip);
     if (!files.stopped()) {
       EXPECT_TRUE(status);
       break;
@@ -129,18 +118,32 @@ TEST_F(ClipJobTest, KilledAnywhereWhileItIsFinishedTheSameCommandGoesOn) {
       EXPECT_EQ(again->finished_earlier->frames, 3);
       EXPECT_TRUE(fs::exists(output_));
     } else {
-      ++rendered;
+      ++open_still;
       EXPECT_FALSE(fs::exists(output_));
-      ASSERT_TRUE(again->earlier);
-      EXPECT_EQ(again->folder->load_segments()->size(), 1U);
     }
   }
-  EXPECT_GE(finished, 2);  // killed after the rename, with segments still there
-  EXPECT_GE(rendered, 4);  // killed before
+  EXPECT_GE(finished, 1);    // killed after the rename
+  EXPECT_GE(open_still, 4);  // killed before
+}
+
+TEST_F(ClipWorkTest, TheSameRequestIsTheSameJobAndAnyOtherIsAnother) {
+  const auto job = [&] {
+    std::vector<ClipWork> clips;
+    clips.push_back(open().value());
+    return make_job_request(options_, clips).job;
+  };
+  const net::JobName first = job();
+  EXPECT_EQ(job(), first);
+  EXPECT_TRUE(net::valid_job_name(first)) << first;
+  options_.config.quality = 12;
+  const net::JobName other = job();
+  EXPECT_NE(other, first);
+  options_.scale = "1.5";
+  EXPECT_NE(job(), other);
 }
 
 // An older, longer sequence is replaced. Ended anywhere, repeated and ended again, the third time it comes to its end.
-TEST_F(ClipJobTest, ImagesEndedTwiceAnywhereComeIntoPlaceTheThirdTime) {
+TEST_F(ClipWorkTest, ImagesEndedTwiceAnywhereComeIntoPlaceTheThirdTime) {
   output_ = images_;
   options_.overwrite = true;
   const std::vector<std::string> wanted{"1.png: new 1", "2.png: new 2", "3.png: new 3"};
@@ -161,7 +164,7 @@ TEST_F(ClipJobTest, ImagesEndedTwiceAnywhereComeIntoPlaceTheThirdTime) {
   }
 }
 
-TEST_F(ClipJobTest, HalfMovedImagesAreNotInTheWayOfTheSameCommand) {
+TEST_F(ClipWorkTest, HalfMovedImagesAreNotInTheWayOfTheSameCommand) {
   output_ = images_;
   start_over();
   std::uint64_t n = 1;
@@ -175,7 +178,7 @@ TEST_F(ClipJobTest, HalfMovedImagesAreNotInTheWayOfTheSameCommand) {
   EXPECT_GT(n, 15U);
 }
 
-TEST_F(ClipJobTest, ChangedImageOfTheSourceIsAnotherJob) {
+TEST_F(ClipWorkTest, ChangedImageOfTheSourceIsAnotherJob) {
   fs::create_directory(folder_ / "source");
   for (const char* name : {"a1.png", "a2.png"}) std::ofstream(folder_ / "source/" + name) << "picture";
   for (const char* source : {"source/a%d.png", "source/a*.png", "source/a?.png", "source/a[12].png", "source"}) {
@@ -195,10 +198,10 @@ TEST_F(ClipJobTest, ChangedImageOfTheSourceIsAnotherJob) {
   }
 }
 
-TEST_F(ClipJobTest, AnotherFileUnderTheOutputsNameIsNotTheJobs) {
-  ClipJob job = open().value();
-  render(job);
-  ASSERT_TRUE(finish_clip_job(posix_file_system(), job, report()));
+TEST_F(ClipWorkTest, AnotherFileUnderTheOutputsNameIsNotTheJobs) {
+  ClipWork clip = open().value();
+  fetch(clip);
+  ASSERT_TRUE(place(posix_file_system(), clip));
   ASSERT_TRUE(open().value().finished_earlier);
   std::ofstream(output_) << "a video of somebody else";
   const auto again = open();

@@ -1,0 +1,104 @@
+#include "cli/upscale/clip_work.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/sha256.h"
+#include "cli/image_files.h"
+
+namespace kiln::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kJobPrefix = "run-";
+constexpr std::size_t kJobDigits = 40;
+
+void add(Sha256& hash, std::string_view field) {
+  hash.update(fmt::format("{}:", field.size()));
+  hash.update(field);
+}
+
+std::string clip_identity(const UpscaleOptions& options, const std::string& manifest_sha256, const std::string& source,
+                          const std::string& state, const std::string& output) {
+  std::error_code error;
+  Sha256 hash;
+  add(hash, fs::absolute(source, error).string());
+  add(hash, state);
+  add(hash, fs::absolute(output, error).string());
+  add(hash, manifest_sha256);
+  add(hash, options.scale);
+  add(hash, options.pixel_format);
+  add(hash, options.preset);
+  add(hash, options.frame_rate);
+  add(hash, options.deinterlace ? "deinterlace" : "");
+  add(hash, options.config.codec);
+  add(hash, options.config.executor);
+  add(hash, options.config.device);
+  add(hash, fmt::format("quality {} segment {} threads {}", options.config.quality, options.config.segment_frames,
+                        options.config.threads_per_lane));
+  return hash.finish().hex();
+}
+
+}  // namespace
+
+Result<ClipWork> open_clip_work(FileSystem& files, const UpscaleOptions& options, const FinishedClips& finished,
+                                const std::string& manifest_sha256, const std::string& source,
+                                const std::string& output) {
+  ClipWork clip;
+  clip.source = source;
+  clip.output = output;
+  KILN_TRY_ASSIGN(const std::string state, source_state(source, output));
+  std::error_code error;
+  if (fs::equivalent(source, output, error)) {
+    return fail(output_unwritable("{}: is the source itself; choose another name", output));
+  }
+  clip.identity = clip_identity(options, manifest_sha256, source, state, output);
+  KILN_TRY(OutputPlace::complete(files, output, clip.identity));
+  clip.finished_earlier = finished.find(clip.identity, output);
+  if (clip.finished_earlier) {
+    OutputPlace::remove_leftovers(output, clip.identity);
+    clip.placed = true;
+    return clip;
+  }
+  KILN_TRY_ASSIGN(clip.place, OutputPlace::reserve(output, clip.identity, options.overwrite));
+  return clip;
+}
+
+// The record comes first, with size and time of the files under their temporary names, which a rename keeps:
+// whoever dies in between leaves no output that its own job does not know.
+Status place_clip(FileSystem& files, const FinishedClips& finished, ClipWork& clip, const ClipReport& report) {
+  KILN_TRY(finished.record(clip.identity, {report, output_state(clip.place->temporary())}));
+  KILN_TRY(clip.place->commit(files));
+  clip.placed = true;
+  return {};
+}
+
+net::JobRequest make_job_request(const UpscaleOptions& options, const std::vector<ClipWork>& clips) {
+  net::JobRequest request;
+  Sha256 hash;
+  std::error_code error;
+  for (const ClipWork& clip : clips) {
+    add(hash, clip.identity);
+    net::ClipRequest one;
+    one.source.in_place = true;
+    one.source.path = fs::absolute(clip.source, error).string();
+    one.output.file_name = fs::path(clip.output).filename().string();
+    one.output.codec = options.config.codec;
+    one.output.quality = options.config.quality;
+    one.output.preset = options.preset;
+    one.output.pixel_format = options.pixel_format;
+    one.output.scale = options.scale;
+    one.output.frame_rate = options.frame_rate;
+    one.output.deinterlace = options.deinterlace;
+    request.clips.push_back(std::move(one));
+  }
+  request.job = std::string(kJobPrefix) + hash.finish().hex().substr(0, kJobDigits);
+  request.title = fs::path(clips.front().source).filename().string();
+  request.executor = options.config.executor;
+  request.segment_frames = options.config.segment_frames;
+  return request;
+}
+
+}  // namespace kiln::cli

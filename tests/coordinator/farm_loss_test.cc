@@ -1,0 +1,111 @@
+// What is lost is made again, what is kept stays, and what failed says how.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "tests/coordinator/probed_farm.h"
+
+namespace kiln::coordinator::test {
+namespace {
+
+using net::FailureKind;
+using net::JobState;
+
+TEST(FarmLossTest, SegmentsThatTheStoreLostAreRenderedAgainAndOthersAreNot) {
+  ProbedFarm farm(JobBuilder("job").executor("uncompiled").segment_frames(25));
+  std::map<std::int64_t, int> rendered;
+  std::vector<net::Assign> due = farm.segments;
+  net::Assign join;
+  bool lost = false;
+  for (int n = 0; n < 20 && !due.empty(); ++n) {
+    const net::Assign task = due.front();
+    if (std::holds_alternative<net::JoinSpec>(task.spec) && !lost) {
+      lost = true;
+      const auto& segments = std::get<net::JoinSpec>(task.spec).segments;
+      ASSERT_EQ(segments.size(), 4U);
+      net::TaskFault fault{FailureKind::kError, "not_found", "2 of 4 segments are lost", -1,
+                           {segments[1].blob.sha256, segments[3].blob.sha256}};
+      farm.say("a", net::TaskFailed{task.task, task.attempt, fault, {}});
+    } else {
+      if (const auto* one = std::get_if<net::SegmentSpec>(&task.spec)) ++rendered[one->first];
+      farm.finish("a", task);
+    }
+    due = farm.take_assigns("a");
+  }
+  EXPECT_EQ(farm.status("job").summary.state, JobState::kDone);
+  EXPECT_EQ(farm.status("job").summary.frames_done, 100);
+  EXPECT_EQ(rendered, (std::map<std::int64_t, int>{{0, 1}, {25, 2}, {50, 1}, {75, 2}}));
+  EXPECT_TRUE(farm.state.durable.set_aside.empty());
+  EXPECT_EQ(farm.replayed().durable.jobs.at("job").clips[0].frames_done, 100);
+}
+
+TEST(FarmLossTest, AnArtifactThatTheStoreLostIsMadeAgainAndTheSegmentWaits) {
+  ProbedFarm farm(JobBuilder("job").executor("compiled").segment_frames(50));
+  farm.finish("a", farm.compile);
+  const net::Assign first = farm.take_assign("a");
+  ASSERT_TRUE(segment(first).artifact_ready);
+  farm.fail("a", first, FailureKind::kArtifactMismatch, "the store has no artifact that can be trusted");
+  const net::Assign again = farm.take_assign("a");
+  ASSERT_TRUE(std::holds_alternative<net::CompileSpec>(again.spec));
+  EXPECT_NE(again.task, farm.compile.task);
+  farm.finish("a", again);
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("job").summary.state, JobState::kDone);
+  EXPECT_EQ(farm.status("job").compiles, 2U);
+}
+
+TEST(FarmLossTest, AnArtifactOfAnEarlierJobIsAHitAndNoCompile) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(JobBuilder("first"));
+  farm.run_to_end();
+  farm.submit(JobBuilder("second", 2));
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("first").store_hits, 0U);
+  EXPECT_EQ(farm.status("second").store_hits, 1U);
+  EXPECT_EQ(farm.status("second").compiles, 0U);
+}
+
+TEST(FarmLossTest, AFailedJobSaysTheExitCodeThatItsFaultAsksFor) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(JobBuilder("job"));
+  const net::Assign probe = farm.take_assign("a");
+  farm.say("a", net::TaskFailed{probe.task, probe.attempt, {FailureKind::kBadInput, "data_loss", "no video", 65}, {}});
+  EXPECT_EQ(farm.status("job").summary.exit, 65);
+  EXPECT_EQ(farm.replayed().durable.jobs.at("job").exit, 65);
+  (void)farm.ask(net::ControlJob{"job", net::JobVerb::kRetry});
+  EXPECT_EQ(farm.status("job").summary.exit, 0);
+}
+
+// Encoders write other bits with other counts of threads: a clip has one count, whatever lane renders it.
+TEST(FarmLossTest, EverySegmentOfAClipIsEncodedWithAsManyThreads) {
+  FarmEnv farm;
+  WorkerBuilder big("a");
+  big.hello.lanes[0].encoder_threads = 8;
+  WorkerBuilder small("b");
+  small.hello.lanes[0].encoder_threads = 2;
+  farm.connect(big);
+  farm.connect(small);
+  farm.submit(JobBuilder("job").executor("uncompiled"));
+  for (const char* worker : {"a", "b"}) {
+    for (const net::Assign& task : farm.take_assigns(worker)) farm.finish(worker, task);
+  }
+  std::set<int> threads;
+  for (const char* worker : {"a", "b"}) {
+    for (const net::Assign& task : farm.take_assigns(worker)) threads.insert(segment(task).encoder_threads);
+  }
+  EXPECT_EQ(threads, std::set<int>{2});
+}
+
+// The journal remembers that a lane was set aside, not whether its worker was mended and started again meanwhile.
+TEST(FarmLossTest, AWorkerThatIsStartedAgainHasNoLanesSetAside) {
+  FarmEnv farm;
+  farm.state.durable.set_aside[{"a", LaneId{0}}] = "three failures in a row";
+  farm.connect(WorkerBuilder("a"));
+  EXPECT_TRUE(farm.state.durable.set_aside.empty());
+}
+
+}  // namespace
+}  // namespace kiln::coordinator::test

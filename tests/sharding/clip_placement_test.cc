@@ -1,0 +1,89 @@
+#include "sharding/clip_placement.h"
+
+#include <gtest/gtest.h>
+
+#include "base/units.h"
+
+namespace kiln::sharding {
+namespace {
+
+LaneFit lane(std::string name, int kind, std::uint64_t budget, double speed = 0.0) {
+  return {std::move(name), kind, budget, speed};
+}
+
+// Whole frames need 2 GiB; small tiles need 200 MiB and cost a fifth more.
+std::vector<TileOffer> two_offers() { return {{2_GiB, 100'000}, {200_MiB, 120'000}}; }
+
+bool says(const std::vector<std::string>& lines, const std::string& words) {
+  for (const std::string& line : lines) {
+    if (line.find(words) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(ClipPlacementTest, LanesThatHoldTheWholeFrameRenderItWhole) {
+  ClipPlacementRequest request{{lane("a", 0, 4_GiB), lane("b", 0, 4_GiB)}, two_offers(), {}, 0, false};
+  const auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->offer, 0U);
+  EXPECT_EQ(placed->lanes, (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(placed->left_out.empty());
+}
+
+TEST(ClipPlacementTest, ASmallLaneTakesPartWhereItsHelpIsWorthTheSmallerTiles) {
+  ClipPlacementRequest request{{lane("big", 0, 4_GiB, 1.0), lane("small", 0, 500_MiB, 1.0)}, two_offers(), {}, 0, false};
+  const auto together = place_clip(request, nullptr);
+  ASSERT_TRUE(together);
+  EXPECT_EQ(together->offer, 1U);
+  EXPECT_EQ(together->lanes.size(), 2U);
+
+  request.lanes[1].frames_per_second = 0.05;  // it would cost the big one more than it gives
+  const auto alone = place_clip(request, nullptr);
+  ASSERT_TRUE(alone);
+  EXPECT_EQ(alone->offer, 0U);
+  EXPECT_EQ(alone->lanes, (std::vector<std::size_t>{0}));
+  EXPECT_TRUE(says(alone->left_out, "small: holds 500 MiB, 2048 MiB are needed"));
+}
+
+TEST(ClipPlacementTest, OneClassRendersAClipUnlessTheJobTakesMixedOnes) {
+  ClipPlacementRequest request{{lane("a", 0, 4_GiB, 1.0), lane("b", 1, 4_GiB, 3.0), lane("c", 1, 4_GiB, 1.0)},
+                               two_offers(), {}, 0, false};
+  const auto strict = place_clip(request, nullptr);
+  ASSERT_TRUE(strict);
+  EXPECT_EQ(strict->kind, 1);
+  EXPECT_EQ(strict->lanes, (std::vector<std::size_t>{1, 2}));
+  EXPECT_TRUE(says(strict->left_out, "a: another class"));
+  request.mix_kinds = true;
+  EXPECT_EQ(place_clip(request, nullptr)->lanes.size(), 3U);
+}
+
+TEST(ClipPlacementTest, NothingThatHoldsItIsSaidForEachLane) {
+  ClipPlacementRequest request{{lane("a", 0, 100_MiB), lane("b", 0, 50_MiB)}, two_offers(), {}, 0, false};
+  std::vector<std::string> why;
+  EXPECT_FALSE(place_clip(request, &why));
+  EXPECT_TRUE(says(why, "a: holds 100 MiB, 200 MiB are needed"));
+  EXPECT_TRUE(says(why, "b: holds 50 MiB, 200 MiB are needed"));
+  request.offers.clear();
+  why.clear();
+  EXPECT_FALSE(place_clip(request, &why));
+  EXPECT_TRUE(says(why, "fits in no tile"));
+  request.lanes.clear();
+  why.clear();
+  EXPECT_FALSE(place_clip(request, &why));
+  EXPECT_EQ(why, std::vector<std::string>{"no lane is there"});
+}
+
+TEST(ClipPlacementTest, AVariantsLimitCountsAsIfLanesWereSmaller) {
+  ClipPlacementRequest request{{lane("a", 0, 4_GiB)}, two_offers(), {}, 1_GiB, false};
+  EXPECT_EQ(place_clip(request, nullptr)->offer, 1U);
+}
+
+TEST(ClipPlacementTest, WhatAnOutOfMemoryTaughtIsNotTriedAgain) {
+  ClipPlacementRequest request{{lane("a", 0, 4_GiB)}, two_offers(), {{0, 0, 4_GiB + 1}}, 0, false};
+  EXPECT_EQ(place_clip(request, nullptr)->offer, 1U);
+  EXPECT_EQ(needed_bytes(request, 0, 0), 4_GiB + 1);
+  EXPECT_EQ(needed_bytes(request, 1, 0), 2_GiB);  // another class of lanes learned nothing
+}
+
+}  // namespace
+}  // namespace kiln::sharding
