@@ -18,6 +18,7 @@ struct FarmFlags {
   std::string name;  // of a job, worker or task
   bool all = false;
   bool off = false;
+  bool leave = false;
 };
 using Flags = std::shared_ptr<FarmFlags>;
 using FarmAction = std::function<Result<int>(FarmLink&, const FarmFlags&, const GlobalOptions&)>;
@@ -114,10 +115,11 @@ void add_views(CLI::App& app, Action& action, const Flags& flags) {
   })->add_option("what", flags->name, "Name of a job or number of a task")->required();
   CLI::App* drain = add_verb(app, action, flags, "drain", "Let a worker finish what it has and give it nothing more",
                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
-    return plain_command(link, net::Drain{f.name, !f.off}, global);
+    return plain_command(link, net::Drain{f.name, !f.off, f.leave}, global);
   });
   drain->add_option("worker", flags->name, "Name of the worker")->required();
-  drain->add_flag("--off", flags->off, "Use it again");
+  CLI::Option* off = drain->add_flag("--off", flags->off, "Use it again");
+  drain->add_flag("--leave", flags->leave, "It ends when it has finished (exit code 0)")->excludes(off);
 }
 
 }  // namespace

@@ -143,12 +143,14 @@ ListWorkers get(const farm::ListWorkers&, WireReader&) { return {}; }
 void put(const Drain& in, farm::Drain& out) {
   out.set_worker(in.worker);
   out.set_on(in.on);
+  out.set_leave(in.leave);
 }
 
 Drain get(const farm::Drain& in, WireReader& read) {
   Drain out;
   out.worker = read.worker(in.worker(), "Drain.worker");
   out.on = in.on();
+  out.leave = in.leave();
   return out;
 }
 

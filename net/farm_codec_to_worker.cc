@@ -91,11 +91,13 @@ ArtifactReady get(const farm::ArtifactReady& in, WireReader& read) {
 
 void put(const DrainWorker& in, farm::DrainWorker& out) {
   out.set_on(in.on);
+  out.set_leave(in.leave);
 }
 
 DrainWorker get(const farm::DrainWorker& in, WireReader&) {
   DrainWorker out;
   out.on = in.on();
+  out.leave = in.leave();
   return out;
 }
 

@@ -78,6 +78,7 @@ struct ListWorkers {
 struct Drain {
   WorkerName worker;
   bool on = true;
+  bool leave = false;  // with on: it ends, and a worker that comes back under this name is given tasks again
   bool operator==(const Drain&) const = default;
 };
 struct Explain {

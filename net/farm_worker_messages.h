@@ -126,6 +126,7 @@ struct ArtifactReady {
 };
 struct DrainWorker {
   bool on = true;
+  bool leave = false;  // with on: then say Goodbye and end
   bool operator==(const DrainWorker&) const = default;
 };
 struct WorkerRefused {

@@ -134,6 +134,7 @@ struct WorkerSession {
   net::WorkerHello hello;
   FarmTime heard_at{0};
   bool connected = true;
+  bool leaving = false;  // was told to finish and end
   std::map<LaneId, LaneLive> lanes;
   TaskNumber compile_task = 0;
   FarmTime compile_assigned_at{0};

@@ -119,11 +119,18 @@ void on_drain(Turn& turn, const ClientAsked& asked, const net::Drain& drain) {
     return refuse(turn, asked, make_error(ErrorCode::kPermissionDenied, ExitCode::kDenied,
                                           "only an admin key may drain a worker"));
   }
-  if (turn.worker(drain.worker) == nullptr) {
+  WorkerSession* session = turn.worker(drain.worker);
+  if (session == nullptr) {
     return refuse(turn, asked, make_error(ErrorCode::kNotFound, ExitCode::kNotFound, "{}: no such worker", drain.worker));
   }
+  if (drain.on && drain.leave) {  // no fact: it ends with this process of the worker
+    session->leaving = true;
+    turn.tell(drain.worker, net::DrainWorker{true, true});
+    turn.live().dirty = true;
+    return reply(turn, asked, net::Done{});
+  }
   turn.record(net::WorkerDrained{drain.worker, drain.on});
-  turn.tell(drain.worker, net::DrainWorker{drain.on});
+  turn.tell(drain.worker, net::DrainWorker{drain.on, false});
   turn.live().dirty = true;
   reply(turn, asked, net::Done{});
 }

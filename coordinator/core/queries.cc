@@ -53,7 +53,7 @@ net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, c
   net::WorkerStatus out;
   out.worker = name;
   out.connected = session.connected;
-  out.draining = turn.durable().draining.contains(name);
+  out.draining = session.leaving || turn.durable().draining.contains(name);
   out.cores = session.hello.cores;
   out.memory_bytes = session.hello.memory_bytes;
   out.heard_s_ago = static_cast<double>((turn.now.at - session.heard_at).count()) / 1000.0;

@@ -185,7 +185,7 @@ WorkerSession* free_builder(const Turn& turn, const net::LaneClass& kind, const 
   WorkerSession* second_choice = nullptr;
   for (auto& [name, session] : turn.live().workers) {
     if (!session.connected || !session.hello.compiles || session.compile_task != 0) continue;
-    if (turn.durable().draining.contains(name)) continue;
+    if (session.leaving || turn.durable().draining.contains(name)) continue;
     const bool right = std::any_of(session.lanes.begin(), session.lanes.end(), [&](const auto& entry) {
       const net::LaneClass& has = entry.second.offer.kind;
       return has.toolchain == kind.toolchain && has.arch == kind.arch && has.isa == kind.isa &&
@@ -244,6 +244,7 @@ std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& jo
                                            const LaneLive& lane) {
   const WorkerSession& session = *turn.worker(name.worker);
   if (!session.connected) return fmt::format("{} is silent", name.worker);
+  if (session.leaving) return fmt::format("{} is leaving", name.worker);
   if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained", name.worker);
   if (!lane.up) return std::string("it is starting");
   if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {

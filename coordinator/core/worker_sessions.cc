@@ -82,6 +82,7 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   }
   const auto found = turn.live().workers.find(hello.worker);
   const bool same_process = found != turn.live().workers.end() && found->second.hello.instance == hello.instance;
+  const bool leaving = same_process && found->second.leaving;
   std::map<LaneId, LaneLive> earlier;
   if (found != turn.live().workers.end()) earlier = std::move(found->second.lanes);
   if (!same_process) forget_set_aside(turn, hello.worker);  // also when this coordinator is the one that began anew
@@ -90,6 +91,7 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   session.hello = hello;
   session.hello.running.clear();
   session.heard_at = turn.now.at;
+  session.leaving = leaving;
   for (const net::LaneOffer& offer : hello.lanes) {
     LaneLive lane;
     if (same_process && earlier.contains(offer.lane)) lane = earlier[offer.lane];
@@ -101,7 +103,7 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   turn.live().workers[hello.worker] = std::move(session);
   turn.tell(hello.worker, net::Welcome{});
   reattach(turn, hello);
-  if (turn.durable().draining.contains(hello.worker)) turn.tell(hello.worker, net::DrainWorker{true});
+  if (leaving || turn.durable().draining.contains(hello.worker)) turn.tell(hello.worker, net::DrainWorker{true, leaving});
   if (is_new) welcome_all(turn);  // everybody learns whose artifacts may be loaded
   turn.live().dirty = true;
 }
@@ -125,6 +127,7 @@ void compare(Turn& turn, const net::WorkerName& name, const net::Heartbeat& hear
     turn.tell(name, make_assign(turn, number, *task));
   };
   WorkerSession& session = *turn.worker(name);
+  if (session.leaving) turn.tell(name, net::DrainWorker{true, true});
   for (auto& [id, lane] : session.lanes) tell_again(lane.task, lane.assigned_at);
   tell_again(session.compile_task, session.compile_assigned_at);
 }

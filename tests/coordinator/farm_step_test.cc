@@ -12,6 +12,7 @@ namespace {
 using net::FailureKind;
 using net::JobState;
 using std::chrono::milliseconds;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(FarmStepTest, AJobGoesFromProbeToJoinAndEveryFrameIsRenderedOnce) {
@@ -413,6 +414,31 @@ TEST(FarmStepTest, ADrainedWorkerFinishesWhatItHasAndGetsNothing) {
   farm.finish("a", farm.segments[0]);
   EXPECT_TRUE(farm.take_assigns("a").empty());
   EXPECT_EQ(farm.job("job").clips[0].frames_done, 10);
+}
+
+TEST(FarmStepTest, AWorkerThatIsToLeaveGetsNothingAndIsToldUntilItHasGone) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  EXPECT_TRUE(std::holds_alternative<net::Done>(farm.ask(net::Drain{"a", true, true})));
+  EXPECT_THAT(farm.take<net::DrainWorker>("a"), ElementsAre(net::DrainWorker{true, true}));
+  farm.finish("a", farm.segments[0]);
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+  farm.say("a", net::Heartbeat{});
+  EXPECT_THAT(farm.take<net::DrainWorker>("a"), ElementsAre(net::DrainWorker{true, true}));
+  farm.say("a", net::Goodbye{});
+  EXPECT_TRUE(farm.state.live.workers.empty());
+}
+
+TEST(FarmStepTest, AWorkerThatComesBackAfterItLeftIsGivenTasks) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a").instance("first"));
+  (void)farm.ask(net::Drain{"a", true, true});
+  farm.connect(WorkerBuilder("a").instance("first"));  // its connection was cut meanwhile
+  EXPECT_THAT(farm.take<net::DrainWorker>("a"), ElementsAre(net::DrainWorker{true, true}, net::DrainWorker{true, true}));
+  farm.say("a", net::Goodbye{});
+  farm.connect(WorkerBuilder("a").instance("second"));
+  EXPECT_TRUE(farm.take<net::DrainWorker>("a").empty());
+  farm.submit(JobBuilder("job"));
+  EXPECT_EQ(farm.take_assigns("a").size(), 1U);
 }
 
 TEST(FarmStepTest, RemoveLetsTheStoreForgetAndIsRefusedWhileAJobRuns) {

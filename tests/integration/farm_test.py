@@ -129,6 +129,16 @@ class FarmTest(FarmCase):
         self.ask("drain", "w1", "--off")
         self.finish_job(job)
 
+    def test_worker_that_is_told_to_leave_ends_with_exit_code_0(self):
+        self.start_coordinator()
+        worker = self.start_worker()
+        self.wait_for_worker()
+        self.ask("drain", "w1", "--leave")
+        self.assertEqual(worker.wait(60), 0, self.said(worker))
+        self.assertEqual(self.ask("workers")["workers"], [])
+        self.start_worker()
+        self.finish_job(self.submit(self.source))
+
 
 class BadRequestTest(FarmCase):
     def test_what_does_not_exist_is_one_line_with_exit_code_3(self):

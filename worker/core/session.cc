@@ -113,8 +113,9 @@ void on_coordinator(WorkerTurn& turn, const net::ToWorker& message) {
   if (const auto* taken = std::get_if<net::ResultTaken>(&message)) return on_taken(turn, {taken->task, taken->attempt});
   if (const auto* ready = std::get_if<net::ArtifactReady>(&message)) return on_artifact_ready(turn, ready->key);
   if (const auto* refused = std::get_if<net::WorkerRefused>(&message)) return on_refused(turn, refused->error);
-  const bool drains = std::get<net::DrainWorker>(message).on;
-  turn.emit(Say{drains ? "drained: what is at work is finished, and nothing new comes" : "no longer drained"});
+  const auto& drain = std::get<net::DrainWorker>(message);
+  if (drain.on && drain.leave) return begin_stopping(turn, "told to leave: what is being rendered is finished first");
+  turn.emit(Say{drain.on ? "drained: what is at work is finished, and nothing new comes" : "no longer drained"});
 }
 
 void keep_session(WorkerTurn& turn, std::uint64_t memory_available_bytes) {

@@ -112,8 +112,9 @@ struct WorkerState {
   std::set<TaskKey> ended;             // taken, cancelled or given up
   std::deque<TaskKey> ended_in_order;  // kEndedTasksKept of them
   bool any_work_done = false;
-  int stops_asked = 0;
-  bool stopping() const { return stops_asked > 0; }
+  int signals_heard = 0;
+  bool stops = false;  // ends when it has finished what it has
+  bool stopping() const { return stops; }
   std::optional<WorkerTime> idle_since;  // while stopping: nothing is left but reports
   bool over = false;                     // Leave was said
   WorkerCounters counters;

@@ -16,16 +16,11 @@ void dispatch(WorkerTurn& turn, const CoordinatorSaid& said) { on_coordinator(tu
 
 void dispatch(WorkerTurn& turn, const StopAsked&) {
   WorkerState& state = turn.state;
-  if (++state.stops_asked > 1) {
+  if (++state.signals_heard > 1) {
     state.over = true;
     return turn.emit(Leave{make_error(ErrorCode::kCancelled, "ended before its tasks were done")});
   }
-  turn.emit(Say{"ending: what is being rendered is finished first (once more to end now)"});
-  for (SlotEntry& slot : state.slots) {
-    const std::optional<Work>& work = slot.second.work;
-    const bool begun = work && work->phase != WorkPhase::kPreparing && work->phase != WorkPhase::kPrepared;
-    if (work && !begun) fail_work(turn, slot, lost_lane("its worker is ending"));
-  }
+  begin_stopping(turn, "ending: what is being rendered is finished first (once more to end now)");
 }
 
 void dispatch(WorkerTurn& turn, const Tick& tick) {
@@ -73,6 +68,16 @@ SlotEntry* WorkerTurn::find_work(TaskKey key) const {
     if (slot.second.work && slot.second.work->key() == key) return &slot;
   }
   return nullptr;
+}
+
+void begin_stopping(WorkerTurn& turn, std::string why) {
+  if (std::exchange(turn.state.stops, true)) return;
+  turn.emit(Say{std::move(why)});
+  for (SlotEntry& slot : turn.state.slots) {
+    const std::optional<Work>& work = slot.second.work;
+    const bool begun = work && work->phase != WorkPhase::kPreparing && work->phase != WorkPhase::kPrepared;
+    if (work && !begun) fail_work(turn, slot, lost_lane("its worker is ending"));
+  }
 }
 
 net::TaskFault lost_lane(std::string why) {

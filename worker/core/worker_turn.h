@@ -29,6 +29,9 @@ using SlotEntry = std::pair<const LaneId, Slot>;
 
 [[nodiscard]] net::TaskFault lost_lane(std::string why);
 
+// By a signal or the coordinator's word: nothing new is begun, and the worker leaves when it is done.
+void begin_stopping(WorkerTurn& turn, std::string why);
+
 // ---- session.cc ----
 void greet(WorkerTurn& turn);
 void on_coordinator(WorkerTurn& turn, const net::ToWorker& message);

@@ -432,5 +432,26 @@ TEST(WorkerDrainTest, IdleWorkerLeavesAtOnce) {
   EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("send lane 0 down", "send goodbye", "leave"));
 }
 
+TEST(WorkerDrainTest, LeavesWhenToldAndIsToldOnlyOnce) {
+  WorkerRig rig(2);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  EXPECT_THAT(rig.say(net::DrainWorker{true, false}), IsEmpty());
+  EXPECT_THAT(rig.say(net::DrainWorker{true, true}), ElementsAre("send lane 1 down"));
+  EXPECT_THAT(rig.say(net::DrainWorker{true, true}), IsEmpty());
+  rig.tell(RunDone{kSeven});
+  rig.tell(Stored{kSeven, net::SegmentResult{}, {}});
+  EXPECT_THAT(rig.say(net::ResultTaken{7, Attempt{1}}), ElementsAre("send goodbye", "leave"));
+}
+
+TEST(WorkerDrainTest, OneSignalAfterTheCoordinatorsWordStillFinishesWhatRuns) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.say(net::DrainWorker{true, true});
+  EXPECT_THAT(rig.tell(StopAsked{}), IsEmpty());
+  EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("leave with error"));
+}
+
 }  // namespace
 }  // namespace kiln::worker
