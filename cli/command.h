@@ -31,6 +31,7 @@ void add_run_command(CLI::App& app, Action& action);
 void add_config_command(CLI::App& app, Action& action);
 void add_coordinator_command(CLI::App& app, Action& action);
 void add_farm_commands(CLI::App& app, Action& action);
+void add_mpi_command(CLI::App& app, Action& action);
 void add_keygen_command(CLI::App& app, Action& action);
 void add_cache_command(CLI::App& app, Action& action);
 void add_worker_command(CLI::App& app, Action& action);

@@ -56,6 +56,7 @@ int run(int argc, char** argv) {
   add_coordinator_command(app, action);
   add_farm_commands(app, action);
   add_keygen_command(app, action);
+  add_mpi_command(app, action);
   add_worker_command(app, action);
   add_cache_command(app, action);
   try {

@@ -1,6 +1,5 @@
 // `kiln worker`: this machine's lanes, in the service of a coordinator.
 #include <signal.h>
-#include <sys/signalfd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "base/signal_fd.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -39,6 +39,7 @@ struct WorkerFlags {
   std::uint64_t memory_cap_bytes = 0;
   std::uint64_t vram_cap_bytes = 0;
   std::uint64_t cache_bytes = 0;
+  int away_max_s = 0;
   std::vector<SettingFlag> settings = {{"--lanes", "run.lanes"},
                                        {"--threads-per-lane", "run.threads_per_lane"},
                                        {"--device", "run.device"},
@@ -58,18 +59,6 @@ Result<Config> read_config(const WorkerFlags& flags, const GlobalOptions& global
   if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   if (flags.state.empty()) loaded.config.state_dir += "/worker";  // a coordinator of this machine has the folder itself
   return loaded.config;
-}
-
-Result<UniqueFd> open_signals() {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  // Before any thread is started: each inherits it, and none is interrupted instead.
-  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
-  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
-  return fd;
 }
 
 Result<net::SocketSecurity> read_security(const WorkerFlags& flags) {
@@ -165,7 +154,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
 }
 
 Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
-  KILN_TRY_ASSIGN(const UniqueFd signals, open_signals());
+  KILN_TRY_ASSIGN(const UniqueFd signals, open_signal_fd({SIGINT, SIGTERM}));
   KILN_TRY_ASSIGN(const Config config, read_config(flags, global));
   FileSystem& files = posix_file_system();
   worker::FarmWorkerOptions options;
@@ -191,6 +180,7 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   options.ffmpeg = config.ffmpeg;
   options.cache_bytes = cache_budget(flags, config.state_dir);
   options.compiles = std::move(toolchains.compiles);
+  options.away_max = std::chrono::seconds(flags.away_max_s);
   options.rules = worker_rules(config);
   KILN_TRY_ASSIGN(const auto farm_worker, worker::FarmWorker::open(std::move(options), key, signals.get()));
   KILN_TRY(farm_worker->run());
@@ -209,6 +199,8 @@ void add_options(CLI::App& command, WorkerFlags& flags) {
   command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--vram-cap", flags.vram_cap_bytes, "The same of a card")->transform(CLI::AsSizeValue(false));
+  command.add_option("--away-max", flags.away_max_s, "Seconds without a coordinator after which it ends (default: never)")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--cache-size", flags.cache_bytes, "Disk space for fetched files (default: 16GiB, at most half of "
                      "what is free)")->transform(CLI::AsSizeValue(false));
   for (SettingFlag& flag : flags.settings) {

@@ -15,6 +15,8 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 find_package(Protobuf REQUIRED)
+# For `kiln mpi` alone: without it everything else is built.
+pkg_check_modules(KILN_MPI IMPORTED_TARGET ompi-c)
 # Beast and Asio: headers only. C++20 coroutines; nothing of Asio's old interfaces.
 find_package(Boost 1.74 REQUIRED)
 add_library(kiln_boost INTERFACE)

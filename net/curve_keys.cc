@@ -1,10 +1,12 @@
 #include "net/curve_keys.h"
 
 #include <string.h>  // explicit_bzero
+#include <unistd.h>
 #include <zmq.h>
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -53,6 +55,31 @@ CurveKeyPair parse_key_file(std::string_view text) {
   return CurveKeyPair(std::string(public_key), std::string(secret_key));
 }
 
+// The descriptor of "fd:N"; -1: it is a path.
+int descriptor_of(std::string_view path) {
+  constexpr std::string_view kWord = "fd:";
+  if (!path.starts_with(kWord)) return -1;
+  const std::string_view number = path.substr(kWord.size());
+  int fd = -1;
+  const auto end = std::from_chars(number.data(), number.data() + number.size(), fd);
+  return end.ec == std::errc() && end.ptr == number.data() + number.size() ? fd : -1;
+}
+
+// A process that was started before may have read it, and both have one place in it.
+Result<std::string> read_descriptor(int fd) {
+  if (::lseek(fd, 0, SEEK_SET) != 0) return fail(errno_error(errno, "key file"));
+  return read_to_end(fd, kKeyFileBytesMax);
+}
+
+Result<std::string> read_private_file(FileSystem& files, const std::string& path) {
+  const auto file = files.open_for_read(path);
+  if (!file) return fail(file.error().with_context("key file"));
+  KILN_TRY(require_private_file(file->get(), "key file", path));
+  auto read = read_to_end(file->get(), kKeyFileBytesMax);
+  if (!read) return fail(damaged(path));
+  return read;
+}
+
 bool halves_belong_together(const CurveKeyPair& keys) {
   Z85Text expected{};
   return ::zmq_curve_public(expected.data(), keys.secret_z85.c_str()) == 0 && expected.data() == keys.public_z85;
@@ -90,9 +117,12 @@ bool is_z85_key(std::string_view text) {
   return valid;
 }
 
+std::string curve_key_text(const CurveKeyPair& keys) {
+  return fmt::format("{}\n{}{}\n{}{}\n", kHeader, kPublicWord, keys.public_z85, kSecretWord, keys.secret_z85);
+}
+
 Status save_curve_keys(FileSystem& files, const std::string& path, const CurveKeyPair& keys) {
-  const SecretText image{fmt::format("{}\n{}{}\n{}{}\n", kHeader, kPublicWord, keys.public_z85, kSecretWord,
-                                     keys.secret_z85)};
+  const SecretText image{curve_key_text(keys)};
   auto file = files.create_exclusive(path, kOwnerOnlyMode);
   if (!file && file.error().code == ErrorCode::kAlreadyExists) {
     return fail(make_error(ErrorCode::kAlreadyExists, "{} exists, and a key is never overwritten: take another name",
@@ -112,11 +142,9 @@ Status save_curve_keys(FileSystem& files, const std::string& path, const CurveKe
 }
 
 Result<CurveKeyPair> load_curve_keys(FileSystem& files, const std::string& path) {
-  const auto file = files.open_for_read(path);
-  if (!file) return fail(file.error().with_context("key file"));
-  KILN_TRY(require_private_file(file->get(), "key file", path));
-  auto read = read_to_end(file->get(), kKeyFileBytesMax);
-  if (!read) return fail(damaged(path));
+  const int fd = descriptor_of(path);
+  auto read = fd >= 0 ? read_descriptor(fd) : read_private_file(files, path);
+  if (!read) return fail(std::move(read).error());
   const SecretText text{std::move(*read)};
   CurveKeyPair keys = parse_key_file(text.text);
   if (keys.secret_z85.empty() || !halves_belong_together(keys)) return fail(damaged(path));

@@ -31,7 +31,9 @@ struct CurveKeyPair {
 
 // The format is in README.md of this folder. Mode 0600; a file that is there is never replaced (exit code 73).
 [[nodiscard]] Status save_curve_keys(FileSystem& files, const std::string& path, const CurveKeyPair& keys);
-// Refuses a file that others may read, that belongs to somebody else, or whose halves do not belong together.
+[[nodiscard]] std::string curve_key_text(const CurveKeyPair& keys);  // what such a file holds
+// Refuses a file that others may read, that belongs to somebody else, or whose halves do not belong together. "fd:N" is
+// a descriptor that this program was started with: a key that is in no file at all.
 [[nodiscard]] Result<CurveKeyPair> load_curve_keys(FileSystem& files, const std::string& path);
 
 }  // namespace kiln::net

@@ -148,6 +148,10 @@ void FarmWorker::Impl::hear_coordinator() {
     }
     if (auto* told = std::get_if<net::ToWorker>(&message->body)) post(CoordinatorSaid{std::move(*told)});
   }
+  follow_connection();
+}
+
+void FarmWorker::Impl::follow_connection() {
   const net::Connection& connection = socket_.connection();
   const bool connected = connection.state == net::ConnectionState::kConnected;
   if (connected && (!connected_ || connection.made != connections_made_)) {
@@ -164,6 +168,11 @@ void FarmWorker::Impl::hear_coordinator() {
     if (!refusal_.empty()) log::warn("coordinator {}: {}", options_.coordinator, refusal_);
   }
   if (!connected) say_that_nobody_answers();
+  if (connected && state_.session.state == SessionState::kWelcomed) served_at_ = Clock::now();
+  if (options_.away_max.count() > 0 && Clock::now() - served_at_ >= options_.away_max) {
+    over_ = fail(make_error(ErrorCode::kUnavailable, ExitCode::kUnreachable, "no coordinator at {} for {} s{}{}",
+                            options_.coordinator, options_.away_max.count(), refusal_.empty() ? "" : ": ", refusal_));
+  }
   // Connected to what does not answer: a process that hangs, or an address that was given to another.
   const bool ignored = connected && state_.session.state == SessionState::kGreeting;
   if (!ignored) ignored_since_ = Clock::now();

@@ -33,6 +33,7 @@ struct FarmWorker::Impl {
   void wait();
   void hear_coordinator();
   void say_that_nobody_answers();
+  void follow_connection();
   void hear_signals();
   void look_at_lanes();
   void tick();
@@ -79,6 +80,7 @@ struct FarmWorker::Impl {
   Clock::time_point ignored_since_ = Clock::now();
   const Clock::time_point began_at_ = Clock::now();
   bool told_that_nobody_answers_ = false;
+  Clock::time_point served_at_ = Clock::now();  // a session with the coordinator, or the start
   StoreAccess store_;
   std::unique_ptr<BlobCache> cache_;
   TaskFileFetcher fetcher_;

@@ -20,10 +20,6 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kWatchWaitMs = 10'000;
 constexpr std::uint64_t kLogBytesMax = 64ULL << 20U;
 
-bool has_ended(net::JobState state) {
-  return state == net::JobState::kDone || state == net::JobState::kFailed || state == net::JobState::kCancelled;
-}
-
 // A line that the next one overwrites, where there is a terminal; elsewhere each change is a line of its own.
 void show(const std::string& line) {
   static std::string last;
@@ -87,6 +83,10 @@ Status fetch_images(BlobTransfer& store, const net::BlobRef& blob, const std::st
 
 }  // namespace
 
+bool has_ended(net::JobState state) {
+  return state == net::JobState::kDone || state == net::JobState::kFailed || state == net::JobState::kCancelled;
+}
+
 Result<int> plain_command(FarmLink& link, const net::ClientRequest& request, const GlobalOptions& global) {
   KILN_TRY_ASSIGN(const net::ClientReply reply, link.ask(request));
   print(reply, global, text_of(reply));
@@ -109,21 +109,61 @@ Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const G
   return 0;
 }
 
+Result<net::JobStatus> wait_for_change(FarmLink& link, const net::JobName& job, std::uint64_t revision, bool shows) {
+  const std::chrono::milliseconds patience = kAnswerDeadline + std::chrono::milliseconds(kWatchWaitMs);
+  KILN_TRY_ASSIGN(net::JobStatus status,
+                  link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs}, patience));
+  if (shows) show(job_line(status));
+  if (shows && has_ended(status.summary.state)) end_line();
+  return status;
+}
+
+int print_ended_job(net::JobStatus status, const GlobalOptions& global) {
+  const int code = status.summary.state == net::JobState::kDone ? 0 : static_cast<int>(ExitCode::kFailed);
+  const std::string text = job_text(status);
+  print(net::ClientReply{std::move(status)}, global, text);
+  return code;
+}
+
 Result<int> watch_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global) {
   std::uint64_t revision = 0;
   for (;;) {
-    const std::chrono::milliseconds patience = kAnswerDeadline + std::chrono::milliseconds(kWatchWaitMs);
-    KILN_TRY_ASSIGN(net::JobStatus status,
-                    link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs}, patience));
+    KILN_TRY_ASSIGN(net::JobStatus status, wait_for_change(link, job, revision, !global.json));
     revision = status.revision;
-    if (!global.json) show(job_line(status));
-    if (!has_ended(status.summary.state)) continue;
-    if (!global.json) end_line();
-    const int code = status.summary.state == net::JobState::kDone ? 0 : static_cast<int>(ExitCode::kFailed);
-    const std::string text = job_text(status);
-    print(net::ClientReply{std::move(status)}, global, text);
-    return code;
+    if (has_ended(status.summary.state)) return print_ended_job(std::move(status), global);
   }
+}
+
+Result<std::vector<std::string>> result_places(const std::vector<std::string>& names, const FetchOptions& options) {
+  std::error_code error;
+  const bool folder = fs::is_directory(options.output, error);
+  if (!folder && names.size() > 1) {
+    return fail(output_unwritable("{}: {} results need a folder; make it first", options.output, names.size()));
+  }
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    // Whoever submitted the job chose that name: it says nothing about folders of ours.
+    out.push_back(folder ? options.output + "/" + fs::path(name).filename().string() : options.output);
+    KILN_TRY(check_place(out.back(), options.overwrite));
+    if (is_image_pattern(out.back()) && !folder) {
+      return fail(output_unwritable("{}: a sequence of images needs a folder; make it first", options.output));
+    }
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> fetch_results(FarmLink& link, const net::JobStatus& status,
+                                               const FetchOptions& options) {
+  std::vector<std::string> names;
+  for (const net::ClipStatus& clip : status.clips) names.push_back(clip.output);
+  KILN_TRY_ASSIGN(std::vector<std::string> places, result_places(names, options));
+  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{options.job, false}));
+  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const net::BlobRef& result = status.clips[i].result;
+    KILN_TRY(is_image_pattern(places[i]) ? fetch_images(store, result, places[i]) : store.download(result, places[i]));
+  }
+  return places;
 }
 
 Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const GlobalOptions& global) {
@@ -133,21 +173,8 @@ Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const Glo
                            to_string(status.summary.state), status.summary.reason.empty() ? "" : "; ",
                            status.summary.reason));
   }
-  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{options.job, false}));
-  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
-  std::error_code error;
-  const bool folder = fs::is_directory(options.output, error);
-  if (!folder && status.clips.size() > 1) {
-    return fail(output_unwritable("{}: {} results need a folder; make it first", options.output, status.clips.size()));
-  }
-  for (const net::ClipStatus& clip : status.clips) {
-    // Whoever submitted the job chose that name: it says nothing about folders of ours.
-    const std::string path = folder ? options.output + "/" + fs::path(clip.output).filename().string() : options.output;
-    KILN_TRY(check_place(path, options.overwrite));
-    if (is_image_pattern(path) && !folder) {
-      return fail(output_unwritable("{}: a sequence of images needs a folder; make it first", options.output));
-    }
-    KILN_TRY(is_image_pattern(path) ? fetch_images(store, clip.result, path) : store.download(clip.result, path));
+  KILN_TRY_ASSIGN(const auto paths, fetch_results(link, status, options));
+  for (const std::string& path : paths) {
     if (!global.json) fmt::print("{}\n", path);
   }
   if (global.json) fmt::print("{}\n", to_json(net::ClientReply{status}));

@@ -17,12 +17,25 @@ struct SubmitOptions {
 // Until the job has ended; 0 when it is done, 1 when it failed or was cancelled.
 [[nodiscard]] Result<int> watch_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global);
 
+[[nodiscard]] bool has_ended(net::JobState state);
+// The job as it is when it has another revision, or after a while. `shows`: a line on stderr tells how far it is.
+[[nodiscard]] Result<net::JobStatus> wait_for_change(FarmLink& link, const net::JobName& job, std::uint64_t revision,
+                                                     bool shows);
+// The report; returns the exit code.
+int print_ended_job(net::JobStatus status, const GlobalOptions& global);
+
 struct FetchOptions {
   net::JobName job;
   std::string output;  // a folder, or with one clip the file's name
   bool overwrite = false;
 };
 [[nodiscard]] Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const GlobalOptions& global);
+// Where results of these names go; exit code 73 when something is there already.
+[[nodiscard]] Result<std::vector<std::string>> result_places(const std::vector<std::string>& names,
+                                                             const FetchOptions& options);
+// Of a job that is done; returns the files.
+[[nodiscard]] Result<std::vector<std::string>> fetch_results(FarmLink& link, const net::JobStatus& status,
+                                                             const FetchOptions& options);
 
 struct LogsOptions {
   std::uint64_t task = 0;

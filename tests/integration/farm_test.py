@@ -154,6 +154,11 @@ class BadRequestTest(FarmCase):
         address = f"tcp://127.0.0.1:{free_port()}"
         self.refused(self.kiln("jobs", "--coordinator", address, "--json"), 4, address)
 
+    def test_worker_ends_when_its_coordinator_stays_away(self):
+        worker = self.start_worker("w1", "--away-max", 1)
+        self.assertEqual(worker.wait(60), 4, self.said(worker))
+        self.assertIn(self.endpoint, self.said(worker).splitlines()[-1])
+
     def test_bad_job_files_are_refused_before_anything_is_sent(self):
         self.start_coordinator()
         source = clips.make(self.folder / "in.mp4", frames=4, rate="25")

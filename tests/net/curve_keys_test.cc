@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/atomic_file.h"
+#include "base/sealed_file.h"
 #include "tests/base/fault_file_system.h"
 #include "tests/base/temp_folder.h"
 
@@ -87,6 +88,21 @@ TEST(CurveKeysTest, LeavesNothingBehindWhenTheDiskIsFull) {
   ASSERT_FALSE(saved);
   EXPECT_EQ(exit_code(saved.error()), 74);
   EXPECT_TRUE(files.all_files().empty());
+}
+
+TEST(CurveKeysTest, AKeyMayComeInADescriptorAndBeInNoFile) {
+  const CurveKeyPair keys = generate_curve_keys().value();
+  const std::string text = curve_key_text(keys);
+  const auto fd = make_sealed("key", std::as_bytes(std::span(text)));
+  ASSERT_TRUE(fd.has_value());
+  const std::string path = fmt::format("fd:{}", fd->get());
+  for (int time = 0; time < 2; ++time) {  // a process that is started again finds it where the first one left it
+    const auto loaded = load_curve_keys(posix_file_system(), path);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_EQ(loaded->secret_z85, keys.secret_z85);
+  }
+  EXPECT_FALSE(load_curve_keys(posix_file_system(), "fd:9999").has_value());
+  EXPECT_FALSE(load_curve_keys(posix_file_system(), path + "x").has_value());
 }
 
 TEST(CurveKeysTest, KnowsAKeyFromOtherText) {

@@ -26,6 +26,7 @@ ONLY_IN = {
     r"boost/": {"net"},
     r"zmq": {"net"},
     r"CLI/": {"cli"},
+    r"mpi\.h$": {"cli"},
     r"spdlog/": {"base"},
 }
 # One include of these costs a second or more: a .cc file only.

@@ -1,0 +1,164 @@
+"""`mpirun -n N kiln mpi`: real ranks of a real Open MPI, which become a farm for one job."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import urllib.request
+from pathlib import Path
+
+import clips
+import fixtures
+import processes
+from farm_case import FarmCase
+from kiln_case import Run
+
+FRAMES = 40
+LONG_FRAMES = 240
+SEGMENT_FRAMES = 12
+END_DEADLINE_S = 90
+IDLE_WINDOW_S = 2.0
+IDLE_SHARE_MAX = 0.02  # of one core, for all processes of the launch together
+# A worker that is started again under its name is heard when the coordinator has given the killed one up.
+SHORT_SILENCE = "[farm]\nworker_silence_ms = 4000\n"
+LIBRARY = fixtures.KILN.with_name("libkiln_mpi.so")
+
+
+@unittest.skipUnless(shutil.which("mpirun") and LIBRARY.exists(), "there is no Open MPI here")
+class MpiCase(FarmCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.out = self.folder / "out"
+        self.out.mkdir()
+        self.config = self.folder / "kiln.toml"
+        self.config.write_text(SHORT_SILENCE)
+
+    def launch(self, ranks: int, job: Path, *flags: object) -> subprocess.Popen:
+        command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), str(fixtures.KILN), "--config",
+                   str(self.config), "mpi", "--job", str(job), "--state", str(self.farm), "-o", str(self.out), *map(str, flags)]
+        with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True,
+                                       start_new_session=True, env=fixtures.environment())
+        self.started.append(process)
+        return process
+
+    def metric(self, name: str) -> float:
+        """What the coordinator counts; 0 while it cannot be asked."""
+        try:
+            with urllib.request.urlopen(self.notice()["http"] + "/metrics", timeout=20) as answer:
+                found = re.search(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+        except (OSError, KeyError):
+            return 0.0
+        return float(found.group(1)) if found else 0.0
+
+    def wait_for_metric(self, launch: subprocess.Popen, name: str, least: float) -> None:
+        processes.wait_for(f"{name} {least}", lambda: launch.poll() is not None or self.metric(name) >= least, END_DEADLINE_S)
+        self.assertIsNone(launch.poll(), self.said(launch))
+
+    def workers(self, launch: subprocess.Popen) -> list[processes.Process]:
+        return processes.named(launch.pid, "kiln", " worker ", "--coordinator")
+
+    def ended(self, launch: subprocess.Popen, code: int) -> Run:
+        run = self.finish(launch, END_DEADLINE_S)
+        self.assertEqual(run.code, code, run.err)
+        self.assert_all_gone(self.folder)
+        return run
+
+    def check_frames(self, source: Path) -> None:
+        alone = self.folder / "alone.mkv"
+        self.upscale(source, alone, "--codec", "ffv1", "--threads-per-lane", 1)
+        self.assertEqual(clips.frame_hashes(self.out / f"{source.stem}_up.mkv"), clips.frame_hashes(alone))
+
+
+class MpiTest(MpiCase):
+    def test_job_gives_the_frames_of_kiln_run(self):
+        source = clips.make(self.folder / "in.mp4", frames=FRAMES, rate="25")
+        launch = self.launch(3, self.job_file(source, segment_frames=SEGMENT_FRAMES), "--json", "--", "--pool", "night")
+        status = self.ended(launch, 0).report()
+        self.assertEqual([status["state"], status["frames_done"]], ["done", FRAMES])
+        self.check_frames(source)
+        self.assertEqual([path.name for path in self.farm.rglob("*") if "secret" in path.name or path.suffix == ".key"],
+                         ["url.key"] + ["worker.key"] * len(list((self.farm / "workers").iterdir())))
+
+    def test_failed_job_is_the_exit_code_of_mpirun(self):
+        bad = self.folder / "bad.mp4"
+        bad.write_bytes(b"no video at all" * 1000)
+        run = self.ended(self.launch(1, self.job_file(bad)), 1)  # rank 0 works too when it is alone
+        self.assertIn("bad.mp4", run.out)
+        self.assertEqual(list(self.out.iterdir()), [])
+
+    def test_what_is_wrong_with_the_job_file_is_said_before_anything_is_started(self):
+        run = self.ended(self.launch(2, self.folder / "none.toml"), 66)
+        self.assertIn("none.toml", run.err)
+        self.assertFalse(self.farm.exists())
+
+    def test_killed_worker_rank_is_replaced_and_the_job_finishes(self):
+        source = clips.make(self.folder / "in.mp4", frames=LONG_FRAMES, rate="25")
+        launch = self.launch(3, self.job_file(source, segment_frames=SEGMENT_FRAMES))
+        self.wait_for_metric(launch, "kiln_results_total", 3)
+        killed = self.workers(launch)[0]
+        killed.signal(signal.SIGKILL)
+        run = self.ended(launch, 0)
+        self.assertIn("killed by signal 9", run.err)
+        self.check_frames(source)
+
+
+class IdleLaunchTest(MpiCase):
+    """A job that is paused: the ranks are there and have nothing to do."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        source = clips.make(self.folder / "in.mp4", frames=8, rate="25")
+        key = self.folder / "me.key"
+        made = self.run_command([str(fixtures.KILN), "keygen", str(key)])
+        self.assertEqual(made.code, 0, made.err)
+        allow = self.folder / "allow-me.txt"
+        allow.write_text(made.out.strip() + " client me\n")
+        self.job = self.launch(3, self.job_file(source, paused=True), "--allow", allow)
+        self.wait_for_metric(self.job, "kiln_workers_connected", 2)
+        self.key = key
+
+    def seconds_used(self) -> float:
+        """Processor time of all ranks and their children, those that ended included."""
+        total = 0
+        for process in [processes.Process(self.job.pid, ""), *processes.descendants(self.job.pid)]:
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15]))
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def test_idle_ranks_use_no_processor_and_an_interrupt_leaves_nobody(self):
+        def idle() -> bool:
+            """In some window, once all that is done at the start is done; a rank that waits in MPI never gets there."""
+            began = time.monotonic()
+            before = self.seconds_used()
+            processes.wait_for("the window to pass", lambda: time.monotonic() - began >= IDLE_WINDOW_S)
+            return (self.seconds_used() - before) / (time.monotonic() - began) <= IDLE_SHARE_MAX
+
+        processes.wait_for("the ranks to be idle", idle, END_DEADLINE_S)
+        keys = ("--key", self.key, "--coordinator-key", self.farm / "coordinator.pub")
+        [job] = self.ask("jobs", *keys)["jobs"]
+        self.assertEqual(job["state"], "paused")
+        self.refused(self.kiln("jobs", "--json"), 5, "asks for a key")  # without a key nobody is heard, on one machine neither
+        watched = processes.descendants(self.job.pid)
+        self.job.send_signal(signal.SIGINT)
+        self.assertNotEqual(self.job.wait(30), 0)
+        self.assert_all_gone(self.folder, watched)
+
+
+class WithoutMpiTest(FarmCase):
+    def test_where_mpi_cannot_be_loaded_one_line_says_how_to_install_it(self):
+        alone = self.folder / "bin" / "kiln"
+        alone.parent.mkdir()
+        shutil.copy2(fixtures.KILN, alone)
+        self.refused(self.run_command([str(alone), "mpi", "--job", "job.toml", "--json"]), 3, "no MPI", "openmpi-bin")
+        (alone.parent / "libkiln_mpi.so").write_bytes(b"no library")
+        self.refused(self.run_command([str(alone), "mpi", "--job", "job.toml", "--json"]), 3, "no MPI", "openmpi-bin")
+
+
+if __name__ == "__main__":
+    unittest.main()
