@@ -33,12 +33,19 @@ Status check_options(const StoreServiceOptions& options) {
                          options.listen.text()));
 }
 
-Result<TrustedKeys> read_trusted(const std::string& path) {
-  if (path.empty()) return TrustedKeys();
-  KILN_TRY_ASSIGN(const std::string text, read_file(path, kTrustedKeysBytesMax));
+Result<TrustedKeys> parse_trusted(const std::string& path, const std::string& text) {
   auto keys = TrustedKeys::parse(text);
   if (!keys) return fail(keys.error().with_context(path));
   return keys;
+}
+
+// A coordinator makes the file when it starts, which may be after the store.
+Result<std::string> read_trusted(const std::string& path) {
+  if (path.empty()) return std::string();
+  auto text = read_file(path, kTrustedKeysBytesMax);
+  if (text || text.error().code != ErrorCode::kNotFound) return text;
+  log::warn("{} is not there yet; no artifacts are taken until it is", path);
+  return std::string();
 }
 
 }  // namespace
@@ -50,6 +57,7 @@ struct StoreService::Impl {
   bool rest(std::chrono::milliseconds duration);  // false: it is over
 
   StoreServiceOptions options;
+  std::string trusted_text;  // as it was read last; empty: nobody
   std::unique_ptr<LocalStore> store;
   std::unique_ptr<StoreRoutes> routes;
   std::unique_ptr<net::HttpServer> server;
@@ -66,7 +74,10 @@ Status StoreService::Impl::open() {
   disk.root = options.root;
   disk.budget_bytes = options.budget_bytes;
   disk.evicts = true;
-  KILN_TRY_ASSIGN(disk.trusted, read_trusted(options.trusted_keys_file));
+  KILN_TRY_ASSIGN(trusted_text, read_trusted(options.trusted_keys_file));
+  if (!trusted_text.empty()) {
+    KILN_TRY_ASSIGN(disk.trusted, parse_trusted(options.trusted_keys_file, trusted_text));
+  }
   disk.on_event = [](const StoreEvent& event) { log::warn("{} {}: {}", event.what, event.name, event.detail); };
   StoreRoutesOptions routing;
   if (!options.url_key_file.empty()) {
@@ -135,9 +146,21 @@ const net::HostPort& StoreService::bound() const { return impl_->server->bound()
 StoreStats StoreService::stats() const { return impl_->store->stats(); }
 
 Status StoreService::reload_trusted_keys() {
-  KILN_TRY_ASSIGN(TrustedKeys keys, read_trusted(impl_->options.trusted_keys_file));
+  const std::string& path = impl_->options.trusted_keys_file;
+  if (path.empty()) return {};
+  KILN_TRY_ASSIGN(std::string text, read_file(path, kTrustedKeysBytesMax));
+  if (text == impl_->trusted_text) return {};
+  impl_->trusted_text = text;  // also when it is no list: that is said once
+  KILN_TRY_ASSIGN(TrustedKeys keys, parse_trusted(path, text));
   impl_->store->set_trusted(std::move(keys));
   return {};
+}
+
+void StoreService::follow_trusted_keys() {
+  const Status reloaded = reload_trusted_keys();
+  if (!reloaded && reloaded.error().code != ErrorCode::kNotFound) {
+    log::error("trusted keys stay as they were: {}", reloaded.error().message);
+  }
 }
 
 void StoreService::stop(std::chrono::milliseconds patience) {

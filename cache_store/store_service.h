@@ -17,7 +17,7 @@ struct StoreServiceOptions {
   std::uint64_t budget_bytes = kStoreBudgetBytes;
   std::string url_key_file;       // made when missing
   bool open = false;              // no grants; only on loopback, and only where no key is named
-  std::string trusted_keys_file;  // whose artifacts are taken; empty: nobody's
+  std::string trusted_keys_file;  // whose artifacts are taken; empty or not there yet: nobody's
   bool scrubs = true;
   std::size_t threads = net::kHttpThreads;
   std::string version;
@@ -34,6 +34,8 @@ class StoreService {
   [[nodiscard]] const net::HostPort& bound() const;
   [[nodiscard]] StoreStats stats() const;
   [[nodiscard]] Status reload_trusted_keys();  // reads the file again; after an error the old ones stay
+  // To be called now and then: a file that is another one is read, what is wrong with it is logged once.
+  void follow_trusted_keys();
   void stop(std::chrono::milliseconds patience);
 
  private:

@@ -17,6 +17,7 @@ namespace kiln::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kStopPatience{10'000};
+constexpr timespec kLook{1, 0};  // between two looks at the trusted keys; SIGHUP makes one at once
 
 struct ServeOptions {
   cache::StoreServiceOptions service;
@@ -56,12 +57,8 @@ Result<int> serve(ServeOptions options, const GlobalOptions& global) {
   const sigset_t signals = block_signals();
   KILN_TRY_ASSIGN(const auto service, cache::StoreService::start(options.service));
   KILN_TRY(announce(options, service->bound().text(), global.json));
-  int signal = SIGHUP;
-  while (signal == SIGHUP) {
-    if (::sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGHUP) break;
-    const Status reloaded = service->reload_trusted_keys();
-    if (!reloaded) log::error("trusted keys stay as they were: {}", reloaded.error().message);
+  for (int signal = 0; signal != SIGTERM && signal != SIGINT; signal = ::sigtimedwait(&signals, nullptr, &kLook)) {
+    service->follow_trusted_keys();
   }
   log::info("stopping; another signal ends the program at once");
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
@@ -84,7 +81,7 @@ void add_cache_command(CLI::App& app, Action& action) {
   command->add_option("--url-key", options->service.url_key_file, "Key that signs URLs; made when missing");
   command->add_flag("--open", options->service.open, "No signed URLs: everybody on this machine may read and write");
   command->add_option("--trusted-keys", options->service.trusted_keys_file,
-                      "Whose artifacts are taken; read again on SIGHUP");
+                      "Whose artifacts are taken: a coordinator's trusted-keys.txt; followed when it changes");
   command->add_option("--ready-fd", options->ready_fd, "Descriptor that gets HOST:PORT when requests are taken");
   command->add_option("--port-file", options->port_file, "File that gets HOST:PORT when requests are taken");
   command->callback([&action, options] {

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <ctime>
 #include <cstdlib>
 #include <mutex>
 #include <random>
 #include <set>
 #include <thread>
 
+#include "base/atomic_file.h"
 #include "base/process.h"
 #include "cache_store/remote_store.h"
 #include "tests/base/temp_folder.h"
@@ -54,8 +56,10 @@ StoreProcess start_store(const std::string& root, const std::string& key_file) {
   return {std::move(*child), address ? *address : net::HostPort()};
 }
 
-std::unique_ptr<RemoteStore> connect(const net::HostPort& address, const UrlKey& key, const std::string& owner) {
+std::unique_ptr<RemoteStore> connect(const net::HostPort& address, const UrlKey& key, const std::string& owner,
+                                     TrustedKeys trusted = {}) {
   RemoteStoreOptions options;
+  options.trusted = std::move(trusted);
   options.client.server = address;
   options.client.resumes_max = 0;
   options.grants = [&key, owner](std::string_view method, std::string_view path, std::uint64_t bytes) {
@@ -161,6 +165,35 @@ TEST(StoreServiceTest, OperatorsSeeHealthReadinessStatusAndMetrics) {
   EXPECT_NE(metrics->body.find("# TYPE kiln_http_requests_total counter\n"), std::string::npos);
   EXPECT_EQ(client.send("PUT", "/healthz", "x").error().code, ErrorCode::kUnimplemented);
   service->stop(std::chrono::milliseconds(1000));
+}
+
+TEST(StoreServiceTest, FollowsAFileOfTrustedKeysThatComesLater) {
+  const TempFolder folder;
+  const UrlKey key = *UrlKey::load_or_create(posix_file_system(), folder / "url_key");
+  const SigningKey worker = *SigningKey::generate();
+  StoreServiceOptions options;
+  options.root = folder / "cache";
+  options.url_key_file = folder / "url_key";
+  options.trusted_keys_file = folder / "trusted";
+  const auto service = StoreService::start(options);
+  ASSERT_TRUE(service) << service.error().message;
+  const auto remote = connect((*service)->bound(), key, "worker", test::trusting(worker));
+  const auto publish = [&](std::string_view name) {
+    const Digest artifact = test::key_of(name);
+    ArtifactManifest manifest = test::manifest_of(artifact, name);
+    manifest.created_unix_s = std::time(nullptr);
+    const auto done = remote->publish(artifact, sign_manifest(manifest, worker), test::sealed(name).get());
+    return done ? std::string() : done.error().message;
+  };
+  EXPECT_NE(publish("nobody is trusted"), "");
+  (*service)->follow_trusted_keys();  // still not there
+  ASSERT_TRUE(write_file_atomic(folder / "trusted", test::trusting(worker).to_text()));
+  EXPECT_NE(publish("nobody has looked"), "");
+  (*service)->follow_trusted_keys();
+  EXPECT_EQ(publish("the worker is trusted"), "");
+  ASSERT_TRUE(write_file_atomic(folder / "trusted", "no list of keys\n"));
+  (*service)->follow_trusted_keys();
+  EXPECT_EQ(publish("the list before stays"), "");
 }
 
 }  // namespace
