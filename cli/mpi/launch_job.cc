@@ -19,10 +19,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kCoordinatorAwayMax{120};  // it is started again by its rank
 constexpr std::chrono::seconds kNobodyMax{180};           // without any worker; then the launch is over
-// After the job: until workers that never came are no longer waited for, until those that were killed are back, and
-// until those that finish something have ended. A compile that has begun is finished; it may take long.
+// After the job: how long workers that never came are waited for, those that were killed and may come back (since they
+// were heard last), and those that finish something. A compile that has begun is finished; it may take long.
 constexpr std::chrono::seconds kAbsentMax{20};
-constexpr std::chrono::seconds kLostMax{60};
+constexpr double kLostMaxS = 30;
 constexpr std::chrono::seconds kLeaveMax{1'200};
 constexpr std::chrono::milliseconds kLook{100};
 constexpr std::chrono::milliseconds kTryAgain{500};
@@ -143,21 +143,22 @@ Status LaunchJob::fetch(const net::JobStatus& status) {
 // Each is told until it has said goodbye: one that was killed meanwhile comes back and knows nothing of it.
 Status LaunchJob::dismiss_workers() {
   const auto began = Clock::now();
-  std::set<std::string> told;
+  std::set<std::string> settled;  // told, or given up
   for (;;) {
     KILN_TRY_ASSIGN(const auto list, patiently([&] { return link_->ask_for<net::WorkerList>(net::ListWorkers{}); }));
-    bool connected = false;
+    bool waits = false;
     for (const net::WorkerStatus& worker : list.workers) {
-      connected = connected || worker.connected;
+      const bool lost = !worker.connected && worker.heard_s_ago > kLostMaxS;
+      waits = waits || !lost;
+      if (lost || worker.connected) settled.insert(worker.worker);
       if (!worker.connected || worker.draining) continue;
-      told.insert(worker.worker);
       const auto done = link_->ask_for<net::Done>(net::Drain{worker.worker, true, true});
       if (!done) log::debug("{}: {}", worker.worker, done.error().message);
     }
-    const bool all_came = std::ranges::all_of(workers_, [&](const auto& name) { return told.contains(name); });
+    const bool all_settled = std::ranges::all_of(workers_, [&](const auto& name) { return settled.contains(name); });
     const auto waited = Clock::now() - began;
-    if (list.workers.empty() && (all_came || waited > kAbsentMax)) return {};
-    if ((!connected && waited > kLostMax) || waited > kLeaveMax) {
+    if (!waits && (all_settled || waited > kAbsentMax)) return {};
+    if (waited > kLeaveMax) {
       return fail(make_error(ErrorCode::kDeadlineExceeded, "{} of them did not leave", list.workers.size()));
     }
     std::this_thread::sleep_for(kLook);

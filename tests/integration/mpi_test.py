@@ -19,7 +19,7 @@ from farm_case import FarmCase
 from kiln_case import Run
 
 FRAMES = 40
-LONG_FRAMES = 240
+LONG_FRAMES = 160
 SEGMENT_FRAMES = 12
 END_DEADLINE_S = 90
 IDLE_WINDOW_S = 2.0
@@ -148,6 +148,24 @@ class IdleLaunchTest(MpiCase):
         self.job.send_signal(signal.SIGINT)
         self.assertNotEqual(self.job.wait(30), 0)
         self.assert_all_gone(self.folder, watched)
+
+
+class SlurmScriptTest(MpiCase):
+    """configs/slurm/kiln.sbatch as it is, where Slurm has no PMIx to offer: it launches through mpirun."""
+
+    def test_script_runs_a_job_to_its_end(self):
+        source = clips.make(self.folder / "in.mp4", frames=FRAMES, rate="25")
+        environment = {**fixtures.environment(), "KILN_PROGRAM": str(fixtures.KILN), "SLURM_TMPDIR": str(self.folder / "node"),
+                       "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        run = self.run_command(["bash", str(fixtures.SOURCE / "configs/slurm/kiln.sbatch"),
+                                str(self.job_file(source, segment_frames=SEGMENT_FRAMES)), str(self.out)],
+                               env=environment, cwd=self.folder)
+        self.assertEqual(run.code, 0, run.err)
+        self.assertIn(f"done, frames {FRAMES}/{FRAMES}", run.out)
+        self.check_frames(source)
+        self.assertTrue((self.folder / "kiln-state/job/journal").is_dir())
+        self.assertTrue(list((self.folder / "node").glob("kiln-*/*/blobs")))
+        self.assert_all_gone(self.folder)
 
 
 class WithoutMpiTest(FarmCase):
