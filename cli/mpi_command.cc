@@ -109,7 +109,8 @@ Status become_rank(const Launch& launch) {
   argv.push_back(nullptr);
   if (::fcntl(packed.get(), F_SETFD, 0) != 0) return fail(errno_error(errno, "fcntl"));
   ::setenv(kIntroducedVariable, std::to_string(packed.get()).c_str(), 1);
-  ::execv("/proc/self/exe", argv.data());
+  std::error_code error;
+  ::execv(std::filesystem::read_symlink("/proc/self/exe", error).c_str(), argv.data());  // by name: for `ps`
   return fail(errno_error(errno, "exec"));
 }
 
