@@ -176,8 +176,8 @@ void add_mpi_command(CLI::App& app, Action& action) {
   add_options(*command, *flags);
   command->footer("Example:\n  mpirun -n 4 kiln mpi --job job.toml -o results\n"
                   "Rank 0 becomes the coordinator, every other rank a worker; rank 0 works too where its host has no other\n"
-                  "rank. The ranks speak MPI only to find each other. The exit code is the job's; the same command, repeated,\n"
-                  "goes on where it stopped.");
+                  "rank. The workers of a host share its cores, or have those that their ranks are bound to. The ranks speak\n"
+                  "MPI only to find each other. The exit code is the job's; the same command, repeated, goes on where it stopped.");
   command->callback([&action, flags] {
     action = [flags](const GlobalOptions& global) { return run_mpi(*flags, global); };
   });
