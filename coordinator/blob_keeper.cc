@@ -21,13 +21,15 @@ std::string host_of(const std::string& url) {
 
 BlobKeeper::BlobKeeper(const GrantIssuer& grants) : grants_(grants), thread_([this] { work(); }) {}
 
-BlobKeeper::~BlobKeeper() {
+BlobKeeper::~BlobKeeper() { finish(); }
+
+void BlobKeeper::finish() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void BlobKeeper::keep(const net::JobName& job, std::vector<std::string> sha256) {
@@ -52,7 +54,7 @@ void BlobKeeper::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return ending_ || !due_.empty(); });
-    if (ending_) return;
+    if (due_.empty()) return;
     auto [job, sha256] = *due_.begin();
     due_.erase(due_.begin());
     lock.unlock();
@@ -63,6 +65,7 @@ void BlobKeeper::work() {
     // One line when it begins: while the store is away this comes round every second.
     if (failures_in_a_row_++ == 0) log::warn("the store was not told what {} needs: {}", job, status.error().message);
     ++failures_;
+    if (ending_) continue;  // a job that stays is told again at the next start; one that is gone leaves its pins behind
     due_.try_emplace(job, std::move(sha256));  // unless something newer is due
     wake_.wait_for(lock, kAgainAfter, [this] { return ending_; });
   }

@@ -23,6 +23,8 @@ class BlobKeeper {
 
   // The latest for a job wins; nothing: the job is gone. Any thread.
   void keep(const net::JobName& job, std::vector<std::string> sha256);
+  // Says what is still due, each once. Nothing is kept any more from then on. Before the store ends.
+  void finish();
   [[nodiscard]] std::uint64_t failures() const;
   [[nodiscard]] std::size_t waiting() const;
 

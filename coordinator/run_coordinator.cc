@@ -198,6 +198,7 @@ Status run_coordinator(const CoordinatorOptions& options, const std::function<St
   const Status supervised = supervise(options, parts, done_read.get(), stop_write.get());
   server.join();
   parts.http->stop(kHttpPatience);
+  parts.keeper->finish();
   if (parts.store) parts.store->stop();
   KILN_TRY(supervised);
   return served;

@@ -69,7 +69,7 @@ Status UpscaleSession::look_at_lanes() {
     if (!worker.connected || worker.lanes.empty()) continue;
     report_.threads_per_lane = worker.lanes.front().offer.kind.threads;
     if (!lanes_fit_) KILN_TRY(fit_lanes(worker));
-    return check_progress_is_possible(worker);
+    return lanes_fit_ ? check_progress_is_possible(worker) : Status{};
   }
   return {};
 }
@@ -87,8 +87,11 @@ Status UpscaleSession::fit_lanes(const net::WorkerStatus& worker) {
     if (clips_[i].placed || clip.tile_height == 0 || clip.kind == have) continue;
     net::LaneClass fitting = have;
     fitting.threads = clip.kind.threads;
-    if (fitting != clip.kind) return start_over();
+    const auto now = Clock::now();
+    if (fitting != clip.kind || (worker_restarted_at_ && now - *worker_restarted_at_ > kFarmPatience)) return start_over();
     lanes_fit_ = false;
+    if (worker_restarted_at_) return {};  // it is coming up; what is listed is its former self
+    worker_restarted_at_ = now;
     return farm_.restart_worker(clip.kind.threads);
   }
   return {};

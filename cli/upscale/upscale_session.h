@@ -74,6 +74,7 @@ class UpscaleSession {
   std::optional<Clock::time_point> idle_since_;
   Clock::time_point lanes_looked_at_;
   bool lanes_fit_ = false;
+  std::optional<Clock::time_point> worker_restarted_at_;  // with as many threads as an earlier run had
   std::size_t segments_done_ = 0;
   std::set<std::pair<std::uint64_t, std::uint32_t>> failures_said_;  // task and attempt
   std::set<std::string> warnings_said_;
