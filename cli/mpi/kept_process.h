@@ -14,6 +14,9 @@ namespace kiln::cli {
 inline constexpr std::size_t kRestartsMax = 5;
 inline constexpr std::chrono::seconds kRestartWindow{120};
 
+// How often a rank looks whether its launcher is still there: one that was killed with -9 tells nobody.
+inline constexpr int kLauncherLookMs = 1'000;
+
 // Owned by the thread that starts it, with which its child dies.
 class KeptProcess {
  public:

@@ -100,12 +100,14 @@ Status on_child_end(KeptProcess& child, std::string_view name, bool may_leave) {
 
 // The exit code, or 128 and the signal that ended it. After an error or a signal the client's thread is still at work.
 Result<int> supervise(Lead& lead) {
+  const pid_t launcher = ::getppid();
   for (;;) {
     std::array<pollfd, 4> polls = {{{lead.signals.get(), POLLIN, 0}, {lead.client.done.get(), POLLIN, 0},
                                     {lead.coordinator.fd(), POLLIN, 0},
                                     {lead.worker && lead.worker->running() ? lead.worker->fd() : -1, POLLIN, 0}}};
-    if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
-    if (const int signal = take_signal(lead.signals.get()); signal != 0) return 128 + signal;
+    if (::poll(polls.data(), polls.size(), kLauncherLookMs) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
+    const int signal = ::getppid() == launcher ? take_signal(lead.signals.get()) : SIGTERM;
+    if (signal != 0) return 128 + signal;
     if (polls[1].revents != 0) return 0;
     if (polls[2].revents != 0) KILN_TRY(on_child_end(lead.coordinator, "coordinator", false));
     if (polls[3].revents != 0) KILN_TRY(on_child_end(*lead.worker, "worker of rank 0", true));

@@ -107,10 +107,12 @@ Result<int> run_worker_rank(const Launch& launch, const MpiFlags& flags, const G
   KILN_TRY_ASSIGN(const UniqueFd keys, pack_keys(launch.own_keys()));
   KeptProcess worker("the worker " + role.worker, worker_command(launch, flags, global, role, keys.get()));
   KILN_TRY(worker.start());
+  const pid_t launcher = ::getppid();
   for (;;) {
     pollfd polls[] = {{signals.get(), POLLIN, 0}, {worker.fd(), POLLIN, 0}};
-    if (::poll(polls, 2, -1) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
-    if (const int signal = take_signal(signals.get()); signal != 0) {
+    if (::poll(polls, 2, kLauncherLookMs) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
+    const int signal = ::getppid() == launcher ? take_signal(signals.get()) : SIGTERM;
+    if (signal != 0) {
       worker.kill();  // its tasks would find no coordinator: the whole launch is being ended
       return 128 + signal;
     }

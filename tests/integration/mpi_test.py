@@ -190,6 +190,13 @@ class IdleLaunchTest(MpiCase):
         self.assert_all_gone(self.folder, watched)
 
 
+    def test_ranks_end_when_mpirun_is_killed(self):
+        watched = processes.descendants(self.job.pid)
+        self.job.kill()
+        self.job.wait()
+        self.assert_all_gone(self.folder, watched)
+
+
 class SlurmScriptTest(MpiCase):
     """configs/slurm/kiln.sbatch as it is, where Slurm has no PMIx to offer: it launches through mpirun."""
 
