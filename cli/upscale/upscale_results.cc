@@ -79,7 +79,7 @@ Status UpscaleSession::look_at_lanes() {
 Status UpscaleSession::fit_lanes(const net::WorkerStatus& worker) {
   lanes_fit_ = true;
   const net::LaneClass& have = worker.lanes.front().offer.kind;
-  if (have.toolchain.empty() && have.arch == "cpu" && options_.config.executor != "uncompiled") {
+  if (have.toolchain.empty() && have.arch == "cpu" && options_.config.executor == "any") {
     progress_.say(fmt::format("Nothing is compiled here; see {}.", farm_.log_path("worker")));
   }
   for (std::size_t i = 0; i < clips_.size() && i < status_.clips.size(); ++i) {

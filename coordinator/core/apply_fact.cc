@@ -91,6 +91,11 @@ void apply(Durable& durable, const net::CompileWanted& fact) {
   task.job = fact.job;
   task.key = fact.key;
   durable.tasks[fact.task] = std::move(task);
+  // It was there as far as anybody knew, and it was not.
+  const auto known = durable.artifacts.find(fact.key);
+  JobRecord* job = find_job(durable, fact.job);
+  const bool was_hit = known != durable.artifacts.end() && known->second.state == ArtifactState::kReady;
+  if (was_hit && job != nullptr && job->store_hits > 0) --job->store_hits;
   durable.artifacts[fact.key] = ArtifactRecord{fact, ArtifactState::kWanted, {}};
   raise_next(durable, fact.task);
 }
