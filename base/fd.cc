@@ -1,8 +1,10 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace kiln {
@@ -50,8 +52,10 @@ Status write_fully(int fd, std::span<const std::byte> bytes) {
   return {};
 }
 
-Result<std::string> read_to_end(int fd, std::uint64_t max_bytes) {
-  std::string out;
+namespace {
+
+// Behind what is in `out`.
+Result<std::string> append_to_end(std::string out, int fd, std::uint64_t max_bytes) {
   char buffer[65536];
   while (true) {
     const ssize_t n = ::read(fd, buffer, sizeof buffer);
@@ -65,10 +69,20 @@ Result<std::string> read_to_end(int fd, std::uint64_t max_bytes) {
   }
 }
 
+}  // namespace
+
+Result<std::string> read_to_end(int fd, std::uint64_t max_bytes) { return append_to_end({}, fd, max_bytes); }
+
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return fail(errno_error(errno, path));
-  auto bytes = read_to_end(fd.get(), max_bytes);
+  std::string out;
+  struct stat info {};
+  // A large file grows no string by doubling it.
+  if (::fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode)) {
+    out.reserve(std::min(max_bytes, static_cast<std::uint64_t>(info.st_size)));
+  }
+  auto bytes = append_to_end(std::move(out), fd.get(), max_bytes);
   if (!bytes) return fail(bytes.error().with_context(path));
   return bytes;
 }

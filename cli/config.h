@@ -35,6 +35,7 @@ struct FarmSettings {
   int segment_frames_first = 16;
   int segment_frames_min = 8;
   int segment_frames_max = 1'000;
+  int snapshot_facts = 100'000;
   FailureSettings out_of_memory;
   FailureSettings crash;
   FailureSettings hang;

@@ -12,6 +12,8 @@ constexpr int kMostWaitS = 86'400;
 constexpr int kMostJobs = 100'000;  // as many as a list of jobs holds
 constexpr int kMostAttempts = 1'000;
 constexpr int kMostSegmentFrames = 100'000;
+constexpr int kLeastSnapshotFacts = 100;
+constexpr int kMostSnapshotFacts = 100'000'000;
 
 const std::array kSettings{
     Setting{"farm.heartbeat_ms", "KILN_FARM_HEARTBEAT_MS", kPlace<&Config::farm, &FarmSettings::heartbeat_ms>,
@@ -38,6 +40,9 @@ const std::array kSettings{
             "least frames of a segment, but at the end of a clip", 1, kMostSegmentFrames},
     Setting{"farm.segment_frames_max", "KILN_FARM_SEGMENT_FRAMES_MAX", kPlace<&Config::farm, &FarmSettings::segment_frames_max>,
             "most frames of a segment", 1, kMostSegmentFrames},
+    Setting{"farm.snapshot_facts", "KILN_FARM_SNAPSHOT_FACTS", kPlace<&Config::farm, &FarmSettings::snapshot_facts>,
+            "facts of the journal between two snapshots, which a start reads instead of them", kLeastSnapshotFacts,
+            kMostSnapshotFacts},
     Setting{"farm.failures.out_of_memory.attempts", "KILN_FARM_OUT_OF_MEMORY_ATTEMPTS",
             kPlace<&Config::farm, &FarmSettings::out_of_memory, &FailureSettings::attempts>,
             "tries of one task that may end with a lane that ran out of memory, before its job fails", 1, kMostAttempts},

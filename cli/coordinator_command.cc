@@ -44,6 +44,7 @@ Result<int> run(const CoordinatorFlags& flags, const GlobalOptions& global) {
   if (!global.verbose) log::set_level(log::Level::kInfo);
   options.state_dir = loaded.config.state_dir;
   options.rules = farm_rules(loaded.config.farm);
+  options.snapshot_facts = static_cast<std::uint64_t>(loaded.config.farm.snapshot_facts);
   if (options.store_listen.starts_with("0.0.0.0:") || options.store_listen.starts_with("[::]:")) {
     return fail(bad_config("--store-listen {}: workers and clients are told this address; name one of this machine that "
                            "they can reach", options.store_listen));

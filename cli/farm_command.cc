@@ -94,7 +94,7 @@ void add_views(CLI::App& app, Action& action, const Flags& flags) {
   add_verb(app, action, flags, "status", "The farm, or one job",
            [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     if (f.name.empty()) return plain_command(link, net::GetStatus{}, global);
-    return plain_command(link, net::GetJob{f.name, 0, 0}, global);
+    return status_command(link, f.name, global);
   })->add_option("job", flags->name, "Name of the job");
   add_verb(app, action, flags, "watch", "Follow a job until it has ended",
            [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {

@@ -76,6 +76,7 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_messages_wrong_role_total", "Messages that the sender's key may not send", stats.wrong_role);
   text.counter("kiln_messages_unsent_total", "Messages whose peer was gone or did not read", stats.unsent);
   text.counter("kiln_messages_queued_total", "Messages that waited because the peer's queue was full", stats.queued);
+  text.counter("kiln_messages_too_large_total", "Answers that no message holds, and were refused", stats.too_large);
   text.counter("kiln_gate_full_total", "Turns in which nothing was read because the disk was behind", stats.gate_full);
   text.gauge("kiln_gate_effects", "Effects that wait for the disk", gate);
   text.counter("kiln_socket_dropped_total", "Messages dropped at the door", socket.dropped_unchecked, {{"why", "unchecked"}});

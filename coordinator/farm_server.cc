@@ -8,6 +8,21 @@
 
 namespace kiln::coordinator {
 
+namespace {
+
+// In place of an answer that no message holds.
+net::Refused too_large(const net::ClientReply& reply, std::size_t bytes) {
+  std::string_view what = "there is no way to ask for less of it";
+  if (std::holds_alternative<net::JobStatus>(reply)) {
+    what = "ask for less of the job (GetJob: detail, clips_max, from_frame, segments_max)";
+  }
+  if (std::holds_alternative<net::JobList>(reply)) what = "ask for open jobs alone, or remove some (kiln rm JOB)";
+  return {make_error(ErrorCode::kResourceExhausted, "the answer has {} bytes; at most {}: {}", bytes,
+                     net::kFarmMessageBytesMax, what)};
+}
+
+}  // namespace
+
 FarmServer::FarmServer(FarmServerOptions options, Durable durable, net::RouterSocket socket, FarmJournal& journal,
                        const GrantIssuer& grants, BlobKeeper& keeper, KeyRegister& keys)
     : options_(std::move(options)), socket_(std::move(socket)), journal_(journal), grants_(grants), keeper_(keeper),
@@ -16,7 +31,7 @@ FarmServer::FarmServer(FarmServerOptions options, Durable durable, net::RouterSo
   state_.durable = std::move(durable);
   appended_ = journal_.durable_sequence();
   begin_after_replay(state_, now());
-  for (const auto& [name, job] : state_.durable.jobs) keeper_.keep(name, blobs_of(state_.durable, name));
+  for (const auto& [name, job] : state_.durable.jobs) unannounced_.push_back(name);
 }
 
 Moment FarmServer::now() const {
@@ -38,13 +53,14 @@ Status FarmServer::run(int stop_fd) {
     }
     carry_out_ready();
     send_queued();
+    announce_some();
     if (const Status status = journal_.status(); !status) {
       ready_ = false;
       return status;
     }
     publish_metrics();
     if (socket_.pending()) continue;
-    const bool soon = state_.live.dirty || !state_.live.changed.empty() || !queued_.empty();
+    const bool soon = state_.live.dirty || !state_.live.changed.empty() || !queued_.empty() || !unannounced_.empty();
     pollfd polls[] = {{stop_fd, POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {journal_.durable_fd(), POLLIN, 0}};
     const auto wait = soon ? kFarmTick : kFarmIdleTick;
     if (::poll(polls, 3, static_cast<int>(wait.count())) < 0 && errno != EINTR) return fail(errno_error(errno, "poll"));
@@ -177,6 +193,14 @@ void FarmServer::tell(Tell& tell) {
 // does not read at all) a heartbeat brings to light.
 void FarmServer::send(const std::string& connection, net::FarmMessage message) {
   std::string bytes = net::encode(message);
+  if (bytes.size() > net::kFarmMessageBytesMax) {
+    ++stats_.too_large;
+    log::warn("an answer of {} bytes is not sent; at most {}", bytes.size(), net::kFarmMessageBytesMax);
+    const auto* reply = std::get_if<net::ClientReply>(&message.body);
+    if (reply == nullptr) return;
+    message.body = net::ClientReply{too_large(*reply, bytes.size())};
+    bytes = net::encode(message);
+  }
   const auto behind = queued_.find(connection);
   if (behind == queued_.end()) {
     const Status status = socket_.send(connection, bytes);
@@ -203,6 +227,15 @@ void FarmServer::send_queued() {
     const bool gone = !status && status.error().code != ErrorCode::kResourceExhausted;
     if (gone) stats_.unsent += queue.size();
     entry = queue.empty() || gone ? queued_.erase(entry) : std::next(entry);
+  }
+}
+
+// After a start the store hears again what each job needs: little by little, so that the doors open at once.
+void FarmServer::announce_some() {
+  for (int i = 0; i < kAnnouncedPerTurn && !unannounced_.empty(); ++i) {
+    const net::JobName job = std::move(unannounced_.front());
+    unannounced_.pop_front();
+    if (state_.durable.jobs.contains(job)) keeper_.keep(job, blobs_of(state_.durable, job));
   }
 }
 

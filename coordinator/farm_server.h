@@ -24,6 +24,7 @@ inline constexpr std::chrono::milliseconds kFarmTick{20};     // after events: w
 inline constexpr std::chrono::milliseconds kFarmIdleTick{500};  // deadlines, when nothing happens
 inline constexpr int kMessagesPerTurn = 512;
 inline constexpr std::size_t kQueuedMax = 20'000;  // messages for one peer beyond its socket's queue; then they are dropped
+inline constexpr int kAnnouncedPerTurn = 16;      // jobs, to the store
 inline constexpr std::size_t kGateMax = 200'000;  // effects that wait for the disk; beyond it nothing new is read
 
 struct FarmServerOptions {
@@ -41,6 +42,7 @@ struct FarmServerStats {
   std::uint64_t unsent = 0;   // the peer was gone or did not read
   std::uint64_t gate_full = 0;
   std::uint64_t queued = 0;   // the peer's queue was full: sent later
+  std::uint64_t too_large = 0;  // answers that no message holds
 };
 
 class FarmServer {
@@ -55,6 +57,8 @@ class FarmServer {
   // As of the last turn; any thread.
   [[nodiscard]] std::shared_ptr<const std::string> metrics() const { return metrics_.load(); }
   [[nodiscard]] bool ready() const { return ready_; }
+  // What all facts that were appended come to; while run() does not run.
+  [[nodiscard]] const Durable& durable() const { return state_.durable; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -70,6 +74,7 @@ class FarmServer {
   void tell(Tell& tell);
   void send(const std::string& connection, net::FarmMessage message);
   void send_queued();
+  void announce_some();
   void publish_metrics();
   [[nodiscard]] std::int64_t unix_s() const;
 
@@ -82,6 +87,7 @@ class FarmServer {
   KeyRegister& keys_;
   EffectGate gate_;
   std::map<std::string, std::deque<std::string>> queued_;  // by connection, behind the socket's own queue
+  std::deque<net::JobName> unannounced_;
   std::uint64_t appended_ = 0;
   FarmServerStats stats_;
   Clock::time_point ticked_;

@@ -1,6 +1,7 @@
 #include "coordinator/run_coordinator.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -10,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -18,6 +20,7 @@
 #include "coordinator/farm_server.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/key_register.h"
+#include "coordinator/saved_state.h"
 #include "coordinator/store_child.h"
 #include "net/http_server.h"
 #include "net/zap_server.h"
@@ -31,6 +34,8 @@ constexpr std::chrono::milliseconds kHttpPatience{1'000};
 struct Parts {
   UniqueFd signals;
   std::unique_ptr<Journal> journal;
+  std::future<Result<SavedState>> saved;  // read while the store starts
+  std::unique_ptr<SnapshotKeeper> snapshots;
   std::optional<StoreChild> store;
   std::unique_ptr<GrantIssuer> grants;
   std::unique_ptr<net::ZmqContext> context;
@@ -49,6 +54,16 @@ Result<UniqueFd> open_signals() {
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
   return fd;
+}
+
+// A start allocates what the whole farm needs, and many large blocks that live for a moment: without this the kernel hands
+// out, clears and takes back the same pages again and again (half of the time of a start).
+void keep_memory() {
+  constexpr int kKeptBytes = 256 << 20;
+  constexpr int kGrowBytes = 16 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  ::mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+  ::mallopt(M_TOP_PAD, kGrowBytes);
 }
 
 Status open_store(const CoordinatorOptions& options, Parts& parts) {
@@ -75,17 +90,6 @@ Status open_store(const CoordinatorOptions& options, Parts& parts) {
   return {};
 }
 
-Result<Durable> replay(Journal& journal) {
-  Durable durable;
-  KILN_TRY(journal.read_all(1, [&](std::uint64_t sequence, std::string_view bytes) -> Status {
-    const auto fact = net::decode_fact(bytes);
-    if (!fact) return fail(fact.error().with_context(fmt::format("fact {} of the journal", sequence)));
-    apply_fact(durable, *fact);
-    return {};
-  }));
-  return durable;
-}
-
 // The key check comes before the first door: libzmq lets every key in while there is none.
 Status open_doors(const CoordinatorOptions& options, Parts& parts) {
   parts.context = std::make_unique<net::ZmqContext>();
@@ -104,9 +108,11 @@ Status open_doors(const CoordinatorOptions& options, Parts& parts) {
     parts.zap.emplace(std::move(*zap));
   }
   KILN_TRY_ASSIGN(net::RouterSocket socket, net::RouterSocket::bind(*parts.context, options.listen, server.security));
-  KILN_TRY_ASSIGN(Durable durable, replay(*parts.journal));
+  KILN_TRY_ASSIGN(SavedState saved, parts.saved.get());
+  log::info("{} facts, {} of them in a snapshot: {} jobs", saved.sequence, saved.snapshot, saved.durable.jobs.size());
+  parts.snapshots = std::make_unique<SnapshotKeeper>(*parts.journal, options.snapshot_facts, saved.snapshot);
   parts.keeper = std::make_unique<BlobKeeper>(*parts.grants);
-  parts.server = std::make_unique<FarmServer>(std::move(server), std::move(durable), std::move(socket), *parts.journal,
+  parts.server = std::make_unique<FarmServer>(std::move(server), std::move(saved.durable), std::move(socket), *parts.journal,
                                               *parts.grants, *parts.keeper, *parts.keys);
   return {};
 }
@@ -172,6 +178,7 @@ Status supervise(const CoordinatorOptions& options, Parts& parts, int server_don
 }  // namespace
 
 Status run_coordinator(const CoordinatorOptions& options, const std::function<Status(const CoordinatorDoors&)>& ready) {
+  keep_memory();
   Parts parts;
   KILN_TRY_ASSIGN(parts.signals, open_signals());
   KILN_TRY(make_directories(posix_file_system(), options.state_dir, 0700));
@@ -179,6 +186,7 @@ Status run_coordinator(const CoordinatorOptions& options, const std::function<St
   journal.folder = options.state_dir + "/journal";
   KILN_TRY_ASSIGN(parts.journal, Journal::open(posix_file_system(), journal));
   KILN_TRY_ASSIGN(parts.keys, KeyRegister::open(posix_file_system(), options.state_dir + "/trusted-keys.txt"));
+  parts.saved = std::async(std::launch::async, [&parts] { return load_state(*parts.journal); });
   KILN_TRY(open_store(options, parts));
   KILN_TRY(open_doors(options, parts));
   KILN_TRY(open_http(options, parts));
@@ -197,6 +205,11 @@ Status run_coordinator(const CoordinatorOptions& options, const std::function<St
   });
   const Status supervised = supervise(options, parts, done_read.get(), stop_write.get());
   server.join();
+  // After an error of the disk there is no state to be saved: what was acknowledged is in the journal.
+  if (served && parts.journal->status()) {
+    const Status saved = parts.snapshots->finish(parts.server->durable());
+    if (!saved) log::warn("no snapshot was written: {}", saved.error().message);
+  }
   parts.http->stop(kHttpPatience);
   parts.keeper->finish();
   if (parts.store) parts.store->stop();

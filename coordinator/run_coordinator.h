@@ -25,6 +25,7 @@ struct CoordinatorOptions {
   std::vector<std::string> store_command;    // program and words before the flags: {"…/kiln", "cache", "serve"}
   std::string version;
   FarmRules rules;
+  std::uint64_t snapshot_facts = 100'000;    // between two snapshots of the journal
 };
 
 struct CoordinatorDoors {

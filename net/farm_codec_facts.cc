@@ -4,21 +4,6 @@
 #include "net/farm_codec_wire.h"
 
 namespace kiln::net {
-namespace {
-
-void put(const JobAccepted& in, farm::JobAccepted& out) {
-  put(in.request, *out.mutable_request());
-  out.set_first_task(in.first_task);
-  out.set_at_s(finite(in.at_s));
-}
-
-JobAccepted get(const farm::JobAccepted& in, WireReader& read) {
-  JobAccepted out;
-  out.request = get(in.request(), read);
-  out.first_task = in.first_task();
-  out.at_s = read.number(in.at_s(), "JobAccepted.at_s");
-  return out;
-}
 
 void put(const ClipPlanned& in, farm::ClipPlanned& out) {
   out.set_job(in.job);
@@ -65,6 +50,40 @@ CompileWanted get(const farm::CompileWanted& in, WireReader& read) {
   out.graph = in.graph();
   out.height = read.side32(in.height(), "CompileWanted.height");
   out.width = read.side32(in.width(), "CompileWanted.width");
+  return out;
+}
+
+void put(const EnvelopeLearned& in, farm::EnvelopeLearned& out) {
+  put(in.kind, *out.mutable_kind());
+  out.set_graph_sha256(in.graph_sha256);
+  out.set_height(in.height);
+  out.set_width(in.width);
+  out.set_budget_bytes_min(in.budget_bytes_min);
+}
+
+EnvelopeLearned get(const farm::EnvelopeLearned& in, WireReader& read) {
+  EnvelopeLearned out;
+  out.kind = get(in.kind(), read);
+  out.graph_sha256 = read.digest(in.graph_sha256(), "EnvelopeLearned.graph_sha256");
+  out.height = read.side32(in.height(), "EnvelopeLearned.height");
+  out.width = read.side32(in.width(), "EnvelopeLearned.width");
+  out.budget_bytes_min = read.bytes(in.budget_bytes_min(), "EnvelopeLearned.budget_bytes_min");
+  return out;
+}
+
+namespace {
+
+void put(const JobAccepted& in, farm::JobAccepted& out) {
+  put(in.request, *out.mutable_request());
+  out.set_first_task(in.first_task);
+  out.set_at_s(finite(in.at_s));
+}
+
+JobAccepted get(const farm::JobAccepted& in, WireReader& read) {
+  JobAccepted out;
+  out.request = get(in.request(), read);
+  out.first_task = in.first_task();
+  out.at_s = read.number(in.at_s(), "JobAccepted.at_s");
   return out;
 }
 
@@ -194,24 +213,6 @@ WorkerDrained get(const farm::WorkerDrained& in, WireReader& read) {
   WorkerDrained out;
   out.worker = read.worker(in.worker(), "WorkerDrained.worker");
   out.on = in.on();
-  return out;
-}
-
-void put(const EnvelopeLearned& in, farm::EnvelopeLearned& out) {
-  put(in.kind, *out.mutable_kind());
-  out.set_graph_sha256(in.graph_sha256);
-  out.set_height(in.height);
-  out.set_width(in.width);
-  out.set_budget_bytes_min(in.budget_bytes_min);
-}
-
-EnvelopeLearned get(const farm::EnvelopeLearned& in, WireReader& read) {
-  EnvelopeLearned out;
-  out.kind = get(in.kind(), read);
-  out.graph_sha256 = read.digest(in.graph_sha256(), "EnvelopeLearned.graph_sha256");
-  out.height = read.side32(in.height(), "EnvelopeLearned.height");
-  out.width = read.side32(in.width(), "EnvelopeLearned.width");
-  out.budget_bytes_min = read.bytes(in.budget_bytes_min(), "EnvelopeLearned.budget_bytes_min");
   return out;
 }
 

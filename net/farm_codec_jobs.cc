@@ -52,6 +52,7 @@ void put(const ClipStatus& in, farm::ClipStatus& out) {
   out.set_tile_height(in.tile_height);
   out.set_tile_width(in.tile_width);
   out.set_tiles(in.tiles);
+  out.set_segments_done(in.segments_done);
 }
 
 ClipStatus get(const farm::ClipStatus& in, WireReader& read) {
@@ -74,8 +75,11 @@ ClipStatus get(const farm::ClipStatus& in, WireReader& read) {
   out.tile_height = read.side(in.tile_height(), "ClipStatus.tile_height");
   out.tile_width = read.side(in.tile_width(), "ClipStatus.tile_width");
   out.tiles = read.count(in.tiles(), "ClipStatus.tiles");
+  out.segments_done = in.segments_done();
   return out;
 }
+
+}  // namespace
 
 void put(const LaneShare& in, farm::LaneShare& out) {
   out.set_worker(in.worker);
@@ -103,8 +107,6 @@ LaneShare get(const farm::LaneShare& in, WireReader& read) {
   return out;
 }
 
-}  // namespace
-
 void put(const JobStatus& in, farm::JobStatus& out) {
   put(in.summary, *out.mutable_summary());
   out.set_revision(in.revision);
@@ -119,6 +121,7 @@ void put(const JobStatus& in, farm::JobStatus& out) {
   out.set_lanes_lost(in.lanes_lost);
   out.set_results_dropped(in.results_dropped);
   out.set_compiling(in.compiling);
+  out.set_clips_total(in.clips_total);
 }
 
 JobStatus get(const farm::JobStatus& in, WireReader& read) {
@@ -142,6 +145,7 @@ JobStatus get(const farm::JobStatus& in, WireReader& read) {
   out.lanes_lost = in.lanes_lost();
   out.results_dropped = in.results_dropped();
   out.compiling = in.compiling();
+  out.clips_total = in.clips_total();
   return out;
 }
 

@@ -115,6 +115,11 @@ void put(const GetJob& in, farm::GetJob& out) {
   out.set_job(in.job);
   out.set_after_revision(in.after_revision);
   out.set_wait_ms(in.wait_ms);
+  out.set_detail(to_wire<farm::JobDetail>(in.detail));
+  out.set_first_clip(in.first_clip);
+  out.set_clips_max(in.clips_max);
+  out.set_from_frame(in.from_frame);
+  out.set_segments_max(in.segments_max);
 }
 
 GetJob get(const farm::GetJob& in, WireReader& read) {
@@ -122,6 +127,12 @@ GetJob get(const farm::GetJob& in, WireReader& read) {
   out.job = read.job(in.job(), "GetJob.job");
   out.after_revision = in.after_revision();
   out.wait_ms = in.wait_ms();
+  // A client that does not know of it gets everything.
+  if (in.detail() != 0) out.detail = read.enumerator(in.detail(), JobDetail::kFrames, "GetJob.detail");
+  out.first_clip = in.first_clip();
+  out.clips_max = in.clips_max();
+  out.from_frame = read.frames(in.from_frame(), "GetJob.from_frame");
+  out.segments_max = in.segments_max();
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "net/farm_codec_reader.h"
+#include "net/farm_facts.h"
 #include "net/farm_limits.h"
 #include "net/farm_replies.h"
 #include "net/farm_requests.h"
@@ -36,6 +37,10 @@ class JobList;
 class ClientReply;
 class FromWorker;
 class ToWorker;
+class LaneShare;
+class ClipPlanned;
+class CompileWanted;
+class EnvelopeLearned;
 }  // namespace farm
 
 // What the receiver would refuse is made acceptable here where nothing is lost by it: a text for people becomes one
@@ -86,5 +91,13 @@ void put(const FromWorker& in, farm::FromWorker& out);
 FromWorker get(const farm::FromWorker& in, WireReader& read);
 void put(const ToWorker& in, farm::ToWorker& out);
 ToWorker get(const farm::ToWorker& in, WireReader& read);
+void put(const LaneShare& in, farm::LaneShare& out);
+LaneShare get(const farm::LaneShare& in, WireReader& read);
+void put(const ClipPlanned& in, farm::ClipPlanned& out);
+ClipPlanned get(const farm::ClipPlanned& in, WireReader& read);
+void put(const CompileWanted& in, farm::CompileWanted& out);
+CompileWanted get(const farm::CompileWanted& in, WireReader& read);
+void put(const EnvelopeLearned& in, farm::EnvelopeLearned& out);
+EnvelopeLearned get(const farm::EnvelopeLearned& in, WireReader& read);
 
 }  // namespace kiln::net

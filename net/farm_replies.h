@@ -55,13 +55,14 @@ struct ClipStatus {
   std::int64_t frames = 0;
   double duration_s = 0.0;
   std::string artifact_key;
-  std::vector<SegmentResult> segments;  // those done, in order; `segment` blobs included
+  std::vector<SegmentResult> segments;  // those done that were asked for, in order
   BlobRef result;                       // empty until joined
   std::vector<std::string> warnings;
   LaneClass kind;                       // of the lanes that render it, once it is planned
   std::int64_t tile_height = 0;         // pixels of the source; 0: it is not planned yet
   std::int64_t tile_width = 0;
   std::int64_t tiles = 0;               // of a frame; 1: it is rendered whole
+  std::uint64_t segments_done = 0;      // all of them
   bool operator==(const ClipStatus&) const = default;
 };
 struct LaneShare {  // of one job
@@ -79,7 +80,7 @@ struct LaneShare {  // of one job
 struct JobStatus {
   JobSummary summary;
   std::uint64_t revision = 0;
-  std::vector<ClipStatus> clips;
+  std::vector<ClipStatus> clips;  // those that were asked for
   std::vector<LaneShare> lanes;
   std::vector<std::uint64_t> running_tasks;
   std::uint64_t compiles = 0;
@@ -87,9 +88,10 @@ struct JobStatus {
   std::uint64_t store_hits = 0;
   double compile_s = 0.0;
   std::uint64_t attempts_failed = 0;
-  std::uint64_t lanes_lost = 0;
-  std::uint64_t results_dropped = 0;
+  std::uint64_t lanes_lost = 0;       // that died, hung or vanished while they worked on it
+  std::uint64_t results_dropped = 0;  // that came too late, since the coordinator's start
   bool compiling = false;  // an artifact of it is being made
+  std::uint64_t clips_total = 0;
   bool operator==(const JobStatus&) const = default;
 };
 struct JobList {

@@ -60,10 +60,17 @@ struct ListJobs {
   bool all = false;  // finished ones as well
   bool operator==(const ListJobs&) const = default;
 };
+// How much of a job's clips: without their segments, with these, with the hash of every frame too.
+enum class JobDetail : std::uint8_t { kClips, kSegments, kFrames };
 struct GetJob {
   JobName job;
   std::uint64_t after_revision = 0;  // answers when the job has a later one …
   std::uint32_t wait_ms = 0;         // … or after this long (bounded by the coordinator)
+  JobDetail detail = JobDetail::kFrames;
+  std::uint32_t first_clip = 0;  // these clips …
+  std::uint32_t clips_max = 0;   // … at most so many; 0: all
+  std::int64_t from_frame = 0;      // of each of them the segments that begin there or later …
+  std::uint32_t segments_max = 0;   // … at most so many; 0: all
   bool operator==(const GetJob&) const = default;
 };
 enum class JobVerb : std::uint8_t { kCancel, kPause, kResume, kRetry, kRemove };

@@ -93,7 +93,8 @@ class Farm:
 
     def status(self, job: str, after_revision: int = 0) -> pb.JobStatus:
         wait_ms = WATCH_WAIT_MS if after_revision else 0
-        question = pb.GetJob(job=job, after_revision=after_revision, wait_ms=wait_ms)
+        # Without segments: those of a long clip do not fit into one answer (ask for them with from_frame, segments_max).
+        question = pb.GetJob(job=job, after_revision=after_revision, wait_ms=wait_ms, detail=pb.JOB_DETAIL_CLIPS)
         return self.ask(wait_ms, get_job=question).job_status
 
     def watch(self, job: str, tell: Callable[[pb.JobStatus], None] = lambda status: None) -> pb.JobStatus:

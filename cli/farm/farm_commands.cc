@@ -8,6 +8,7 @@
 #include "base/file_system.h"
 #include "cli/farm/blob_transfer.h"
 #include "cli/farm/farm_output.h"
+#include "cli/farm/job_status.h"
 #include "cli/farm/submission.h"
 #include "cli/image_files.h"
 #include "worker/image_archive.h"
@@ -81,10 +82,22 @@ Status fetch_images(BlobTransfer& store, const net::BlobRef& blob, const std::st
   return done;
 }
 
+// What is printed: segments are in JSON alone.
+net::JobDetail detail_of(const GlobalOptions& global) {
+  return global.json ? net::JobDetail::kSegments : net::JobDetail::kClips;
+}
+
 }  // namespace
 
 bool has_ended(net::JobState state) {
   return state == net::JobState::kDone || state == net::JobState::kFailed || state == net::JobState::kCancelled;
+}
+
+Result<int> status_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global) {
+  KILN_TRY_ASSIGN(net::JobStatus status, ask_job_status(link, job, detail_of(global)));
+  const std::string text = job_text(status);
+  print(net::ClientReply{std::move(status)}, global, text);
+  return 0;
 }
 
 Result<int> plain_command(FarmLink& link, const net::ClientRequest& request, const GlobalOptions& global) {
@@ -111,11 +124,14 @@ Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const G
 
 Result<net::JobStatus> wait_for_change(FarmLink& link, const net::JobName& job, std::uint64_t revision, bool shows) {
   const std::chrono::milliseconds patience = kAnswerDeadline + std::chrono::milliseconds(kWatchWaitMs);
+  // One line needs no clips; the end needs them all.
   KILN_TRY_ASSIGN(net::JobStatus status,
-                  link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs}, patience));
+                  link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs, net::JobDetail::kClips, 0, 1, 0, 0},
+                                               patience));
   if (shows) show(job_line(status));
-  if (shows && has_ended(status.summary.state)) end_line();
-  return status;
+  if (!has_ended(status.summary.state)) return status;
+  if (shows) end_line();
+  return ask_job_status(link, job, shows ? net::JobDetail::kClips : net::JobDetail::kSegments);
 }
 
 int print_ended_job(net::JobStatus status, const GlobalOptions& global) {
@@ -167,7 +183,7 @@ Result<std::vector<std::string>> fetch_results(FarmLink& link, const net::JobSta
 }
 
 Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const GlobalOptions& global) {
-  KILN_TRY_ASSIGN(const net::JobStatus status, link.ask_for<net::JobStatus>(net::GetJob{options.job, 0, 0}));
+  KILN_TRY_ASSIGN(const net::JobStatus status, ask_job_status(link, options.job, detail_of(global)));
   if (status.summary.state != net::JobState::kDone) {
     return fail(make_error(ErrorCode::kFailedPrecondition, "{}: is {}, there is no result to fetch yet{}{}", options.job,
                            to_string(status.summary.state), status.summary.reason.empty() ? "" : "; ",

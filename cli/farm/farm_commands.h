@@ -43,6 +43,8 @@ struct LogsOptions {
 };
 [[nodiscard]] Result<int> logs_command(FarmLink& link, const LogsOptions& options, const GlobalOptions& global);
 
+[[nodiscard]] Result<int> status_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global);
+
 // Asks one question and prints the answer.
 [[nodiscard]] Result<int> plain_command(FarmLink& link, const net::ClientRequest& request, const GlobalOptions& global);
 

@@ -47,7 +47,7 @@ std::string job_text(const net::JobStatus& status) {
                                 job.reason.empty() ? "" : "; ", job.reason);
   for (const net::ClipStatus& clip : status.clips) {
     out += fmt::format("  {} -> {}: {}\n", clip.source, clip.output,
-                       clip.result.sha256.empty() ? fmt::format("{} segments done", clip.segments.size())
+                       clip.result.sha256.empty() ? fmt::format("{} segments done", clip.segments_done)
                                                   : fmt::format("{} frames of {}x{}", clip.frames, clip.width, clip.height));
     for (const std::string& warning : clip.warnings) out += fmt::format("    {}\n", warning);
   }

@@ -22,6 +22,22 @@ TaskRecord* find_task(Durable& durable, TaskNumber number) {
 
 void raise_next(Durable& durable, TaskNumber number) { durable.next_task = std::max(durable.next_task, number + 1); }
 
+void put_state(Durable& durable, TaskNumber number, TaskRecord& task, TaskState state) {
+  task.state = state;
+  if (state == TaskState::kRunning) {
+    durable.running.insert(number);
+  } else {
+    durable.running.erase(number);
+  }
+}
+
+// A new task of a job; probes and no-ops are known by their numbers.
+void add_to_job(JobRecord* job, TaskNumber number) {
+  if (job == nullptr) return;
+  const auto at = std::lower_bound(job->tasks.begin(), job->tasks.end(), number);
+  if (at == job->tasks.end() || *at != number) job->tasks.insert(at, number);
+}
+
 void end_attempt(TaskRecord& task, Attempt attempt, double at_s, std::string outcome, const net::BlobRef& log) {
   for (AttemptRecord& record : task.attempts) {
     if (record.attempt != attempt) continue;
@@ -82,6 +98,7 @@ void apply(Durable& durable, const net::ClipPlanned& fact) {
   join.job = fact.job;
   join.clip = fact.clip;
   durable.tasks[fact.join_task] = std::move(join);
+  add_to_job(job, fact.join_task);
   raise_next(durable, fact.join_task);
 }
 
@@ -96,6 +113,7 @@ void apply(Durable& durable, const net::CompileWanted& fact) {
   JobRecord* job = find_job(durable, fact.job);
   const bool was_hit = known != durable.artifacts.end() && known->second.state == ArtifactState::kReady;
   if (was_hit && job != nullptr && job->store_hits > 0) --job->store_hits;
+  add_to_job(job, fact.task);
   durable.artifacts[fact.key] = ArtifactRecord{fact, ArtifactState::kWanted, {}};
   raise_next(durable, fact.task);
 }
@@ -112,6 +130,7 @@ TaskRecord& assigned_task(Durable& durable, JobRecord* job, const net::Assigned&
   task.last = fact.last;
   raise_next(durable, fact.task);
   if (job == nullptr) return task;
+  if (fact.kind != TaskKind::kNoop) add_to_job(job, fact.task);
   if (fact.kind == TaskKind::kSegment && fact.clip < job->clips.size()) {
     ClipRecord& clip = job->clips[fact.clip];
     clip.segments[fact.first] = fact.task;
@@ -124,7 +143,7 @@ TaskRecord& assigned_task(Durable& durable, JobRecord* job, const net::Assigned&
 void apply(Durable& durable, const net::Assigned& fact) {
   JobRecord* job = find_job(durable, fact.job);
   TaskRecord& task = assigned_task(durable, job, fact);
-  task.state = TaskState::kRunning;
+  put_state(durable, fact.task, task, TaskState::kRunning);
   task.attempt = fact.attempt;
   task.lane = {fact.worker, fact.lane};
   if (fact.kind != TaskKind::kNoop) {
@@ -176,7 +195,7 @@ void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::C
 void apply(Durable& durable, const net::ResultAccepted& fact) {
   TaskRecord* task = find_task(durable, fact.task);
   if (task == nullptr) return;
-  task->state = TaskState::kDone;
+  put_state(durable, fact.task, *task, TaskState::kDone);
   end_attempt(*task, fact.attempt, fact.at_s, "done", fact.log);
   JobRecord* job = find_job(durable, task->job);
   if (job != nullptr) {
@@ -209,13 +228,17 @@ void lose_segments(Durable& durable, JobRecord& job, const TaskRecord& join, con
   }
 }
 
+bool is_lost_lane(net::FailureKind kind) {
+  return kind == net::FailureKind::kLostLane || kind == net::FailureKind::kCrash || kind == net::FailureKind::kHang;
+}
+
 void apply(Durable& durable, const net::AttemptEnded& fact) {
   TaskRecord* task = find_task(durable, fact.task);
   if (task == nullptr) return;
   ++task->failures[fact.fault.kind];
   if (fact.fault.kind != net::FailureKind::kLostLane) task->failed_on.insert(task->lane);
   task->last_message = fact.fault.message;
-  task->state = fact.final ? TaskState::kFailed : TaskState::kWaiting;
+  put_state(durable, fact.task, *task, fact.final ? TaskState::kFailed : TaskState::kWaiting);
   end_attempt(*task, fact.attempt, fact.at_s, "failed: " + fact.fault.message, fact.log);
   JobRecord* job = find_job(durable, task->job);
   if (task->kind == TaskKind::kCompile) {
@@ -228,9 +251,8 @@ void apply(Durable& durable, const net::AttemptEnded& fact) {
     return;
   }
   if (job == nullptr) return;
-  const bool lost = fact.fault.kind == net::FailureKind::kLostLane;
-  job->lanes_lost += lost ? 1U : 0U;
-  job->attempts_failed += lost ? 0U : 1U;
+  if (is_lost_lane(fact.fault.kind)) job->lost_lanes.insert(task->lane);
+  job->attempts_failed += fact.fault.kind == net::FailureKind::kLostLane ? 0U : 1U;
   job->running.erase(fact.task);
   if (!fact.final) job->waiting.insert(fact.task);
   if (!fact.final) lose_segments(durable, *job, *task, fact.fault.lost_blobs);
@@ -239,29 +261,36 @@ void apply(Durable& durable, const net::AttemptEnded& fact) {
 void cancel_tasks(Durable& durable, JobRecord& job) {
   for (auto* numbers : {&job.waiting, &job.running}) {
     for (const TaskNumber number : *numbers) {
-      if (TaskRecord* task = find_task(durable, number); task != nullptr) task->state = TaskState::kCancelled;
+      TaskRecord* task = find_task(durable, number);
+      if (task != nullptr) put_state(durable, number, *task, TaskState::kCancelled);
     }
     numbers->clear();
   }
 }
 
 // What failed or was cancelled is tried anew, and nothing of what is done is done again.
-void revive_tasks(Durable& durable, const net::JobName& name, JobRecord& job) {
-  for (auto& [number, task] : durable.tasks) {
-    if (task.job != name || task.kind == TaskKind::kCompile) continue;
-    if (task.state != TaskState::kFailed && task.state != TaskState::kCancelled) continue;
+void revive_tasks(Durable& durable, JobRecord& job) {
+  visit_tasks(durable, job, [&](TaskNumber number, TaskRecord& task) {
+    if (task.kind == TaskKind::kCompile) return;
+    if (task.state != TaskState::kFailed && task.state != TaskState::kCancelled) return;
     task.state = TaskState::kWaiting;
     task.failures.clear();
     task.failed_on.clear();
     if (task.kind != TaskKind::kJoin) job.waiting.insert(number);
-  }
+  });
   for (const ClipRecord& clip : job.clips) wake_join(durable, job, clip);
 }
 
+// What was compiled for it serves others.
 void forget_job(Durable& durable, const net::JobName& name) {
-  std::erase_if(durable.tasks, [&](const auto& entry) {
-    return entry.second.job == name && entry.second.kind != TaskKind::kCompile;
+  std::vector<TaskNumber> gone;
+  visit_tasks(durable, durable.jobs.at(name), [&](TaskNumber number, const TaskRecord& task) {
+    if (task.kind != TaskKind::kCompile) gone.push_back(number);
   });
+  for (const TaskNumber number : gone) {
+    durable.tasks.erase(number);
+    durable.running.erase(number);
+  }
   durable.jobs.erase(name);
 }
 
@@ -282,7 +311,7 @@ void apply(Durable& durable, const net::JobControlled& fact) {
       job->ended_s = 0.0;
       job->reason.clear();
       job->exit = 0;
-      return revive_tasks(durable, fact.job, *job);
+      return revive_tasks(durable, *job);
   }
 }
 

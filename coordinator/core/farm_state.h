@@ -13,107 +13,39 @@
 
 #include "base/ids.h"
 #include "net/farm_facts.h"
+#include "net/farm_records.h"
+#include "net/farm_requests.h"
 #include "net/farm_worker_messages.h"
 
 namespace kiln::coordinator {
 
-using TaskNumber = std::uint64_t;
 // A clock that the simulator moves: milliseconds since any start, never backwards.
 using FarmTime = std::chrono::milliseconds;
 
-struct LaneName {
-  net::WorkerName worker;
-  LaneId lane;
-  auto operator<=>(const LaneName&) const = default;
-};
-
 // ---- durable ----
-enum class TaskState : std::uint8_t { kWaiting, kRunning, kDone, kFailed, kCancelled };
+using net::ArtifactRecord;
+using net::ArtifactState;
+using net::AttemptRecord;
+using net::ClipRecord;
+using net::Envelope;
+using net::JobRecord;
+using net::LaneName;
+using net::TaskNumber;
+using net::TaskRecord;
+using net::TaskState;
 
-struct AttemptRecord {
-  Attempt attempt;
-  LaneName lane;
-  double start_s = 0.0;
-  double end_s = 0.0;  // 0: runs
-  std::string outcome;
-  net::BlobRef log;
-};
-
-struct TaskRecord {
-  net::TaskKind kind = net::TaskKind::kNoop;
-  net::JobName job;
-  std::uint32_t clip = 0;
-  std::int64_t first = 0;
-  std::int64_t last = 0;
-  std::string key;  // of a compile task
-  TaskState state = TaskState::kWaiting;
-  Attempt attempt;  // of the running or last try; 0: none yet
-  LaneName lane;    // of that try
-  std::map<net::FailureKind, int> failures;
-  std::set<LaneName> failed_on;
-  std::string last_message;
-  std::vector<AttemptRecord> attempts;  // the latest kAttemptsKept
-};
-
-struct ClipRecord {
-  TaskNumber probe_task = 0;
-  std::optional<net::ProbeResult> probe;
-  std::optional<net::ClipPlanned> plan;
-  std::int64_t frontier = 0;  // frames before it belong to a task
-  std::map<std::int64_t, TaskNumber> segments;          // by first frame
-  std::map<std::int64_t, net::SegmentResult> finished;  // by first frame
-  std::int64_t frames_done = 0;
-  std::optional<net::JoinResult> result;
-};
-
-struct JobRecord {
-  net::JobRequest request;
-  std::uint64_t order = 0;  // of submission
-  double submitted_s = 0.0;
-  double ended_s = 0.0;
-  bool paused = false;
-  std::optional<net::JobState> ended;  // done, failed or cancelled
-  std::string reason;
-  int exit = 0;  // of a failed one: the exit code that its fault asks for; 0: none
-  std::vector<ClipRecord> clips;
-  TaskNumber first_task = 0;
-  std::int64_t noop_next = 0;  // no-op tasks before it were assigned once
-  std::int64_t noop_done = 0;
-  std::set<TaskNumber> waiting;  // tasks that may be assigned again
-  std::set<TaskNumber> running;
-  std::map<LaneName, net::LaneShare> shares;
-  std::uint64_t attempts_failed = 0;
-  std::uint64_t lanes_lost = 0;
-  std::uint64_t compiles = 0;
-  std::uint64_t store_hits = 0;
-  double compile_s = 0.0;
-};
-
-enum class ArtifactState : std::uint8_t { kWanted, kReady, kFailed };
-struct ArtifactRecord {
-  net::CompileWanted wanted;
-  ArtifactState state = ArtifactState::kWanted;
-  std::string reason;  // of a failure
-  int exit = 0;        // the exit code that it asks for
-};
-
-struct Envelope {  // what was learned from an out-of-memory
-  net::LaneClass kind;
-  std::string graph_sha256;
-  int height = 0;
-  int width = 0;
-  auto operator<=>(const Envelope&) const = default;
-};
-
+// A snapshot (coordinator/durable_snapshot.h) holds all of it: a field that is added here is added there.
 struct Durable {
   std::map<net::JobName, JobRecord> jobs;
   std::map<TaskNumber, TaskRecord> tasks;
+  std::set<TaskNumber> running;  // of all tasks, those in this state
   std::map<std::string, ArtifactRecord> artifacts;  // by key
   std::map<LaneName, std::string> set_aside;        // and why
   std::set<net::WorkerName> draining;
   std::map<Envelope, std::uint64_t> envelopes;  // budget that is needed at least
   TaskNumber next_task = 1;
   std::uint64_t next_order = 1;
+  bool operator==(const Durable&) const = default;
 };
 
 // ---- live ----
@@ -144,8 +76,7 @@ struct WorkerSession {
 struct Waiter {  // a client that waits for a job to change
   std::string connection;
   std::uint64_t request = 0;
-  net::JobName job;
-  std::uint64_t after_revision = 0;
+  net::GetJob ask;
   FarmTime until{0};
 };
 
@@ -165,6 +96,7 @@ struct Live {
   std::map<net::WorkerName, WorkerSession> workers;
   std::vector<Waiter> waiters;
   std::map<net::JobName, std::uint64_t> revisions;
+  std::map<net::JobName, std::uint64_t> results_dropped;  // of attempts that were no longer valid
   std::set<net::JobName> changed;  // since waiters were last looked at
   std::map<TaskNumber, FarmTime> orphans;  // running when the coordinator began: until when their worker may come back
   bool dirty = false;  // something could be assigned

@@ -68,9 +68,7 @@ void begin_after_replay(FarmState& state, Moment now) {
   state.live = Live{};
   state.live.started_at = now.at;
   state.live.dirty = true;
-  for (auto& [number, task] : state.durable.tasks) {
-    if (task.state == TaskState::kRunning) state.live.orphans[number] = now.at + state.rules.orphan_grace;
-  }
+  for (const TaskNumber number : state.durable.running) state.live.orphans[number] = now.at + state.rules.orphan_grace;
   if (state.rules.bug != SeededBug::kForgottenSegmentAfterRestart) return;
   for (auto& [name, job] : state.durable.jobs) {
     std::erase_if(job.waiting, [&](TaskNumber number) {
@@ -96,10 +94,9 @@ std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& na
     if (clip.result) continue;  // its segments are in it
     for (const auto& [first, segment] : clip.finished) add(segment.segment);
   }
-  for (const auto& [number, task] : durable.tasks) {
-    if (task.job != name) continue;
+  visit_tasks(durable, job, [&](TaskNumber, const TaskRecord& task) {
     for (const AttemptRecord& attempt : task.attempts) add(attempt.log);
-  }
+  });
   return {out.begin(), out.end()};
 }
 

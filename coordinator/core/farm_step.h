@@ -73,6 +73,18 @@ void apply_fact(Durable& durable, const net::Fact& fact);
 // The exit code that a fault asks for: a source that cannot be read is another one than a full disk.
 [[nodiscard]] int exit_code_of(const net::TaskFault& fault);
 
+// Every task of a job, in the order of numbers of each kind. `visit` takes (TaskNumber, TaskRecord&) and removes none.
+template <typename State, typename Visit>
+void visit_tasks(State& durable, const JobRecord& job, Visit visit) {
+  const TaskNumber end = job.first_task + job.request.clips.size() + static_cast<TaskNumber>(job.request.noop_tasks);
+  for (auto at = durable.tasks.lower_bound(job.first_task); at != durable.tasks.end() && at->first < end; ++at) {
+    visit(at->first, at->second);
+  }
+  for (const TaskNumber number : job.tasks) {
+    if (const auto at = durable.tasks.find(number); at != durable.tasks.end()) visit(at->first, at->second);
+  }
+}
+
 // After the journal was replayed: tasks that were running wait for their workers.
 void begin_after_replay(FarmState& state, Moment now);
 

@@ -72,7 +72,8 @@ void assign_due(Turn& turn);
 
 // ---- queries.cc, explain.cc ----
 [[nodiscard]] net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const JobRecord& job);
-[[nodiscard]] net::JobStatus status_of(const Turn& turn, const net::JobName& name, const JobRecord& job);
+// As much of the job as was asked for.
+[[nodiscard]] net::JobStatus status_of(const Turn& turn, const JobRecord& job, const net::GetJob& ask);
 [[nodiscard]] net::ClientReply answer_query(const Turn& turn, const net::ClientRequest& request);
 [[nodiscard]] net::Explanation explain_job(const Turn& turn, const net::JobName& name, const JobRecord& job);
 [[nodiscard]] net::Explanation explain_task(const Turn& turn, TaskNumber number, const TaskRecord& task);

@@ -109,7 +109,10 @@ void on_control(Turn& turn, const ClientAsked& asked, const net::ControlJob& con
   if (const Status status = check_verb(control.job, *job, control.verb); !status) return refuse(turn, asked, status.error());
   if (control.verb == JobVerb::kCancel) cancel_running(turn, *job, "the job was cancelled");
   turn.record(net::JobControlled{control.job, control.verb, turn.now.unix_s});
-  if (control.verb == JobVerb::kRemove) turn.effects.emplace_back(KeepBlobs{control.job, {}});
+  if (control.verb == JobVerb::kRemove) {
+    turn.effects.emplace_back(KeepBlobs{control.job, {}});
+    turn.live().results_dropped.erase(control.job);
+  }
   turn.changed(control.job);
   reply(turn, asked, net::Done{});
 }
@@ -140,14 +143,14 @@ void on_get_job(Turn& turn, const ClientAsked& asked, const net::GetJob& get) {
   if (job == nullptr) return refuse(turn, asked, not_found(get.job));
   const std::uint64_t revision = turn.live().revisions[get.job];
   if (revision > get.after_revision || get.wait_ms == 0 || get.after_revision == 0) {
-    return reply(turn, asked, status_of(turn, get.job, *job));
+    return reply(turn, asked, status_of(turn, *job, get));
   }
   if (turn.live().waiters.size() >= kWaitersMax) {
     ++turn.live().counters.waiters_full;
-    return reply(turn, asked, status_of(turn, get.job, *job));
+    return reply(turn, asked, status_of(turn, *job, get));
   }
   const FarmTime wait{std::min(get.wait_ms, kWaitMsMax)};
-  turn.live().waiters.push_back({asked.connection, asked.request, get.job, get.after_revision, turn.now.at + wait});
+  turn.live().waiters.push_back({asked.connection, asked.request, get, turn.now.at + wait});
 }
 
 }  // namespace
@@ -187,12 +190,12 @@ void answer_waiters(Turn& turn) {
   Live& live = turn.live();
   std::size_t answered = 0;
   std::erase_if(live.waiters, [&](const Waiter& waiter) {
-    const bool due = live.revisions[waiter.job] > waiter.after_revision || turn.now.at >= waiter.until;
+    const bool due = live.revisions[waiter.ask.job] > waiter.ask.after_revision || turn.now.at >= waiter.until;
     if (!due || answered >= kWaitersPerPassMax) return false;
     ++answered;
-    const JobRecord* job = turn.job(waiter.job);
-    net::ClientReply body = net::Refused{not_found(waiter.job)};
-    if (job != nullptr) body = status_of(turn, waiter.job, *job);
+    const JobRecord* job = turn.job(waiter.ask.job);
+    net::ClientReply body = net::Refused{not_found(waiter.ask.job)};
+    if (job != nullptr) body = status_of(turn, *job, waiter.ask);
     turn.effects.emplace_back(Reply{waiter.connection, waiter.request, std::move(body)});
     return true;
   });

@@ -14,7 +14,17 @@ net::JobState state_of(const JobRecord& job) {
   return job.running.empty() && job.noop_done == 0 ? net::JobState::kWaiting : net::JobState::kRunning;
 }
 
-net::ClipStatus clip_status(const JobRecord& job, std::size_t index) {
+void add_segments(const ClipRecord& clip, const net::GetJob& ask, net::ClipStatus& out) {
+  out.segments_done = clip.finished.size();
+  if (ask.detail == net::JobDetail::kClips) return;
+  for (auto at = clip.finished.lower_bound(ask.from_frame); at != clip.finished.end(); ++at) {
+    if (ask.segments_max > 0 && out.segments.size() >= ask.segments_max) return;
+    out.segments.push_back(at->second);
+    if (ask.detail != net::JobDetail::kFrames) out.segments.back().frame_hashes.clear();
+  }
+}
+
+net::ClipStatus clip_status(const JobRecord& job, std::size_t index, const net::GetJob& ask) {
   const ClipRecord& clip = job.clips[index];
   net::ClipStatus out;
   out.source = job.request.clips[index].source.path;
@@ -35,7 +45,7 @@ net::ClipStatus clip_status(const JobRecord& job, std::size_t index) {
     const std::int64_t pixels = static_cast<std::int64_t>(tile.height) * tile.width;
     out.tiles = pixels == 0 ? 0 : tile.computed_pixels / pixels;
   }
-  for (const auto& [first, segment] : clip.finished) out.segments.push_back(segment);
+  add_segments(clip, ask, out);
   if (clip.result) {
     out.result = clip.result->output;
     out.warnings.insert(out.warnings.end(), clip.result->warnings.begin(), clip.result->warnings.end());
@@ -115,15 +125,14 @@ std::string span_name(const TaskRecord& task) {
   return {};
 }
 
-net::Trace job_trace(const Turn& turn, const net::JobName& name) {
+net::Trace job_trace(const Turn& turn, const JobRecord& job) {
   net::Trace out;
-  for (const auto& [number, task] : turn.durable().tasks) {
-    if (task.job != name) continue;
+  visit_tasks(turn.durable(), job, [&](TaskNumber number, const TaskRecord& task) {
     for (const AttemptRecord& one : task.attempts) {
       out.spans.push_back({number, one.attempt.value, span_name(task), one.lane.worker, one.lane.lane, one.start_s,
                            one.end_s == 0.0 ? turn.now.unix_s : one.end_s, one.outcome});
     }
-  }
+  });
   return out;
 }
 
@@ -168,19 +177,25 @@ net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const Job
   return out;
 }
 
-net::JobStatus status_of(const Turn& turn, const net::JobName& name, const JobRecord& job) {
+net::JobStatus status_of(const Turn& turn, const JobRecord& job, const net::GetJob& ask) {
+  const net::JobName& name = ask.job;
   net::JobStatus out;
   out.summary = summary_of(turn, name, job);
   const auto revision = turn.live().revisions.find(name);
   out.revision = revision == turn.live().revisions.end() ? 1 : std::max<std::uint64_t>(revision->second, 1);
-  for (std::size_t i = 0; i < job.clips.size(); ++i) out.clips.push_back(clip_status(job, i));
+  out.clips_total = job.clips.size();
+  for (std::size_t i = ask.first_clip; i < job.clips.size() && (ask.clips_max == 0 || out.clips.size() < ask.clips_max); ++i) {
+    out.clips.push_back(clip_status(job, i, ask));
+  }
   for (const auto& [lane, share] : job.shares) out.lanes.push_back(share);
   out.running_tasks.assign(job.running.begin(), job.running.end());
   out.compiles = job.compiles;
   out.store_hits = job.store_hits;
   out.compile_s = job.compile_s;
   out.attempts_failed = job.attempts_failed;
-  out.lanes_lost = job.lanes_lost;
+  out.lanes_lost = job.lost_lanes.size();
+  const auto dropped = turn.live().results_dropped.find(name);
+  out.results_dropped = dropped == turn.live().results_dropped.end() ? 0 : dropped->second;
   for (const ClipRecord& clip : job.clips) {
     if (!clip.plan) continue;
     const auto artifact = turn.durable().artifacts.find(clip.plan->artifact_key);
@@ -211,8 +226,9 @@ net::ClientReply answer_query(const Turn& turn, const net::ClientRequest& reques
     return task_logs(*task);
   }
   if (const auto* trace = std::get_if<net::GetTrace>(&request)) {
-    if (turn.job(trace->job) == nullptr) return refused(ErrorCode::kNotFound, fmt::format("{}: no such job", trace->job));
-    return job_trace(turn, trace->job);
+    const JobRecord* job = turn.job(trace->job);
+    if (job == nullptr) return refused(ErrorCode::kNotFound, fmt::format("{}: no such job", trace->job));
+    return job_trace(turn, *job);
   }
   return farm_status(turn);
 }

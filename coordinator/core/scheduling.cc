@@ -130,11 +130,13 @@ sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecor
   request.lane_frames_per_second = known == lane.frames_per_second.end() ? 0.0 : known->second;
   request.total_frames_per_second = all.total;
   request.lane_count = all.lanes;
-  request.fixed_frames = job.request.segment_frames;
+  // Of a clip of millions of frames segments are longer than the rules say, so that one join can take them all.
+  const std::int64_t least = (clip.probe->frames + kSegmentsPerClipMax - 1) / kSegmentsPerClipMax;
+  request.fixed_frames = job.request.segment_frames == 0 ? 0 : std::max(job.request.segment_frames, least);
   request.target_ms = rules.segment_target_ms;
-  request.frames_min = rules.segment_frames_min;
-  request.frames_max = rules.segment_frames_max;
-  request.frames_first = rules.segment_frames_first;
+  request.frames_min = std::max(rules.segment_frames_min, least);
+  request.frames_max = std::max(rules.segment_frames_max, least);
+  request.frames_first = std::max(rules.segment_frames_first, least);
   return sharding::cut_segment(request);
 }
 

@@ -125,6 +125,13 @@ bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
   return lanes.size() >= turn.state.rules.lanes_per_task;
 }
 
+// A result that is told again since its acknowledgement was lost is none that was dropped.
+void count_dropped(Turn& turn, const net::TaskDone& message) {
+  const TaskRecord* task = turn.task(message.task);
+  if (task == nullptr || (task->state == TaskState::kDone && task->attempt == message.attempt)) return;
+  if (turn.job(task->job) != nullptr) ++turn.live().results_dropped[task->job];
+}
+
 }  // namespace
 
 std::string speed_key(const net::ClipPlanned& plan) {
@@ -135,6 +142,7 @@ std::string speed_key(const net::ClipPlanned& plan) {
 void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone& message) {
   if (!is_running_attempt(turn, worker, message.task, message.attempt)) {
     ++turn.live().counters.late_messages;
+    count_dropped(turn, message);
     return turn.tell(worker, net::ResultTaken{message.task, message.attempt});
   }
   const TaskRecord task = *turn.task(message.task);

@@ -38,6 +38,14 @@ void bind_lane(WorkerSession& session, const TaskRecord& task, const net::Runnin
   if (lane != session.lanes.end()) lane->second.task = running.task;
 }
 
+std::vector<TaskNumber> running_at(const Turn& turn, const net::WorkerName& worker) {
+  std::vector<TaskNumber> out;
+  for (const TaskNumber number : turn.durable().running) {
+    if (turn.task(number)->lane.worker == worker) out.push_back(number);
+  }
+  return out;
+}
+
 // What the worker still works on stays its own; what it should have and has not is lost; what it has and should
 // not is cancelled.
 void reattach(Turn& turn, const net::WorkerHello& hello) {
@@ -53,13 +61,9 @@ void reattach(Turn& turn, const net::WorkerHello& hello) {
     ++turn.live().counters.late_messages;
     turn.tell(hello.worker, net::CancelTask{running.task, running.attempt, "it was given to another lane meanwhile"});
   }
-  std::vector<TaskNumber> lost;
-  for (const auto& [number, task] : turn.durable().tasks) {
-    if (task.state == TaskState::kRunning && task.lane.worker == hello.worker && !kept.contains(number)) {
-      lost.push_back(number);
-    }
+  for (const TaskNumber number : running_at(turn, hello.worker)) {
+    if (!kept.contains(number)) lose_attempt(turn, number, fmt::format("{} began anew without it", hello.worker));
   }
-  for (const TaskNumber number : lost) lose_attempt(turn, number, fmt::format("{} began anew without it", hello.worker));
 }
 
 void forget_set_aside(Turn& turn, const net::WorkerName& worker) {
@@ -209,11 +213,7 @@ void lose_silent_workers(Turn& turn) {
   for (const net::WorkerName& name : lost) {
     ++turn.live().counters.workers_lost;
     turn.worker(name)->connected = false;
-    std::vector<TaskNumber> tasks;
-    for (const auto& [number, task] : turn.durable().tasks) {
-      if (task.state == TaskState::kRunning && task.lane.worker == name) tasks.push_back(number);
-    }
-    for (const TaskNumber number : tasks) {
+    for (const TaskNumber number : running_at(turn, name)) {
       if (turn.has_bug(SeededBug::kDoubleAssignmentAfterPartition) && turn.job(turn.task(number)->job) != nullptr) {
         turn.job(turn.task(number)->job)->waiting.insert(number);  // though it may still run over there
         continue;

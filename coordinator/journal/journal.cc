@@ -42,8 +42,10 @@ class Journal::Impl {
   ~Impl() { stop(); }
 
   Status start();
-  Result<SnapshotSearch> newest_snapshot();
+  Result<SnapshotSearch> newest_snapshot(std::uint64_t below);
+  Status flush();
   Status read_all(std::uint64_t from, const std::function<Status(std::uint64_t, std::string_view)>& on_fact);
+  Result<std::vector<std::string>> read_some(std::uint64_t from, std::size_t facts_max);
   Result<std::uint64_t> append(const std::vector<std::string>& facts);
   Status write_snapshot(std::uint64_t sequence, std::string_view bytes);
 
@@ -188,10 +190,12 @@ void Journal::Impl::finish(const std::vector<FactBatch>& batches, std::uint64_t 
       stats_.commit_s_max = std::max(stats_.commit_s_max, seconds);
     }
   }
+  if (pruned && facts > 0) {
+    const std::lock_guard guard(mutex_);  // flush() looks at it under the lock
+    durable_.store(batches.back().last(), std::memory_order_release);
+  }
   room_.notify_all();
-  if (pruned && facts == 0) return;
-  if (pruned) durable_.store(batches.back().last(), std::memory_order_release);
-  signal_event();
+  if (!pruned || facts > 0) signal_event();
 }
 
 // The writer: everything that is queued goes into one transaction. After an error nothing is written any more.
@@ -211,16 +215,22 @@ void Journal::Impl::run() {
   }
 }
 
-Result<SnapshotSearch> Journal::Impl::newest_snapshot() {
-  KILN_TRY_ASSIGN(SnapshotSearch search, snapshots_.find_newest());
+Result<SnapshotSearch> Journal::Impl::newest_snapshot(std::uint64_t below) {
+  KILN_TRY_ASSIGN(SnapshotSearch search, snapshots_.find_newest(below));
+  whole_snapshot_ = search.newest ? search.newest->sequence : 0;
   if (search.newest) {
     if (search.newest->sequence > durable()) {
       return fail(journal_damaged(options_.folder, fmt::format("a snapshot holds facts up to {}, the journal up to {}",
                                                                search.newest->sequence, durable())));
     }
-    whole_snapshot_ = search.newest->sequence;
   }
   return search;
+}
+
+Status Journal::Impl::flush() {
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [&] { return durable() >= appended_ || failure_; });
+  return status_locked();
 }
 
 Status Journal::Impl::read_all(std::uint64_t from,
@@ -238,6 +248,20 @@ Status Journal::Impl::read_all(std::uint64_t from,
     from += facts.size();
   }
   return {};
+}
+
+Result<std::vector<std::string>> Journal::Impl::read_some(std::uint64_t from, std::size_t facts_max) {
+  std::vector<std::string> bodies;
+  if (from > durable()) return bodies;
+  std::vector<StoredFact> facts;
+  {
+    const std::lock_guard guard(database_mutex_);
+    KILN_TRY_ASSIGN(facts, database_.read(from, facts_max, kReadBytes));
+  }
+  if (facts.empty()) return fail(journal_damaged(options_.folder, fmt::format("fact {} is missing", from)));
+  bodies.reserve(facts.size());
+  for (StoredFact& fact : facts) bodies.push_back(std::move(fact.body));
+  return bodies;
 }
 
 Status Journal::Impl::write_snapshot(std::uint64_t sequence, std::string_view bytes) {
@@ -276,9 +300,13 @@ Result<std::unique_ptr<Journal>> Journal::open(FileSystem& files, JournalOptions
   return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
-Result<SnapshotSearch> Journal::newest_snapshot() { return impl_->newest_snapshot(); }
+Result<SnapshotSearch> Journal::newest_snapshot(std::uint64_t below) { return impl_->newest_snapshot(below); }
+Status Journal::flush() { return impl_->flush(); }
 Status Journal::read_all(std::uint64_t from, const std::function<Status(std::uint64_t, std::string_view)>& on_fact) {
   return impl_->read_all(from, on_fact);
+}
+Result<std::vector<std::string>> Journal::read_some(std::uint64_t from, std::size_t facts_max) {
+  return impl_->read_some(from, facts_max);
 }
 Result<std::uint64_t> Journal::append(const std::vector<std::string>& facts) { return impl_->append(facts); }
 std::uint64_t Journal::durable_sequence() const { return impl_->durable(); }

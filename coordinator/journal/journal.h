@@ -21,6 +21,7 @@ inline constexpr std::size_t kJournalQueueBytesMax = 64U << 20U;
 inline constexpr std::size_t kJournalFactBytesMax = 32U << 20U;
 inline constexpr std::size_t kTransactionFactsMax = 20'000;  // a commit's length is what an acknowledgement waits for
 inline constexpr std::uint64_t kPruneRowsMax = 2'000;        // removed together with one commit
+inline constexpr std::uint64_t kAnySequence = ~0ULL;
 
 struct JournalOptions {
   std::string folder;  // made when missing
@@ -55,11 +56,15 @@ class Journal final : public FarmJournal {
   Journal& operator=(const Journal&) = delete;
 
   // ---- what it holds ----
-  [[nodiscard]] Result<SnapshotSearch> newest_snapshot();
+  // The newest that is whole, of facts before `below`; of the thread that writes snapshots, or before it begins.
+  [[nodiscard]] Result<SnapshotSearch> newest_snapshot(std::uint64_t below = kAnySequence);
   // Every fact from `from` on, in order. No lock is held while `on_fact` runs; its error ends the reading. Facts that
   // must be there and are not (removed for a snapshot that is gone) are damage.
   [[nodiscard]] Status read_all(std::uint64_t from,
                                 const std::function<Status(std::uint64_t sequence, std::string_view fact)>& on_fact);
+
+  // The facts from `from` on, at most `facts_max`; at least one, where there is any. The same errors.
+  [[nodiscard]] Result<std::vector<std::string>> read_some(std::uint64_t from, std::size_t facts_max);
 
   // ---- FarmJournal ----
   // Waits for room while the queue is full.
@@ -68,6 +73,8 @@ class Journal final : public FarmJournal {
   [[nodiscard]] int durable_fd() const override;
   void clear_durable_fd() override;
   [[nodiscard]] Status status() const override;
+  // Waits until what was appended is durable.
+  [[nodiscard]] Status flush();
 
   // What all facts up to `sequence` come to; these must be durable. Facts that neither this snapshot nor the one
   // before it needs are removed little by little, with later commits.

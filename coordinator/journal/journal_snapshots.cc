@@ -48,7 +48,7 @@ Result<std::vector<std::uint64_t>> JournalSnapshots::sequences() {
 // One line "kiln-snapshot FORMAT SEQUENCE BYTES SHA256", then the bytes.
 Result<JournalSnapshot> JournalSnapshots::read(std::uint64_t sequence) {
   const std::string path = path_of(sequence);
-  KILN_TRY_ASSIGN(const std::string text, read_file(path, kSnapshotBytesMax + kHeaderBytesMax));
+  KILN_TRY_ASSIGN(std::string text, read_file(path, kSnapshotBytesMax + kHeaderBytesMax));
   const std::size_t line_end = text.substr(0, kHeaderBytesMax).find('\n');
   if (line_end == std::string::npos) return fail(damaged(path, "it has no header"));
   const auto words = split(std::string_view(text).substr(0, line_end), ' ');
@@ -66,16 +66,19 @@ Result<JournalSnapshot> JournalSnapshots::read(std::uint64_t sequence) {
   if (words.size() != 5 || !parse_number(words[2], written) || !parse_number(words[3], bytes) || written != sequence) {
     return fail(damaged(path, "its header is not that of its name"));
   }
-  JournalSnapshot snapshot{sequence, text.substr(line_end + 1)};
+  const std::string digest(words[4]);
+  text.erase(0, line_end + 1);  // hundreds of MB, perhaps: not copied
+  JournalSnapshot snapshot{sequence, std::move(text)};
   if (snapshot.bytes.size() != bytes) return fail(damaged(path, "it is cut off"));
-  if (sha256(snapshot.bytes).hex() != words[4]) return fail(damaged(path, "it has other bytes than were written"));
+  if (sha256(snapshot.bytes).hex() != digest) return fail(damaged(path, "it has other bytes than were written"));
   return snapshot;
 }
 
-Result<SnapshotSearch> JournalSnapshots::find_newest() {
+Result<SnapshotSearch> JournalSnapshots::find_newest(std::uint64_t below) {
   KILN_TRY_ASSIGN(const std::vector<std::uint64_t> found, sequences());
   SnapshotSearch search;
   for (const std::uint64_t sequence : found) {
+    if (sequence >= below) continue;
     auto snapshot = read(sequence);
     if (snapshot) {
       search.newest = std::move(*snapshot);

@@ -28,8 +28,8 @@ struct SnapshotSearch {
 class JournalSnapshots {
  public:
   JournalSnapshots(FileSystem& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
-  // kVersionMismatch: the newest is of a newer program.
-  [[nodiscard]] Result<SnapshotSearch> find_newest();
+  // Of facts before `below`. kVersionMismatch: the newest is of a newer program.
+  [[nodiscard]] Result<SnapshotSearch> find_newest(std::uint64_t below = ~0ULL);
   // Durable under its name when it returns.
   [[nodiscard]] Status write(std::uint64_t sequence, std::string_view bytes);
   // Removes all but these two.

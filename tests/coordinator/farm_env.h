@@ -89,6 +89,7 @@ class FarmEnv {
   [[nodiscard]] const JobRecord& job(const std::string& name) const { return state.durable.jobs.at(name); }
   [[nodiscard]] net::JobStatus status(const std::string& name);
   std::int64_t clip_frames = 100;
+  bool hashes = false;  // segments come with those of their frames
   std::uint64_t needs_bytes = 50ULL << 20U;  // of the clip's tiles
 
   // The state that the journal alone gives, as after a restart.

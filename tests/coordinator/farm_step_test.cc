@@ -118,7 +118,7 @@ TEST(FarmStepTest, ASilentWorkersTasksGoElsewhereAndItsLateResultIsDropped) {
   EXPECT_EQ(farm.state.live.counters.workers_lost, 1U);
   const auto again = farm.take_assigns("b");
   ASSERT_GE(again.size(), 1U);
-  EXPECT_EQ(farm.job("job").lanes_lost, 1U);
+  EXPECT_EQ(farm.job("job").lost_lanes.size(), 1U);
   farm.finish("a", farm.segments[0]);
   EXPECT_EQ(farm.job("job").clips[0].frames_done, 50);  // b's alone
 }
@@ -132,7 +132,7 @@ TEST(FarmStepTest, AWorkerThatComesBackInTimeKeepsWhatItWorksOn) {
   EXPECT_TRUE(farm.take<net::CancelTask>("a").empty());
   farm.finish("a", farm.segments[0]);
   EXPECT_EQ(farm.job("job").clips[0].frames_done, 50);
-  EXPECT_EQ(farm.job("job").lanes_lost, 0U);
+  EXPECT_EQ(farm.job("job").lost_lanes.size(), 0U);
 }
 
 TEST(FarmStepTest, AWorkerThatBeginsAnewHasLostItsTasks) {

@@ -78,6 +78,25 @@ class FarmTest(FarmCase):
         self.assertIn("1 ended", self.kiln("status").out)
         self.check_http(coordinator)
 
+    def test_jobs_go_to_their_pool_and_after_those_they_name(self):
+        """Two workers at once, each of a pool of its own."""
+        short = clips.make(self.folder / "short.mp4", frames=12, rate="25")
+        self.start_coordinator()
+        self.start_worker("w1", "--pool", "red")
+        self.start_worker("w2", "--pool", "blue")
+        nowhere = self.submit(short, pool="green")
+        first = self.submit(short, pool="red", paused=True)
+        second = self.submit(short, pool="blue", after=[first], priority=9)
+        for worker in ("w1", "w2"):
+            self.wait_for_worker(worker)
+        self.assertEqual(self.ask("explain", nowhere)["lines"][0], "no lane may take it; w1 lane 0: w1 is not in the pool green")
+        self.assertEqual(self.ask("explain", second)["lines"][0], f"it waits for {first}")
+        self.ask("resume", first)
+        done = {job: self.finish_job(job) for job in (second, first)}
+        self.assertGreaterEqual(done[second]["ended_s"], done[first]["ended_s"])
+        self.assertEqual([[lane["worker"] for lane in done[job]["lanes"]] for job in (first, second)], [["w1"], ["w2"]])
+        self.assertEqual(self.ask("status", nowhere)["state"], "waiting")
+
     def check_http(self, coordinator: subprocess.Popen) -> None:
         def get(path: str) -> str:
             with urllib.request.urlopen(self.notice()["http"] + path, timeout=20) as answer:

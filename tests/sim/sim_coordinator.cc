@@ -1,6 +1,7 @@
 // The coordinator's shell, made up: a disk that is slow and forgets what it had not written, clients, and a store.
 #include <fmt/core.h>
 
+#include "coordinator/durable_snapshot.h"
 #include "tests/coordinator/farm_env.h"
 #include "tests/sim/sim_world.h"
 
@@ -24,6 +25,25 @@ coordinator::Moment SimWorld::moment() const {
   return {now_, kUnixStartS + static_cast<double>(now_.count()) / 1000.0 + static_cast<double>(coordinator_ahead_s_)};
 }
 
+// As a start reads a journal: a snapshot of some of its facts, and the facts behind it. It must come to what all facts
+// come to.
+coordinator::Durable SimWorld::replayed(const std::vector<net::Fact>& facts) {
+  const std::size_t cut = facts.size() * 2 / 3;
+  coordinator::Durable all;
+  coordinator::Durable saved;
+  for (std::size_t i = 0; i < facts.size(); ++i) {
+    if (i == cut) {
+      auto back = coordinator::decode_durable(coordinator::encode_durable(all), 1);
+      if (!back) wrong("a snapshot is not read: " + back.error().message);
+      if (back) saved = std::move(*back);
+    }
+    coordinator::apply_fact(all, facts[i]);
+    if (i >= cut) coordinator::apply_fact(saved, facts[i]);
+  }
+  if (saved != all) wrong("a snapshot gives another state than the facts do");
+  return saved;
+}
+
 void SimWorld::start_coordinator() {
   note("coordinator starts", static_cast<std::uint64_t>(coordinator_.life));
   SimCoordinator fresh;
@@ -32,7 +52,7 @@ void SimWorld::start_coordinator() {
   fresh.facts = std::move(coordinator_.facts);
   fresh.durable = fresh.facts.size();
   fresh.state.rules.bug = profile_.bug;
-  for (const net::Fact& fact : fresh.facts) coordinator::apply_fact(fresh.state.durable, fact);
+  fresh.state.durable = replayed(fresh.facts);
   coordinator::begin_after_replay(fresh.state, moment());
   coordinator_ = std::move(fresh);
   ledger_.rewind(coordinator_.facts);

@@ -59,6 +59,7 @@ class SimWorld {
   [[nodiscard]] std::string why_open(const net::JobName& name);
 
   // ---- coordinator and clients (sim_coordinator.cc) ----
+  coordinator::Durable replayed(const std::vector<net::Fact>& facts);
   void start_coordinator();
   void crash_coordinator();
   void apply(const coordinator::FarmEvent& event);

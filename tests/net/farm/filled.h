@@ -12,6 +12,7 @@
 namespace kiln::net::test {
 
 inline int values_of(JobKind) { return static_cast<int>(JobKind::kNoop) + 1; }
+inline int values_of(JobDetail) { return static_cast<int>(JobDetail::kFrames) + 1; }
 inline int values_of(JobVerb) { return static_cast<int>(JobVerb::kRemove) + 1; }
 inline int values_of(JobState) { return static_cast<int>(JobState::kCancelled) + 1; }
 inline int values_of(TaskKind) { return static_cast<int>(TaskKind::kNoop) + 1; }

@@ -1,0 +1,44 @@
+#include "cli/farm/job_status.h"
+
+namespace kiln::cli {
+namespace {
+
+// The segments of one clip that are done, page by page.
+Status add_segments(FarmLink& link, const net::JobName& job, std::uint32_t index, net::ClipStatus& clip) {
+  for (;;) {
+    net::GetJob ask{job};
+    ask.detail = net::JobDetail::kSegments;
+    ask.first_clip = index;
+    ask.clips_max = 1;
+    ask.from_frame = clip.segments.empty() ? 0 : clip.segments.back().last;
+    ask.segments_max = kSegmentsPerPage;
+    KILN_TRY_ASSIGN(net::JobStatus page, link.ask_for<net::JobStatus>(ask));
+    if (page.clips.empty()) return {};
+    auto& segments = page.clips[0].segments;
+    const bool more = segments.size() >= kSegmentsPerPage;
+    std::move(segments.begin(), segments.end(), std::back_inserter(clip.segments));
+    if (!more) return {};
+  }
+}
+
+}  // namespace
+
+Result<net::JobStatus> ask_job_status(FarmLink& link, const net::JobName& job, net::JobDetail detail) {
+  net::GetJob ask{job};
+  ask.detail = net::JobDetail::kClips;
+  ask.clips_max = kClipsPerPage;
+  KILN_TRY_ASSIGN(net::JobStatus status, link.ask_for<net::JobStatus>(ask));
+  while (status.clips.size() < status.clips_total) {
+    ask.first_clip = static_cast<std::uint32_t>(status.clips.size());
+    KILN_TRY_ASSIGN(net::JobStatus page, link.ask_for<net::JobStatus>(ask));
+    if (page.clips.empty()) break;
+    std::move(page.clips.begin(), page.clips.end(), std::back_inserter(status.clips));
+  }
+  if (detail == net::JobDetail::kClips) return status;
+  for (std::uint32_t i = 0; i < status.clips.size(); ++i) {
+    if (status.clips[i].segments_done > 0) KILN_TRY(add_segments(link, job, i, status.clips[i]));
+  }
+  return status;
+}
+
+}  // namespace kiln::cli
