@@ -36,6 +36,7 @@ struct WorkerFlags {
   std::string state;
   std::string name;
   std::string pool;
+  std::string http;
   std::uint64_t memory_cap_bytes = 0;
   std::uint64_t vram_cap_bytes = 0;
   std::uint64_t cache_bytes = 0;
@@ -178,6 +179,7 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   options.threads_per_lane = worker::lane_threads(capability);
   options.encoder_threads = options.identity.lanes[0].encoder_threads;
   options.ffmpeg = config.ffmpeg;
+  options.http_listen = flags.http;
   options.cache_bytes = cache_budget(flags, config.state_dir);
   options.compiles = std::move(toolchains.compiles);
   options.away_max = std::chrono::seconds(flags.away_max_s);
@@ -196,6 +198,7 @@ void add_options(CLI::App& command, WorkerFlags& flags) {
   command.add_option("--state", flags.state, "Folder of the signing key, fetched files and logs");
   command.add_option("--name", flags.name, "In lists and messages (default: the host's)");
   command.add_option("--pool", flags.pool, "Jobs may ask for a pool of workers");
+  command.add_option("--http", flags.http, "For /metrics, /healthz and /readyz, HOST:PORT (default: none)");
   command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--vram-cap", flags.vram_cap_bytes, "The same of a card")->transform(CLI::AsSizeValue(false));

@@ -84,6 +84,7 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_socket_dropped_total", "", socket.dropped_check_down, {{"why", "check_down"}});
   text.counter("kiln_socket_dropped_total", "", socket.dropped_too_large, {{"why", "too_large"}});
   text.counter("kiln_socket_dropped_total", "", socket.dropped_malformed, {{"why", "malformed"}});
+  text.counter("kiln_socket_dropped_total", "", socket.dropped_chosen_identity, {{"why", "chosen_identity"}});
   text.counter("kiln_handshakes_failed_total", "Connections that did not pass the key check", socket.handshakes_failed);
   return text.text();
 }

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <future>
 #include <memory>
@@ -20,8 +21,10 @@
 #include "coordinator/farm_server.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/key_register.h"
+#include "coordinator/process_metrics.h"
 #include "coordinator/saved_state.h"
 #include "coordinator/store_child.h"
+#include "coordinator/store_watch.h"
 #include "net/http_server.h"
 #include "net/zap_server.h"
 
@@ -43,6 +46,7 @@ struct Parts {
   std::unique_ptr<BlobKeeper> keeper;
   std::optional<KeyRegister> keys;
   std::unique_ptr<FarmServer> server;
+  std::unique_ptr<StoreWatch> watch;
   std::unique_ptr<net::HttpServer> http;
 };
 
@@ -117,31 +121,55 @@ Status open_doors(const CoordinatorOptions& options, Parts& parts) {
   return {};
 }
 
-net::HttpDecision answer_http(const FarmServer& server, const net::HttpRequest& request, const std::string& version) {
+std::string all_metrics(const Parts& parts) {
+  ProcessStats stats;
+  stats.journal = parts.journal->stats();
+  stats.snapshots = parts.snapshots->stats();
+  stats.store = parts.watch->stats();
+  stats.pins_waiting = parts.keeper->waiting();
+  stats.pins_failed = parts.keeper->failures();
+  stats.http = parts.http->stats();
+  return *parts.server->metrics() + process_metrics(stats);
+}
+
+// Any thread of the HTTP server; nothing here waits for the loop, the disk or the store.
+net::HttpDecision answer_http(const Parts& parts, const net::HttpRequest& request, const std::string& version) {
   if (!request.reads()) return net::problem(405, ErrorCode::kUnimplemented, "only GET is answered here");
   if (request.path == "/healthz") return net::json_response(200, "{\"healthy\":true}");
   if (request.path == "/version") return net::json_response(200, "{\"version\":\"" + version + "\"}");
   if (request.path == "/readyz") {
-    if (server.ready()) return net::json_response(200, "{\"ready\":true}");
-    return net::problem(503, ErrorCode::kUnavailable, "the journal cannot be written, or the coordinator is starting");
+    if (!parts.server->ready()) {
+      return net::problem(503, ErrorCode::kUnavailable, "the journal cannot be written, or the coordinator is starting");
+    }
+    const Status store = parts.watch->status();
+    if (!store) return net::problem(503, ErrorCode::kUnavailable, store.error().message);
+    return net::json_response(200, "{\"ready\":true}");
   }
   if (request.path == "/metrics") {
     net::HttpResponse response;
     response.headers = {{"content-type", std::string(kMetricsContentType)}};
-    response.body = *server.metrics();
+    response.body = all_metrics(parts);
     return response;
   }
   return net::problem(404, ErrorCode::kNotFound, "there is /healthz, /readyz, /metrics and /version");
 }
 
 Status open_http(const CoordinatorOptions& options, Parts& parts) {
+  constexpr std::string_view kScheme = "http://";
+  const std::string& store = parts.grants->store_url();
+  KILN_TRY_ASSIGN(const net::HostPort address,
+                  net::parse_host_port(store.starts_with(kScheme) ? store.substr(kScheme.size()) : store));
+  parts.watch = std::make_unique<StoreWatch>(address);
   net::HttpServerOptions http;
   KILN_TRY_ASSIGN(http.listen, net::parse_host_port(options.http_listen));
   http.threads = 2;
-  const FarmServer& server = *parts.server;
-  KILN_TRY_ASSIGN(parts.http, net::HttpServer::start(http, [&server, version = options.version](const net::HttpRequest& request) {
-    return answer_http(server, request, version);
+  // A request may come before `parts.http` is there to be asked what it counts.
+  auto opened = std::make_shared<std::atomic<bool>>(false);
+  KILN_TRY_ASSIGN(parts.http, net::HttpServer::start(http, [&parts, opened, version = options.version](const net::HttpRequest& request) {
+    if (!*opened) return net::HttpDecision(net::problem(503, ErrorCode::kUnavailable, "the coordinator is starting"));
+    return answer_http(parts, request, version);
   }));
+  *opened = true;
   return {};
 }
 

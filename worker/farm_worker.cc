@@ -49,8 +49,15 @@ Result<std::unique_ptr<FarmWorker>> FarmWorker::open(FarmWorkerOptions options, 
   KILN_TRY_ASSIGN(auto blobs, BlobCache::open(options.state + "/blobs", options.cache_bytes));
   auto context = std::make_unique<net::ZmqContext>();
   KILN_TRY_ASSIGN(auto socket, net::DealerSocket::connect(*context, options.coordinator, options.security));
-  return std::unique_ptr<FarmWorker>(new FarmWorker(std::make_unique<Impl>(
-      std::move(options), signing_key, signals, std::move(blobs), std::move(socket), std::move(context))));
+  std::unique_ptr<WorkerDoor> door;
+  if (!options.http_listen.empty()) {
+    KILN_TRY_ASSIGN(door, WorkerDoor::open(options.http_listen));
+    log::info("metrics at http://{}/metrics", door->address());
+  }
+  auto impl = std::make_unique<Impl>(std::move(options), signing_key, signals, std::move(blobs), std::move(socket),
+                                     std::move(context));
+  impl->door_ = std::move(door);
+  return std::unique_ptr<FarmWorker>(new FarmWorker(std::move(impl)));
 }
 
 FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey& key, int signal_fd,
@@ -107,7 +114,23 @@ void FarmWorker::Impl::turn() {
   look_at_lanes();
   tick();
   settle();
+  publish();
   if (!over_ && !socket_.pending()) wait();
+}
+
+void FarmWorker::Impl::publish() {
+  const auto now = Clock::now();
+  if (!door_ || now - published_at_ < kMetricsInterval) return;
+  published_at_ = now;
+  WorkerStats stats{cache_->stats(), cache_->budget_bytes(), store_.traffic(), compiles_, socket_.stats(), pool_->waiting()};
+  std::string not_ready;
+  if (state_.stopping()) not_ready = "the worker is ending";
+  const bool up = std::any_of(state_.slots.begin(), state_.slots.end(), [](const auto& entry) {
+    return !is_compile(entry.first) && entry.second.status == SlotStatus::kUp;
+  });
+  if (!up) not_ready = "no lane is up";
+  if (state_.session.state != SessionState::kWelcomed) not_ready = "the coordinator has not let it in";
+  door_->publish(worker_metrics(state_, stats), std::move(not_ready));
 }
 
 void FarmWorker::Impl::wait() {

@@ -36,6 +36,7 @@ struct FarmWorkerOptions {
   std::string ffmpeg;
   std::uint64_t cache_bytes = 0;  // of the folder of fetched blobs
   std::optional<ArtifactBuilderOptions> compiles;  // absent: nothing is compiled here
+  std::string http_listen;  // HOST:PORT of /metrics and /healthz; empty: none
   WorkerRules rules;
   std::chrono::seconds away_max{0};  // without a coordinator, then the worker ends (exit code 4); 0: it waits
 };

@@ -144,6 +144,7 @@ void FarmWorker::Impl::compile(const RunPtr& run) {
   const TaskKey key = run->key();
   if (run->files.artifact) {  // the store has it: somebody was faster, or it was never gone
     running_.erase(kCompileSlot);
+    ++compiles_.found;
     return post(RunDone{key});
   }
   auto request = compile_request(*run, options_.compiles->target);
@@ -151,10 +152,12 @@ void FarmWorker::Impl::compile(const RunPtr& run) {
     running_.erase(kCompileSlot);
     return run_failed(*run, fault_of(request.error()));
   }
-  auto done = [this, key](Result<CompiledLibrary> made) {  // on the child's thread
+  auto done = [this, key, begun = Clock::now()](Result<CompiledLibrary> made) {  // on the child's thread
     auto library = std::make_shared<Result<CompiledLibrary>>(std::move(made));
-    mailbox_.post([this, key, library] {
+    mailbox_.post([this, key, library, spent = Clock::now() - begun] {
       running_.erase(kCompileSlot);
+      compiles_.spent += std::chrono::duration_cast<std::chrono::milliseconds>(spent);
+      ++(*library ? compiles_.made : compiles_.failed);
       const RunPtr compiled = find_run(key);
       if (!compiled) return;
       if (*library) {

@@ -16,6 +16,7 @@
 #include "worker/task_results.h"
 #include "worker/task_run.h"
 #include "worker/transfer_pool.h"
+#include "worker/worker_metrics.h"
 
 namespace kiln::worker {
 
@@ -69,6 +70,9 @@ struct FarmWorker::Impl {
   void on_lane_ended(LaneId id, const RunPtr& run);
   [[nodiscard]] RunPtr running_on(LaneId id) const;
 
+  // ---- for monitoring ----
+  void publish();
+
   FarmWorkerOptions options_;
   const cache::SigningKey& signing_key_;
   const int signals_;
@@ -96,6 +100,9 @@ struct FarmWorker::Impl {
   Clock::time_point looked_at_{};
   Clock::time_point ticked_at_{};
   std::optional<Status> over_;
+  CompileCounts compiles_;
+  std::unique_ptr<WorkerDoor> door_;  // nullptr: nobody asked for one
+  Clock::time_point published_at_{};
   std::unique_ptr<CompileChild> child_;
   std::unique_ptr<TransferPool> pool_;  // last: it ends first, while all that its jobs use is still here
 };

@@ -92,6 +92,12 @@ Result<std::shared_ptr<cache::Store>> StoreAccess::artifacts(std::optional<cache
 }
 
 Status StoreAccess::fetch(const net::BlobRef& blob, int fd) {
+  Status status = get_checked(blob, fd);
+  fetches_failed_ += status ? 0U : 1U;
+  return status;
+}
+
+Status StoreAccess::get_checked(const net::BlobRef& blob, int fd) {
   const Door door = this->door();
   if (!door.client) return fail(no_store());
   auto answer = door.client->get_to_fd(target_of(blob.sha256, door.read_query), fd, blob.bytes);
@@ -112,6 +118,12 @@ Result<UniqueFd> StoreAccess::fetch_sealed(const net::BlobRef& blob, std::uint64
 }
 
 Result<net::BlobRef> StoreAccess::put(int fd, const std::string& write_query) {
+  auto stored = put_hashed(fd, write_query);
+  stores_failed_ += stored ? 0U : 1U;
+  return stored;
+}
+
+Result<net::BlobRef> StoreAccess::put_hashed(int fd, const std::string& write_query) {
   const Door door = this->door();
   if (!door.client) return fail(no_store());
   struct stat info {};
@@ -158,7 +170,9 @@ void StoreAccess::abort() {
   }
 }
 
-StoreTraffic StoreAccess::traffic() const { return {fetched_bytes_.load(), stored_bytes_.load()}; }
+StoreTraffic StoreAccess::traffic() const {
+  return {fetched_bytes_.load(), stored_bytes_.load(), fetches_failed_.load(), stores_failed_.load()};
+}
 
 bool is_passing(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDeadlineExceeded;

@@ -26,6 +26,8 @@ inline constexpr std::chrono::milliseconds kStoreAnswerDeadline{30'000};
 struct StoreTraffic {  // all only rise
   std::uint64_t fetched_bytes = 0;
   std::uint64_t stored_bytes = 0;
+  std::uint64_t fetches_failed = 0;
+  std::uint64_t stores_failed = 0;
 };
 
 // Any thread.
@@ -64,7 +66,9 @@ class StoreAccess {
   [[nodiscard]] Door door() const;
 
  private:
+  [[nodiscard]] Status get_checked(const net::BlobRef& blob, int fd);
   [[nodiscard]] Result<net::BlobRef> put(int fd, const std::string& write_query);
+  [[nodiscard]] Result<net::BlobRef> put_hashed(int fd, const std::string& write_query);
 
   mutable std::mutex mutex_;
   Door door_;
@@ -73,6 +77,8 @@ class StoreAccess {
   bool aborted_ = false;
   std::atomic<std::uint64_t> fetched_bytes_ = 0;
   std::atomic<std::uint64_t> stored_bytes_ = 0;
+  std::atomic<std::uint64_t> fetches_failed_ = 0;
+  std::atomic<std::uint64_t> stores_failed_ = 0;
 };
 
 // Worth another try: nobody answered, or not in time. Refused grants: new ones may help.

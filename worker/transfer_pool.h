@@ -23,6 +23,7 @@ class TransferPool {
   TransferPool& operator=(const TransferPool&) = delete;
 
   void run(std::function<void()> job);
+  [[nodiscard]] std::size_t waiting() const { return jobs_.size(); }
 
  private:
   BoundedQueue<std::function<void()>> jobs_{kTransfersWaitingMax};

@@ -81,6 +81,7 @@ void remember_ended(WorkerTurn& turn, TaskKey key) {
 void report(WorkerTurn& turn, LaneId slot, net::FromWorker message) {
   WorkerState& state = turn.state;
   ++(std::holds_alternative<net::TaskDone>(message) ? state.counters.results : state.counters.failures);
+  if (const auto* failure = std::get_if<net::TaskFailed>(&message)) ++state.counters.failed[failure->fault.kind];
   turn.send(message);
   state.reports[key_of_report(message)] = Report{std::move(message), slot, turn.now.at};
 }

@@ -101,6 +101,7 @@ struct WorkerCounters {
   std::uint64_t lanes_hung = 0;
   std::uint64_t transfers_again = 0;
   std::uint64_t hellos = 0;
+  std::map<net::FailureKind, std::uint64_t> failed;  // outcomes by class
 };
 
 struct WorkerState {

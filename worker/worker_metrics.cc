@@ -1,0 +1,144 @@
+#include "worker/worker_metrics.h"
+
+#include "base/metrics_text.h"
+
+namespace kiln::worker {
+namespace {
+
+constexpr std::chrono::milliseconds kStopDeadline{1'000};
+
+std::string_view name_of(net::FailureKind kind) {
+  switch (kind) {
+    case net::FailureKind::kOutOfMemory: return "out_of_memory";
+    case net::FailureKind::kCrash: return "crash";
+    case net::FailureKind::kHang: return "hang";
+    case net::FailureKind::kError: return "error";
+    case net::FailureKind::kLostLane: return "lost_lane";
+    case net::FailureKind::kBadInput: return "bad_input";
+    case net::FailureKind::kArtifactMismatch: return "artifact_mismatch";
+  }
+  return "unknown";
+}
+
+void add_lanes(MetricsText& text, const WorkerState& state) {
+  std::uint64_t up = 0;
+  std::uint64_t starting = 0;
+  std::uint64_t down = 0;
+  std::uint64_t busy = 0;
+  for (const auto& [id, slot] : state.slots) {
+    if (is_compile(id)) continue;
+    up += slot.status == SlotStatus::kUp ? 1U : 0U;
+    starting += slot.status == SlotStatus::kStarting ? 1U : 0U;
+    down += slot.status == SlotStatus::kDown ? 1U : 0U;
+    busy += slot.work ? 1U : 0U;
+  }
+  text.gauge("kiln_worker_lanes", "Lanes by state", up, {{"state", "up"}});
+  text.gauge("kiln_worker_lanes", "", starting, {{"state", "starting"}});
+  text.gauge("kiln_worker_lanes", "", down, {{"state", "down"}});
+  text.gauge("kiln_worker_lanes_busy", "Lanes with a task", busy);
+}
+
+void add_tasks(MetricsText& text, const WorkerState& state) {
+  const WorkerCounters& counters = state.counters;
+  text.counter("kiln_worker_assignments_total", "Tasks that came", counters.assignments);
+  text.counter("kiln_worker_tasks_total", "Tasks that ended, by outcome", counters.results, {{"outcome", "done"}});
+  for (const auto kind : {net::FailureKind::kOutOfMemory, net::FailureKind::kCrash, net::FailureKind::kHang,
+                          net::FailureKind::kError, net::FailureKind::kLostLane, net::FailureKind::kBadInput,
+                          net::FailureKind::kArtifactMismatch}) {
+    const auto found = counters.failed.find(kind);
+    text.counter("kiln_worker_tasks_total", "", found == counters.failed.end() ? 0 : found->second,
+                 {{"outcome", name_of(kind)}});
+  }
+  text.counter("kiln_worker_superseded_total", "Tasks whose lane was given to another", counters.superseded);
+  text.counter("kiln_worker_late_messages_total", "Messages of tasks that are not at work here", counters.late_messages);
+  text.gauge("kiln_worker_reports_waiting", "Outcomes that the coordinator has not taken yet", state.reports.size());
+  text.counter("kiln_worker_reports_again_total", "Outcomes that were told again", counters.reports_again);
+  text.counter("kiln_worker_lanes_lost_total", "Lanes that died", counters.lanes_lost);
+  text.counter("kiln_worker_lanes_hung_total", "Lanes that gave no sign of life and were killed", counters.lanes_hung);
+  text.gauge("kiln_worker_connected", "Whether the coordinator has let it in",
+             state.session.state == SessionState::kWelcomed ? 1 : 0);
+  text.counter("kiln_worker_hellos_total", "Times that it introduced itself", counters.hellos);
+}
+
+void add_transfers(MetricsText& text, const WorkerState& state, const WorkerStats& stats) {
+  text.counter("kiln_worker_fetched_bytes_total", "Bytes from the store", stats.traffic.fetched_bytes);
+  text.counter("kiln_worker_stored_bytes_total", "Bytes to the store", stats.traffic.stored_bytes);
+  text.counter("kiln_worker_transfers_failed_total", "Transfers that did not end well", stats.traffic.fetches_failed,
+               {{"way", "fetch"}});
+  text.counter("kiln_worker_transfers_failed_total", "", stats.traffic.stores_failed, {{"way", "store"}});
+  text.counter("kiln_worker_transfers_again_total", "Transfers of tasks that were tried again", state.counters.transfers_again);
+  text.gauge("kiln_worker_transfers_waiting", "Transfers that wait for a thread", stats.transfers_waiting);
+  text.gauge("kiln_worker_cache_bytes", "Bytes of fetched files", stats.cache.used_bytes);
+  text.gauge("kiln_worker_cache_budget_bytes", "Bytes that they may have", stats.cache_budget_bytes);
+  text.counter("kiln_worker_cache_hits_total", "Files that were here", stats.cache.hits);
+  text.counter("kiln_worker_cache_misses_total", "Files that were not", stats.cache.misses);
+  text.counter("kiln_worker_cache_evictions_total", "Files removed to make room", stats.cache.evictions);
+  text.counter("kiln_worker_cache_over_budget_total", "Times that files in use alone were more than the budget",
+               stats.cache.over_budget);
+  text.counter("kiln_worker_cache_damaged_total", "Files of an earlier run that were not what their name says",
+               stats.cache.damaged);
+}
+
+}  // namespace
+
+std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
+  MetricsText text;
+  add_lanes(text, state);
+  add_tasks(text, state);
+  add_transfers(text, state, stats);
+  const CompileCounts& compiles = stats.compiles;
+  text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
+  text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});
+  text.counter("kiln_worker_compiles_total", "", compiles.failed, {{"outcome", "failed"}});
+  text.counter("kiln_worker_compile_milliseconds_total", "Time spent making artifacts",
+               static_cast<std::uint64_t>(compiles.spent.count()));
+  text.counter("kiln_worker_socket_dropped_total", "Messages of the coordinator that were dropped", stats.socket.dropped_too_large,
+               {{"why", "too_large"}});
+  text.counter("kiln_worker_socket_dropped_total", "", stats.socket.dropped_malformed, {{"why", "malformed"}});
+  return text.text();
+}
+
+Result<std::unique_ptr<WorkerDoor>> WorkerDoor::open(const std::string& listen) {
+  net::HttpServerOptions options;
+  KILN_TRY_ASSIGN(options.listen, net::parse_host_port(listen));
+  options.threads = 1;
+  std::unique_ptr<WorkerDoor> door(new WorkerDoor);
+  KILN_TRY_ASSIGN(door->server_, net::HttpServer::start(options, [self = door.get()](const net::HttpRequest& request) {
+    return self->answer(request);
+  }));
+  return door;
+}
+
+WorkerDoor::~WorkerDoor() {
+  if (server_) server_->stop(kStopDeadline);
+}
+
+std::string WorkerDoor::address() const { return server_->bound().text(); }
+
+void WorkerDoor::publish(std::string metrics, std::string not_ready) {
+  published_ = std::make_shared<const PublishedMetrics>(
+      PublishedMetrics{std::move(metrics), std::move(not_ready), std::chrono::steady_clock::now()});
+}
+
+net::HttpDecision WorkerDoor::answer(const net::HttpRequest& request) const {
+  if (!request.reads()) return net::problem(405, ErrorCode::kUnimplemented, "only GET is answered here");
+  const auto published = published_.load();
+  if (request.path == "/healthz") {
+    const bool turns = std::chrono::steady_clock::now() - published->at < kHealthyWithin;
+    if (turns) return net::json_response(200, "{\"healthy\":true}");
+    return net::problem(503, ErrorCode::kUnavailable, "the worker's loop hangs");
+  }
+  if (request.path == "/readyz") {
+    if (published->not_ready.empty()) return net::json_response(200, "{\"ready\":true}");
+    return net::problem(503, ErrorCode::kUnavailable, published->not_ready);
+  }
+  if (request.path == "/metrics") {
+    net::HttpResponse response;
+    response.headers = {{"content-type", std::string(kMetricsContentType)}};
+    response.body = published->text;
+    return response;
+  }
+  return net::problem(404, ErrorCode::kNotFound, "there is /healthz, /readyz and /metrics");
+}
+
+}  // namespace kiln::worker
