@@ -212,6 +212,7 @@ Status run_coordinator(const CoordinatorOptions& options, const std::function<St
   KILN_TRY(make_directories(posix_file_system(), options.state_dir, 0700));
   JournalOptions journal;
   journal.folder = options.state_dir + "/journal";
+  journal.check = false;  // load_state() does
   KILN_TRY_ASSIGN(parts.journal, Journal::open(posix_file_system(), journal));
   KILN_TRY_ASSIGN(parts.keys, KeyRegister::open(posix_file_system(), options.state_dir + "/trusted-keys.txt"));
   parts.saved = std::async(std::launch::async, [&parts] { return load_state(*parts.journal); });

@@ -24,17 +24,21 @@ constexpr std::size_t kFactsAtOnce = 4'096;
 unsigned decode_threads() { return std::clamp(std::thread::hardware_concurrency(), 1U, kDecodeThreadsMax); }
 
 // The state of the newest snapshot that can be read; without one that of no fact.
+// With one the file of facts is checked meanwhile: most of it is not read. Without one every fact is.
 Result<SavedState> load_snapshot(Journal& journal, unsigned threads) {
   SavedState state;
+  std::future<Status> checked;
   for (std::uint64_t below = kAnySequence;;) {
     KILN_TRY_ASSIGN(const SnapshotSearch search, journal.newest_snapshot(below));
     for (const std::string& line : search.damaged) log::warn("{}; the one before it is read", line);
     state.damaged += search.damaged.size();
     if (!search.newest) return state;
+    if (threads > 1 && !checked.valid()) checked = std::async(std::launch::async, [&journal] { return journal.check(); });
     auto durable = decode_durable(search.newest->bytes, threads);
     if (durable) {
       state.durable = std::move(*durable);
       state.snapshot = state.sequence = search.newest->sequence;
+      if (checked.valid()) KILN_TRY(checked.get());
       return state;
     }
     if (durable.error().exit == ExitCode::kVersionMismatch) return fail(std::move(durable).error());
@@ -46,18 +50,22 @@ Result<SavedState> load_snapshot(Journal& journal, unsigned threads) {
 
 using Facts = Result<std::vector<net::Fact>>;
 
-Facts decode_all(std::uint64_t first, const std::vector<std::string>& bodies) {
+Facts read_facts(Journal& journal, std::uint64_t from, std::uint64_t last) {
   std::vector<net::Fact> facts;
-  facts.reserve(bodies.size());
-  for (std::size_t i = 0; i < bodies.size(); ++i) {
-    auto fact = net::decode_fact(bodies[i]);
-    if (!fact) return fail(fact.error().with_context(fmt::format("fact {} of the journal", first + i)));
-    facts.push_back(std::move(*fact));
+  facts.reserve(last - from + 1);
+  while (from <= last) {
+    KILN_TRY_ASSIGN(const std::vector<std::string> bodies, journal.read_some(from, last - from + 1));
+    for (const std::string& body : bodies) {
+      auto fact = net::decode_fact(body);
+      if (!fact) return fail(fact.error().with_context(fmt::format("fact {} of the journal", from)));
+      facts.push_back(std::move(*fact));
+      ++from;
+    }
   }
   return facts;
 }
 
-// Decoding is most of the work, and facts can be decoded in any order: helpers do it, while this thread reads ahead and
+// Reading and decoding is most of the work, and goes in any order: helpers do it, a few pieces ahead, while this thread
 // applies what is ready. Without helpers it does everything itself.
 Status apply_facts(Journal& journal, unsigned threads, SavedState& state) {
   const std::uint64_t last = journal.durable_sequence();
@@ -66,15 +74,15 @@ Status apply_facts(Journal& journal, unsigned threads, SavedState& state) {
   std::deque<std::future<Facts>> ahead;
   while (next <= last || !ahead.empty()) {
     if (next <= last && ahead.size() < threads) {
-      KILN_TRY_ASSIGN(std::vector<std::string> bodies, journal.read_some(next, kFactsAtOnce));
-      const std::uint64_t first = std::exchange(next, next + bodies.size());
-      ahead.push_back(std::async(how, [first, bodies = std::move(bodies)] { return decode_all(first, bodies); }));
+      const std::uint64_t end = std::min(last, next + kFactsAtOnce - 1);
+      ahead.push_back(std::async(how, [&journal, next, end] { return read_facts(journal, next, end); }));
+      next = end + 1;
       continue;
     }
-    const Facts facts = ahead.front().get();
+    Facts facts = ahead.front().get();
     ahead.pop_front();
     if (!facts) return fail(facts.error());
-    for (const net::Fact& fact : *facts) apply_fact(state.durable, fact);
+    for (net::Fact& fact : *facts) apply_fact(state.durable, std::move(fact));
     state.sequence += facts->size();
   }
   return {};

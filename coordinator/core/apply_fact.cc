@@ -1,6 +1,7 @@
 // Facts into state. Nothing is decided here: a fact says what happened, and this is what it means.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "coordinator/core/farm_step.h"
@@ -38,12 +39,12 @@ void add_to_job(JobRecord* job, TaskNumber number) {
   if (at == job->tasks.end() || *at != number) job->tasks.insert(at, number);
 }
 
-void end_attempt(TaskRecord& task, Attempt attempt, double at_s, std::string outcome, const net::BlobRef& log) {
+void end_attempt(TaskRecord& task, Attempt attempt, double at_s, std::string outcome, net::BlobRef log) {
   for (AttemptRecord& record : task.attempts) {
     if (record.attempt != attempt) continue;
     record.end_s = at_s;
     record.outcome = std::move(outcome);
-    record.log = log;
+    record.log = std::move(log);
     return;
   }
 }
@@ -155,14 +156,16 @@ void apply(Durable& durable, const net::Assigned& fact) {
   job->running.insert(fact.task);
 }
 
-void take(Durable&, JobRecord& job, const TaskRecord& task, const net::ProbeResult& result) {
-  if (task.clip < job.clips.size()) job.clips[task.clip].probe = result;
+void take(Durable&, JobRecord& job, const TaskRecord& task, net::ProbeResult&& result) {
+  if (task.clip < job.clips.size()) job.clips[task.clip].probe = std::move(result);
 }
 
-void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::SegmentResult& result) {
+void take(Durable& durable, JobRecord& job, const TaskRecord& task, net::SegmentResult&& taken) {
   if (task.clip >= job.clips.size()) return;
   ClipRecord& clip = job.clips[task.clip];
-  if (!clip.finished.emplace(task.first, result).second) return;
+  const auto [entry, is_new] = clip.finished.try_emplace(task.first, std::move(taken));
+  if (!is_new) return;
+  const net::SegmentResult& result = entry->second;
   const std::int64_t frames = task.last - task.first;
   clip.frames_done += frames;
   net::LaneShare& share = job.shares[task.lane];
@@ -178,13 +181,13 @@ void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::S
   wake_join(durable, job, clip);
 }
 
-void take(Durable&, JobRecord& job, const TaskRecord& task, const net::JoinResult& result) {
-  if (task.clip < job.clips.size()) job.clips[task.clip].result = result;
+void take(Durable&, JobRecord& job, const TaskRecord& task, net::JoinResult&& result) {
+  if (task.clip < job.clips.size()) job.clips[task.clip].result = std::move(result);
 }
 
-void take(Durable&, JobRecord& job, const TaskRecord&, const net::NoopResult&) { ++job.noop_done; }
+void take(Durable&, JobRecord& job, const TaskRecord&, net::NoopResult&&) { ++job.noop_done; }
 
-void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::CompileResult& result) {
+void take(Durable& durable, JobRecord& job, const TaskRecord& task, net::CompileResult&& result) {
   const auto found = durable.artifacts.find(task.key);
   if (found != durable.artifacts.end()) found->second.state = ArtifactState::kReady;
   job.compiles += result.from_store ? 0U : 1U;
@@ -192,16 +195,17 @@ void take(Durable& durable, JobRecord& job, const TaskRecord& task, const net::C
   job.compile_s += result.from_store ? 0.0 : result.compile_s;
 }
 
-void apply(Durable& durable, const net::ResultAccepted& fact) {
+// By value: what a journal is made of is moved and not copied when a million of them are applied.
+void apply(Durable& durable, net::ResultAccepted fact) {
   TaskRecord* task = find_task(durable, fact.task);
   if (task == nullptr) return;
   put_state(durable, fact.task, *task, TaskState::kDone);
-  end_attempt(*task, fact.attempt, fact.at_s, "done", fact.log);
+  end_attempt(*task, fact.attempt, fact.at_s, "done", std::move(fact.log));
   JobRecord* job = find_job(durable, task->job);
   if (job != nullptr) {
     job->running.erase(fact.task);
     job->waiting.erase(fact.task);
-    std::visit([&](const auto& result) { take(durable, *job, *task, result); }, fact.result);
+    std::visit([&](auto& result) { take(durable, *job, *task, std::move(result)); }, fact.result);
   } else if (const auto found = durable.artifacts.find(task->key); found != durable.artifacts.end()) {
     found->second.state = ArtifactState::kReady;  // the job is gone, what was compiled for it is not
   }
@@ -355,6 +359,10 @@ int exit_code_of(const net::TaskFault& fault) {
 
 void apply_fact(Durable& durable, const net::Fact& fact) {
   std::visit([&](const auto& body) { apply(durable, body); }, fact);
+}
+
+void apply_fact(Durable& durable, net::Fact&& fact) {
+  std::visit([&](auto& body) { apply(durable, std::move(body)); }, fact);
 }
 
 }  // namespace kiln::coordinator

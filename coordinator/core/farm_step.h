@@ -70,6 +70,7 @@ struct FarmState {
 
 // One fact of the journal. The only way in which `Durable` changes; used by step() itself and at a restart.
 void apply_fact(Durable& durable, const net::Fact& fact);
+void apply_fact(Durable& durable, net::Fact&& fact);
 // The exit code that a fault asks for: a source that cannot be read is another one than a full disk.
 [[nodiscard]] int exit_code_of(const net::TaskFault& fault);
 

@@ -44,6 +44,10 @@ class Journal::Impl {
   Status start();
   Result<SnapshotSearch> newest_snapshot(std::uint64_t below);
   Status flush();
+  Status check() {
+    const std::lock_guard guard(database_mutex_);
+    return database_.check();
+  }
   Status read_all(std::uint64_t from, const std::function<Status(std::uint64_t, std::string_view)>& on_fact);
   Result<std::vector<std::string>> read_some(std::uint64_t from, std::size_t facts_max);
   Result<std::uint64_t> append(const std::vector<std::string>& facts);
@@ -291,7 +295,7 @@ Result<std::unique_ptr<Journal>> Journal::open(FileSystem& files, JournalOptions
   if (!lock) return fail(std::move(lock).error().with_context("journal"));
   KILN_TRY(sweep_temp_files(files, options.folder));
   KILN_TRY_ASSIGN(JournalDatabase database,
-                  JournalDatabase::open({options.folder + "/journal.db", options.vfs, options.pages_max}));
+                  JournalDatabase::open({options.folder + "/journal.db", options.vfs, options.pages_max, options.check}));
   KILN_TRY(files.sync_directory(options.folder));
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event.valid()) return fail(errno_error(errno, "eventfd"));
@@ -301,6 +305,7 @@ Result<std::unique_ptr<Journal>> Journal::open(FileSystem& files, JournalOptions
 }
 
 Result<SnapshotSearch> Journal::newest_snapshot(std::uint64_t below) { return impl_->newest_snapshot(below); }
+Status Journal::check() { return impl_->check(); }
 Status Journal::flush() { return impl_->flush(); }
 Status Journal::read_all(std::uint64_t from, const std::function<Status(std::uint64_t, std::string_view)>& on_fact) {
   return impl_->read_all(from, on_fact);

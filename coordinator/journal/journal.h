@@ -29,6 +29,8 @@ struct JournalOptions {
   std::size_t queue_bytes_max = kJournalQueueBytesMax;
   std::string vfs;              // of SQLite; empty: the system's
   std::uint64_t pages_max = 0;  // of 4 KiB; 0: no limit
+  // The whole file when it is opened. Without it its reader calls check(), or reads every fact, which shows the same.
+  bool check = true;
 };
 
 struct JournalStats {
@@ -56,6 +58,7 @@ class Journal final : public FarmJournal {
   Journal& operator=(const Journal&) = delete;
 
   // ---- what it holds ----
+  [[nodiscard]] Status check();
   // The newest that is whole, of facts before `below`; of the thread that writes snapshots, or before it begins.
   [[nodiscard]] Result<SnapshotSearch> newest_snapshot(std::uint64_t below = kAnySequence);
   // Every fact from `from` on, in order. No lock is held while `on_fact` runs; its error ends the reading. Facts that

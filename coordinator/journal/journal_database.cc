@@ -47,6 +47,12 @@ Result<bool> check_identity(sqlite3* connection, const std::string& path) {
   return false;
 }
 
+Status check_all(sqlite3* connection, const std::string& path) {
+  KILN_TRY_ASSIGN(const std::string check, query_text(connection, path, "PRAGMA quick_check(1)"));
+  if (check == "ok") return {};
+  return fail(journal_damaged(path, check));
+}
+
 Status set_up(sqlite3* connection, const DatabaseOptions& options) {
   // Exclusive from the first access on: then no shared memory is needed, which network file systems lack.
   KILN_TRY(execute(connection, options.path, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA trusted_schema = OFF;"));
@@ -59,9 +65,7 @@ Status set_up(sqlite3* connection, const DatabaseOptions& options) {
                    fmt::format("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {};",
                                kCheckpointPages, kLogBytesKept)));
   if (is_new) return execute(connection, options.path, schema());
-  KILN_TRY_ASSIGN(const std::string check, query_text(connection, options.path, "PRAGMA quick_check(1)"));
-  if (check == "ok") return {};
-  return fail(journal_damaged(options.path, check));
+  return options.check ? check_all(connection, options.path) : Status();
 }
 
 }  // namespace
@@ -119,6 +123,8 @@ Result<JournalDatabase> JournalDatabase::open(const DatabaseOptions& options) {
                                       "SELECT sequence, checksum, body FROM facts WHERE sequence >= ?1 ORDER BY sequence"));
   return JournalDatabase(std::move(impl));
 }
+
+Status JournalDatabase::check() { return check_all(impl_->connection.get(), impl_->path); }
 
 Result<std::pair<std::uint64_t, std::uint64_t>> JournalDatabase::first_and_last() {
   sqlite3* const connection = impl_->connection.get();

@@ -19,6 +19,7 @@ struct DatabaseOptions {
   std::string path;
   std::string vfs;              // SQLite's file layer; empty: the system's. Tests have one that fails
   std::uint64_t pages_max = 0;  // of 4 KiB; 0: no limit
+  bool check = true;            // the whole file, when it is opened
 };
 
 struct StoredFact {
@@ -37,6 +38,8 @@ class JournalDatabase {
   // Makes the file where there is none; refuses files of a newer format, of others, and damaged ones.
   [[nodiscard]] static Result<JournalDatabase> open(const DatabaseOptions& options);
 
+  // Reads the whole file, and says what is wrong with it.
+  [[nodiscard]] Status check();
   // 0 and 0: empty.
   [[nodiscard]] Result<std::pair<std::uint64_t, std::uint64_t>> first_and_last();
 
