@@ -230,6 +230,7 @@ void put(const SnapshotArtifact& in, farm::SnapshotArtifact& out) {
   put(in.record.wanted, *out.mutable_wanted());
   out.set_state(to_wire<farm::SnapshotArtifactState>(in.record.state));
   out.set_reason(in.record.reason);
+  out.set_exit(in.record.exit);
 }
 
 SnapshotArtifact get(const farm::SnapshotArtifact& in, WireReader& read) {
@@ -237,6 +238,7 @@ SnapshotArtifact get(const farm::SnapshotArtifact& in, WireReader& read) {
   out.record.wanted = get(in.wanted(), read);
   out.record.state = read.enumerator(in.state(), ArtifactState::kFailed, "SnapshotArtifact.state");
   out.record.reason = read.document(in.reason(), kStateTextBytesMax, "SnapshotArtifact.reason");
+  out.record.exit = read.integer(in.exit(), 0, kExitMax, "SnapshotArtifact.exit");
   return out;
 }
 

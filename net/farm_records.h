@@ -94,6 +94,7 @@ struct ArtifactRecord {
   CompileWanted wanted;
   ArtifactState state = ArtifactState::kWanted;
   std::string reason;  // of a failure
+  int exit = 0;        // the exit code that it asks for
   bool operator==(const ArtifactRecord&) const = default;
 };
 

@@ -69,8 +69,8 @@ class DurableFiller {
     each(attempt, lane, start_s, end_s, outcome, log);
   }
   void fill(ArtifactRecord& value) {
-    auto& [wanted, state, reason] = value;
-    each(wanted, state, reason);
+    auto& [wanted, state, reason, exit] = value;
+    each(wanted, state, reason, exit);
   }
   template <typename T>
   void fill(std::optional<T>& value) {
