@@ -97,7 +97,9 @@ Status LaunchJob::connect() {
 Status LaunchJob::hand_in() {
   KILN_TRY_ASSIGN(const JobDraft draft, read_launch_job(flags_));
   job_ = draft.request.job;
-  const auto known = patiently([&] { return link_->ask_for<net::JobStatus>(net::GetJob{job_, 0, 0}); });
+  net::GetJob ask{job_};
+  ask.detail = net::JobDetail::kClips;
+  const auto known = patiently([&] { return link_->ask_for<net::JobStatus>(ask); });
   if (!known && known.error().code == ErrorCode::kNotFound) {
     return patiently([&] { return submit_job(*link_, draft, [](const std::string&) {}); });
   }

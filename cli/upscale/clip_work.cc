@@ -60,6 +60,7 @@ Result<ClipWork> open_clip_work(FileSystem& files, const UpscaleOptions& options
   if (clip.finished_earlier) {
     OutputPlace::remove_leftovers(output, clip.identity);
     clip.placed = true;
+    clip.report = *clip.finished_earlier;
     return clip;
   }
   KILN_TRY_ASSIGN(clip.place, OutputPlace::reserve(output, clip.identity, options.overwrite));
@@ -72,6 +73,7 @@ Status place_clip(FileSystem& files, const FinishedClips& finished, ClipWork& cl
   KILN_TRY(finished.record(clip.identity, {report, output_state(clip.place->temporary())}));
   KILN_TRY(clip.place->commit(files));
   clip.placed = true;
+  clip.report = report;
   return {};
 }
 

@@ -22,6 +22,7 @@ struct ClipWork {
   std::optional<ClipReport> finished_earlier;
   std::int64_t segments_before = 0;  // that an earlier run rendered
   bool placed = false;
+  ClipReport report;  // once it is placed
 };
 
 // Checks source and output; finds out whether an earlier run finished it. `manifest_sha256` of the package.

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/farm/blob_transfer.h"
+#include "cli/farm/job_status.h"
 #include "cli/image_files.h"
 #include "cli/upscale/upscale_session.h"
 #include "worker/image_archive.h"
@@ -116,14 +117,16 @@ Status UpscaleSession::check_progress_is_possible(const net::WorkerStatus& worke
 // ---- results ----
 
 Status UpscaleSession::place_results() {
-  for (std::size_t i = 0; i < clips_.size() && i < status_.clips.size(); ++i) {
+  for (std::uint32_t i = 0; i < clips_.size() && i < status_.clips.size(); ++i) {
     if (clips_[i].placed || status_.clips[i].result.sha256.empty()) continue;
-    KILN_TRY(place_result(clips_[i], status_.clips[i]));
+    KILN_TRY(place_result(i));
   }
   return {};
 }
 
-Status UpscaleSession::place_result(ClipWork& clip, const net::ClipStatus& status) {
+Status UpscaleSession::place_result(std::uint32_t index) {
+  ClipWork& clip = clips_[index];
+  KILN_TRY_ASSIGN(const net::ClipStatus status, ask_clip_status(*link_, job_, index));
   KILN_TRY_ASSIGN(net::Grants grants, link_->ask_for<net::Grants>(net::AskGrants{job_, false}));
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   const std::string temporary = clip.place->temporary();
@@ -141,13 +144,7 @@ Status UpscaleSession::place_result(ClipWork& clip, const net::ClipStatus& statu
 }
 
 void UpscaleSession::fill_report() {
-  for (std::size_t i = 0; i < clips_.size(); ++i) {
-    if (clips_[i].finished_earlier) {
-      report_.clips.push_back(*clips_[i].finished_earlier);
-    } else {
-      report_.clips.push_back(clip_report(clips_[i], status_.clips[i]));
-    }
-  }
+  for (const ClipWork& clip : clips_) report_.clips.push_back(clip.report);
   for (const net::LaneShare& share : status_.lanes) {
     net::LaneShare before;
     for (const net::LaneShare& one : before_.lanes) {
@@ -162,7 +159,7 @@ void UpscaleSession::fill_report() {
   report_.compiles_running = status_.compiling ? 1 : 0;
   report_.store_hits = status_.store_hits - before_.store_hits;
   report_.results_dropped = status_.results_dropped;
-  report_.lanes_lost = status_.lanes_lost - before_.lanes_lost;
+  report_.lanes_lost = status_.lanes_lost;  // of all runs: lanes, however often each
 }
 
 }  // namespace kiln::cli

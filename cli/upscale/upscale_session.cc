@@ -82,12 +82,15 @@ Status UpscaleSession::connect() {
 
 Status UpscaleSession::begin() {
   job_ = make_job_request(options_, clips_).job;
-  auto found = link_->ask_for<net::JobStatus>(net::GetJob{job_, 0, 0}, kFarmPatience);
+  net::GetJob ask{job_};
+  ask.detail = net::JobDetail::kClips;
+  auto found = link_->ask_for<net::JobStatus>(ask, kFarmPatience);
   if (!found && found.error().code != ErrorCode::kNotFound) return fail(found.error());
   if (!found) return all_placed() ? Status{} : submit();
   before_ = *found;
+  tries_failed_ = before_.attempts_failed + before_.lanes_lost;
   for (std::size_t i = 0; i < clips_.size() && i < before_.clips.size(); ++i) {
-    clips_[i].segments_before = static_cast<std::int64_t>(before_.clips[i].segments.size());
+    clips_[i].segments_before = static_cast<std::int64_t>(before_.clips[i].segments_done);
   }
   const net::JobState state = before_.summary.state;
   if (state == net::JobState::kFailed || state == net::JobState::kCancelled) {
@@ -114,6 +117,7 @@ Status UpscaleSession::start_over() {
   KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kRemove}));
   before_ = {};
   status_ = {};
+  tries_failed_ = 0;
   for (ClipWork& clip : clips_) clip.segments_before = 0;
   return submit();
 }
@@ -160,7 +164,9 @@ void UpscaleSession::leave_farm() {
 Status UpscaleSession::turn() {
   KILN_TRY(on_signal());
   KILN_TRY(farm_.look());
-  auto status = link_->ask_for<net::JobStatus>(net::GetJob{job_, status_.revision, kFollowWaitMs}, kStatusPatience);
+  net::GetJob ask{job_, status_.revision, kFollowWaitMs};
+  ask.detail = net::JobDetail::kClips;  // the segments of a long clip are many, and not looked at on the way
+  auto status = link_->ask_for<net::JobStatus>(ask, kStatusPatience);
   if (status) {
     silent_since_.reset();
     return on_status(std::move(*status));
@@ -221,12 +227,12 @@ Error UpscaleSession::why_it_failed() const {
 
 // Tries that failed and were made again. Only once the work went on: what ends the job is said once, as its error.
 void UpscaleSession::say_failures() {
-  std::size_t segments = 0;
-  for (const net::ClipStatus& clip : status_.clips) segments += clip.segments.size();
+  std::uint64_t segments = 0;
+  for (const net::ClipStatus& clip : status_.clips) segments += clip.segments_done;
   if (segments == segments_done_ && status_.summary.state != net::JobState::kDone) return;
   segments_done_ = segments;
-  const auto count = [](const net::JobStatus& status) { return status.attempts_failed + status.lanes_lost; };
-  if (count(status_) <= count(before_) + failures_said_.size()) return;
+  if (status_.attempts_failed + status_.lanes_lost == tries_failed_) return;
+  tries_failed_ = status_.attempts_failed + status_.lanes_lost;
   const auto trace = link_->ask_for<net::Trace>(net::GetTrace{job_});
   if (!trace) return;
   for (const net::Span& span : trace->spans) {

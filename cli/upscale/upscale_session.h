@@ -51,7 +51,7 @@ class UpscaleSession {
   [[nodiscard]] Status fit_lanes(const net::WorkerStatus& worker);
   [[nodiscard]] Status check_progress_is_possible(const net::WorkerStatus& worker);
   [[nodiscard]] Status place_results();
-  [[nodiscard]] Status place_result(ClipWork& clip, const net::ClipStatus& status);
+  [[nodiscard]] Status place_result(std::uint32_t index);
   void say_failures();
   void say_warnings();
   void show_progress();
@@ -75,7 +75,8 @@ class UpscaleSession {
   Clock::time_point lanes_looked_at_;
   bool lanes_fit_ = false;
   std::optional<Clock::time_point> worker_restarted_at_;  // with as many threads as an earlier run had
-  std::size_t segments_done_ = 0;
+  std::uint64_t segments_done_ = 0;
+  std::uint64_t tries_failed_ = 0;
   std::set<std::pair<std::uint64_t, std::uint32_t>> failures_said_;  // task and attempt
   std::set<std::string> warnings_said_;
   UpscaleReport report_;

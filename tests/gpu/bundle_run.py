@@ -4,7 +4,7 @@
 
 CPU lanes render the bundle's clip (cold, then warm), then the same package renders it through the graph
 runner on the card; frames of all ways are compared. Nothing beyond Python with torch and numpy is needed
-on that machine. `--tests`: a folder with the program gpu_tests and fixtures to run as well.
+on that machine. `--tests`: a folder with the program gpu_tests and the networks' folders in `fixtures` to run as well.
 """
 
 import argparse
