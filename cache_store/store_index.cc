@@ -55,10 +55,21 @@ std::vector<Digest> StoreIndex::unpin(const std::string& owner) {
   const std::vector<Digest> had = pins_of(owner);
   for (const Digest& digest : had) {
     const auto count = pin_counts_.find(digest);
-    if (--count->second == 0) pin_counts_.erase(count);
+    if (--count->second > 0) continue;
+    pin_counts_.erase(count);
+    retire(digest);
   }
   owners_.erase(owner);
   return had;
+}
+
+// What was kept for somebody and is for nobody any more goes before all else, artifacts apart.
+void StoreIndex::retire(const Digest& digest) {
+  const auto at = blobs_.find(digest);
+  if (at == blobs_.end() || keys_of_content_.contains(digest)) return;
+  order_.erase(at->second.used);
+  at->second.used = --first_use_;
+  order_[at->second.used] = digest;
 }
 
 bool StoreIndex::has_pin(const std::string& owner, const Digest& digest) const {

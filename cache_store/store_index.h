@@ -40,7 +40,8 @@ class StoreIndex {
 
   // A digest may be pinned before its blob is there, and stays so when the blob is lost.
   void pin(const std::string& owner, const Digest& digest);
-  std::vector<Digest> unpin(const std::string& owner);  // what it had
+  // What it had. What nobody else pins is the next to go, before what was never pinned.
+  std::vector<Digest> unpin(const std::string& owner);
   [[nodiscard]] bool has_pin(const std::string& owner, const Digest& digest) const;
   [[nodiscard]] std::vector<Digest> pins_of(const std::string& owner) const;
   [[nodiscard]] bool pinned(const Digest& digest) const { return pin_counts_.contains(digest); }
@@ -75,6 +76,7 @@ class StoreIndex {
     std::uint64_t bytes = 0;
   };
   void take(Eviction& eviction, const Digest& digest, const Blob& blob) const;
+  void retire(const Digest& digest);
 
   std::map<Digest, Blob> blobs_;
   std::map<Digest, Key> keys_;
@@ -82,7 +84,8 @@ class StoreIndex {
   std::map<std::uint64_t, Digest> order_;  // longest unused first
   std::map<std::string, std::set<Digest>> owners_;
   std::map<Digest, std::uint32_t> pin_counts_;
-  std::uint64_t next_use_ = 0;
+  std::uint64_t first_use_ = 1ULL << 62U;  // places before it are for what was let go
+  std::uint64_t next_use_ = first_use_;
   std::uint64_t used_bytes_ = 0;
 };
 

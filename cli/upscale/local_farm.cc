@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/units.h"
 #include "cli/program_files.h"
 
 namespace kiln::cli {
@@ -24,6 +25,8 @@ namespace {
 
 constexpr std::string_view kSocketName = "farm.socket";
 constexpr std::size_t kShortDigits = 12;
+constexpr std::uint64_t kStoreBytesLeast = 20_GiB;
+constexpr std::uint64_t kWorkerCacheBytes = 1_GiB;  // the store is on the same disk: fetching is copying
 constexpr std::string_view kIpc = "ipc://";
 constexpr std::string_view kErrorMark = "kiln: ";
 constexpr std::streamoff kLogTailBytes = 65'536;
@@ -61,6 +64,13 @@ Result<std::string> short_folder(const std::string& state) {
     return fail(bad_config("{}: belongs to somebody else; choose a shorter folder than {} with --state", folder, state));
   }
   return folder;
+}
+
+// Segments and results of a job must fit into it; what is left of earlier ones goes when room is needed.
+std::uint64_t store_budget_bytes(const std::string& state) {
+  std::error_code error;
+  const auto space = std::filesystem::space(state, error);
+  return error ? kStoreBytesLeast : std::max<std::uint64_t>(kStoreBytesLeast, space.available / 2);
 }
 
 // Settings of this command are the children's, wherever they came from.
@@ -106,7 +116,8 @@ std::vector<std::string> LocalFarm::worker_command(int threads_per_lane) const {
   const Config& config = options_.config;
   std::vector<std::string> argv = {program_folder() + "/kiln", "worker", "--coordinator", endpoint_, "--name", "local",
                                    "--state", config.state_dir + "/worker", "--threads-per-lane",
-                                   std::to_string(threads_per_lane)};
+                                   std::to_string(threads_per_lane), "--cache-size",
+                                   std::to_string(kWorkerCacheBytes)};
   add_flag(argv, "--config", config_path());
   if (options_.verbose) argv.emplace_back("--verbose");
   return argv;
@@ -116,7 +127,7 @@ Status LocalFarm::start() {
   KILN_TRY(choose_endpoint());
   KILN_TRY(write_config(options_.config, config_path()));
   coordinator_.argv = {program_folder() + "/kiln", "coordinator", "--state", options_.config.state_dir, "--listen",
-                       endpoint_};
+                       endpoint_, "--store-budget", std::to_string(store_budget_bytes(options_.config.state_dir))};
   add_flag(coordinator_.argv, "--config", config_path());
   if (options_.verbose) coordinator_.argv.emplace_back("--verbose");
   worker_.argv = worker_command(options_.config.threads_per_lane);

@@ -37,6 +37,19 @@ TEST(StoreIndexTest, PinnedAndFreshBlobsStay) {
   EXPECT_TRUE(index.plan_eviction(30, 500));
 }
 
+// Results of a job that was removed go before the packages and artifacts of others, however old those are.
+TEST(StoreIndexTest, WhatWasKeptForAJobGoesFirstWhenTheJobIsGone) {
+  StoreIndex index;
+  for (int i = 0; i < 4; ++i) index.add_blob(named(i), 10, 0);
+  index.add_key(named(9), named(3), 1);
+  for (const int i : {2, 3}) index.pin("job", named(i));
+  EXPECT_EQ(index.plan_eviction(10, 0)->blobs, (std::vector<Digest>{named(0)}));
+  index.unpin("job");
+  EXPECT_EQ(index.plan_eviction(20, 0)->blobs, (std::vector<Digest>{named(2), named(0)}));
+  index.touch(named(2));  // somebody reads it again
+  EXPECT_EQ(index.plan_eviction(10, 0)->blobs, (std::vector<Digest>{named(0)}));
+}
+
 TEST(StoreIndexTest, AnArtifactsEnvelopesGoWithItsContent) {
   StoreIndex index;
   index.add_blob(named(0), 100, 0);

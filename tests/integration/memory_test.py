@@ -24,7 +24,7 @@ class LaneMemoryTest(KilnCase):
         samples: list[int] = []  # the largest seen up to each finished segment
 
         def ended() -> bool:
-            done = len(list(self.state.glob("jobs/*/*.segment")))
+            done = len(list((self.state / "store" / "cas.v1").glob("*/*")))  # a segment is a blob
             resident = lane.resident_bytes()
             while len(samples) <= done:
                 samples.append(0)
