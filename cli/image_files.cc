@@ -13,10 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kDigitsMax = 100;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 std::vector<std::string> files_in(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
@@ -60,29 +56,6 @@ bool is_of_output(const std::string& output, const std::string& name) {
 }
 
 }  // namespace
-
-bool ImagePattern::holds(std::string_view name) const {
-  if (name.size() <= prefix.size() + suffix.size() || !name.starts_with(prefix) || !name.ends_with(suffix)) {
-    return false;
-  }
-  const std::string_view number = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
-  return number.size() >= digits && std::all_of(number.begin(), number.end(), is_digit);
-}
-
-std::optional<ImagePattern> image_pattern(const std::string& path) {
-  const std::string name = fs::path(path).filename().string();
-  const auto percent = name.find('%');
-  if (percent == std::string::npos || name.find('%', percent + 1) != std::string::npos) return std::nullopt;
-  std::size_t at = percent + 1;
-  std::size_t digits = 0;
-  while (at < name.size() && is_digit(name[at]) && digits < kDigitsMax) {
-    digits = digits * 10 + static_cast<std::size_t>(name[at++] - '0');
-  }
-  if (at >= name.size() || name[at] != 'd') return std::nullopt;
-  return ImagePattern{name.substr(0, percent), name.substr(at + 1), digits};
-}
-
-bool is_image_pattern(const std::string& path) { return image_pattern(path).has_value(); }
 
 std::string folder_of(const std::string& path) {
   const std::string folder = fs::path(path).parent_path().string();

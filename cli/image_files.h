@@ -2,28 +2,13 @@
 // knows whether it has the same ones before it. What is in them is a lane's business.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/image_pattern.h"
 #include "base/result.h"
 
 namespace kiln::cli {
-
-// A name with one number in it: "shot_%04d.png".
-struct ImagePattern {
-  std::string prefix;
-  std::string suffix;
-  std::size_t digits = 0;  // at least
-
-  [[nodiscard]] bool holds(std::string_view name) const;
-};
-
-// nullopt where the path's last part has no such field, or more than one.
-[[nodiscard]] std::optional<ImagePattern> image_pattern(const std::string& path);
-[[nodiscard]] bool is_image_pattern(const std::string& path);
 
 // "a/b" -> "a"; "b" -> ".".
 [[nodiscard]] std::string folder_of(const std::string& path);

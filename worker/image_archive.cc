@@ -119,8 +119,6 @@ Status copy_out(int archive, const std::string& archive_path, const Entry& entry
 
 }  // namespace
 
-bool is_image_pattern(const std::string& output) { return output.find('%') != std::string::npos; }
-
 Status write_image_archive(const std::string& folder, const std::string& archive) {
   KILN_TRY_ASSIGN(const std::vector<std::string> names, posix_file_system().list(folder));
   UniqueFd fd(::open(archive.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));

@@ -9,8 +9,6 @@ namespace kiln::worker {
 
 inline constexpr std::uint64_t kArchivedFileBytesMax = 8ULL << 30U;  // eleven octal digits hold no more
 
-// "shot_%04d.png": many files.
-[[nodiscard]] bool is_image_pattern(const std::string& output);
 // Writes the files of `folder`, by name, and nothing of this host: times, owners and modes are the same everywhere.
 [[nodiscard]] Status write_image_archive(const std::string& folder, const std::string& archive);
 // The other way: every file of such an archive into `folder`, which is there. Names are names, not paths; anything else

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/image_pattern.h"
 #include "base/log.h"
 #include "sharding/package/package_inputs.h"
 #include "worker/image_archive.h"

@@ -11,6 +11,8 @@
 #include <optional>
 #include <system_error>
 
+#include "base/image_pattern.h"
+
 namespace kiln::lane {
 namespace {
 
@@ -54,26 +56,7 @@ bool natural_less(std::string_view a, std::string_view b) {
   return a.size() < b.size();
 }
 
-struct NumberPattern {
-  std::string prefix;
-  std::string suffix;
-  std::size_t digits = 0;  // 0: any
-};
-
-// "shot_%04d.png"; nullopt where the name has no such field or more than one.
-std::optional<NumberPattern> parse_pattern(const std::string& name) {
-  const auto percent = name.find('%');
-  if (percent == std::string::npos || name.find('%', percent + 1) != std::string::npos) return std::nullopt;
-  std::size_t at = percent + 1;
-  std::size_t digits = 0;
-  while (at < name.size() && is_digit(name[at]) && digits < 100) {
-    digits = digits * 10 + static_cast<std::size_t>(name[at++] - '0');
-  }
-  if (at >= name.size() || name[at] != 'd') return std::nullopt;
-  return NumberPattern{name.substr(0, percent), name.substr(at + 1), digits};
-}
-
-std::optional<std::uint64_t> number_in(const NumberPattern& pattern, std::string_view name) {
+std::optional<std::uint64_t> number_in(const ImagePattern& pattern, std::string_view name) {
   if (!name.starts_with(pattern.prefix) || !name.ends_with(pattern.suffix)) return std::nullopt;
   if (name.size() <= pattern.prefix.size() + pattern.suffix.size()) return std::nullopt;
   const std::string_view middle =
@@ -96,7 +79,7 @@ Result<std::vector<std::string>> names_in(const std::string& folder) {
   return names;
 }
 
-Result<std::vector<std::string>> by_number(const NumberPattern& pattern, const std::string& path,
+Result<std::vector<std::string>> by_number(const ImagePattern& pattern, const std::string& path,
                                            const std::vector<std::string>& names) {
   std::vector<std::pair<std::uint64_t, std::string>> numbered;
   for (const auto& name : names) {
@@ -133,7 +116,7 @@ Result<std::vector<std::string>> list_images(const std::string& path) {
   const std::string name = folder ? "" : fs::path(path).filename().string();
   KILN_TRY_ASSIGN(const std::vector<std::string> names, names_in(parent));
   std::vector<std::string> chosen;
-  if (const auto pattern = parse_pattern(name); !folder && pattern) {
+  if (const auto pattern = image_pattern(name); !folder && pattern) {
     KILN_TRY_ASSIGN(chosen, by_number(*pattern, path, names));
   } else {
     for (const auto& candidate : names) {

@@ -207,6 +207,14 @@ class SeveralInputsTest(KilnCase):
             self.assertEqual(len(clips.frame_hashes(output)), by_source[str(source)]["frames"])
         self.assertEqual(sum(lane["frames"] for lane in report["lanes"]), 18)
 
+    def test_names_with_a_percent_sign_are_no_sequences(self):
+        sources = [clips.make(self.folder / f"{n}.mkv", frames=2) for n in ("100% real", "50%")]
+        out = self.folder / "out"
+        out.mkdir()
+        self.upscale(sources, out)
+        for name in ("100% real_x2.mkv", "50%_x2.mkv"):
+            self.assertEqual(len(clips.frame_hashes(out / name)), 2)
+
     def test_need_a_folder(self):
         sources = [clips.make(self.folder / f"{n}.mp4", frames=2) for n in range(2)]
         self.refuse(73, "folder", sources, self.folder / "out.mp4")

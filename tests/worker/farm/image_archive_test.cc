@@ -82,10 +82,5 @@ TEST_F(ImageArchiveTest, DamagedOrForeignArchivesAreRefused) {
   EXPECT_FALSE(read_image_archive(folder_ / "dots.tar", folder_ / "out"));
 }
 
-TEST(ImagePatternNameTest, PatternsHaveAPercentSign) {
-  EXPECT_TRUE(is_image_pattern("shot_%04d.png"));
-  EXPECT_FALSE(is_image_pattern("shot.mkv"));
-}
-
 }  // namespace
 }  // namespace kiln::worker

@@ -1,0 +1,24 @@
+// Names that mean a sequence of images: "shot_%04d.png".
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kiln {
+
+// A name with one number in it.
+struct ImagePattern {
+  std::string prefix;
+  std::string suffix;
+  std::size_t digits = 0;  // at least
+
+  [[nodiscard]] bool holds(std::string_view name) const;
+};
+
+// nullopt where the path's last part has no such field, or more than one: "50%.mkv" is a video.
+[[nodiscard]] std::optional<ImagePattern> image_pattern(const std::string& path);
+[[nodiscard]] bool is_image_pattern(const std::string& path);
+
+}  // namespace kiln
