@@ -1,21 +1,9 @@
 #include "base/metrics_text.h"
 #include "coordinator/farm_server.h"
+#include "net/farm_names.h"
 
 namespace kiln::coordinator {
 namespace {
-
-std::string_view name_of(net::FailureKind kind) {
-  switch (kind) {
-    case net::FailureKind::kOutOfMemory: return "out_of_memory";
-    case net::FailureKind::kCrash: return "crash";
-    case net::FailureKind::kHang: return "hang";
-    case net::FailureKind::kError: return "error";
-    case net::FailureKind::kLostLane: return "lost_lane";
-    case net::FailureKind::kBadInput: return "bad_input";
-    case net::FailureKind::kArtifactMismatch: return "artifact_mismatch";
-  }
-  return "unknown";
-}
 
 void jobs(MetricsText& text, const FarmState& state) {
   std::uint64_t waiting = 0;
@@ -68,7 +56,7 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   for (const auto& [kind, rule] : state.rules.failures) {
     const auto found = counters.failures.find(kind);
     text.counter("kiln_failures_total", "Failed attempts by class", found == counters.failures.end() ? 0 : found->second,
-                 {{"class", name_of(kind)}});
+                 {{"class", to_string(kind)}});
   }
   text.counter("kiln_messages_total", "Messages read", stats.messages);
   text.counter("kiln_messages_malformed_total", "Messages that are none of ours", stats.malformed);

@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <fmt/core.h>
@@ -18,6 +17,7 @@
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/signal_fd.h"
 #include "coordinator/farm_server.h"
 #include "coordinator/journal/journal.h"
 #include "coordinator/key_register.h"
@@ -49,16 +49,6 @@ struct Parts {
   std::unique_ptr<StoreWatch> watch;
   std::unique_ptr<net::HttpServer> http;
 };
-
-Result<UniqueFd> open_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
-  return fd;
-}
 
 // A start allocates what the whole farm needs, and many large blocks that live for a moment: without this the kernel hands
 // out, clears and takes back the same pages again and again (half of the time of a start).
@@ -192,9 +182,9 @@ Status supervise(const CoordinatorOptions& options, Parts& parts, int server_don
       parts.store->follow_trusted_keys();
     }
     if (polls[0].revents == 0) continue;
-    signalfd_siginfo info{};
-    if (::read(parts.signals.get(), &info, sizeof info) != sizeof info) continue;
-    if (info.ssi_signo == SIGHUP) {
+    const int signal = take_signal(parts.signals.get());
+    if (signal == 0) continue;
+    if (signal == SIGHUP) {
       reread_allow_list(options, parts);
       continue;
     }
@@ -208,7 +198,7 @@ Status supervise(const CoordinatorOptions& options, Parts& parts, int server_don
 Status run_coordinator(const CoordinatorOptions& options, const std::function<Status(const CoordinatorDoors&)>& ready) {
   keep_memory();
   Parts parts;
-  KILN_TRY_ASSIGN(parts.signals, open_signals());
+  KILN_TRY_ASSIGN(parts.signals, open_signal_fd({SIGINT, SIGTERM, SIGHUP}));
   KILN_TRY(make_directories(posix_file_system(), options.state_dir, 0700));
   JournalOptions journal;
   journal.folder = options.state_dir + "/journal";

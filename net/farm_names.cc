@@ -57,4 +57,17 @@ bool is_word(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
+std::string_view to_string(FailureKind kind) {
+  switch (kind) {
+    case FailureKind::kOutOfMemory: return "out_of_memory";
+    case FailureKind::kCrash: return "crash";
+    case FailureKind::kHang: return "hang";
+    case FailureKind::kError: return "error";
+    case FailureKind::kLostLane: return "lost_lane";
+    case FailureKind::kBadInput: return "bad_input";
+    case FailureKind::kArtifactMismatch: return "artifact_mismatch";
+  }
+  return "unknown";
+}
+
 }  // namespace kiln::net

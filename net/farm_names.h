@@ -3,6 +3,8 @@
 
 #include <string_view>
 
+#include "net/farm_tasks.h"
+
 namespace kiln::net {
 
 inline constexpr std::string_view kJobNameGrammar = "1 to 64 of a-z, 0-9 and -, not - first";
@@ -18,6 +20,8 @@ inline constexpr std::string_view kWorkerNameGrammar = "1 to 64 of A-Z, a-z, 0-9
 [[nodiscard]] bool valid_relative_path(std::string_view path);
 // One line for people: no control characters.
 [[nodiscard]] bool is_one_line(std::string_view text);
+// As settings and metrics call a class of failure: "out_of_memory".
+[[nodiscard]] std::string_view to_string(FailureKind kind);
 // Printable ASCII without spaces.
 [[nodiscard]] bool is_word(std::string_view text);
 

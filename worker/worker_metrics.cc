@@ -1,24 +1,12 @@
 #include "worker/worker_metrics.h"
 
 #include "base/metrics_text.h"
+#include "net/farm_names.h"
 
 namespace kiln::worker {
 namespace {
 
 constexpr std::chrono::milliseconds kStopDeadline{1'000};
-
-std::string_view name_of(net::FailureKind kind) {
-  switch (kind) {
-    case net::FailureKind::kOutOfMemory: return "out_of_memory";
-    case net::FailureKind::kCrash: return "crash";
-    case net::FailureKind::kHang: return "hang";
-    case net::FailureKind::kError: return "error";
-    case net::FailureKind::kLostLane: return "lost_lane";
-    case net::FailureKind::kBadInput: return "bad_input";
-    case net::FailureKind::kArtifactMismatch: return "artifact_mismatch";
-  }
-  return "unknown";
-}
 
 void add_lanes(MetricsText& text, const WorkerState& state) {
   std::uint64_t up = 0;
@@ -47,7 +35,7 @@ void add_tasks(MetricsText& text, const WorkerState& state) {
                           net::FailureKind::kArtifactMismatch}) {
     const auto found = counters.failed.find(kind);
     text.counter("kiln_worker_tasks_total", "", found == counters.failed.end() ? 0 : found->second,
-                 {{"outcome", name_of(kind)}});
+                 {{"outcome", to_string(kind)}});
   }
   text.counter("kiln_worker_superseded_total", "Tasks whose lane was given to another", counters.superseded);
   text.counter("kiln_worker_late_messages_total", "Messages of tasks that are not at work here", counters.late_messages);

@@ -2,14 +2,13 @@
 
 #include <fmt/core.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/fd.h"
 #include "base/sha256.h"
+#include "base/signal_fd.h"
 #include "cli/upscale/upscale_session.h"
 #include "sharding/package/package_manifest.h"
 
@@ -48,18 +47,6 @@ Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, s
   return output_names(options.inputs, options.output, scale, options.config.codec);
 }
 
-Result<UniqueFd> open_signals() {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  // Before any thread is started: each inherits it, and none is interrupted instead.
-  if (::pthread_sigmask(SIG_BLOCK, &wanted, nullptr) != 0) return fail(errno_error(errno, "pthread_sigmask"));
-  UniqueFd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) return fail(errno_error(errno, "signalfd"));
-  return fd;
-}
-
 // Where nothing can be made or opened, nothing can run; what has an exit code of its own keeps it.
 Error state_error(Error error, const std::string& state) {
   const bool has_code = error.exit != ExitCode::kFromCode || error.code == ErrorCode::kAborted;
@@ -88,7 +75,7 @@ Result<int> run_upscale(const UpscaleOptions& options) {
   FileSystem& files = posix_file_system();
   KILN_TRY_ASSIGN(const Package package, read_package(options.package));
   KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package.scale));
-  KILN_TRY_ASSIGN(const UniqueFd signals, open_signals());
+  KILN_TRY_ASSIGN(const UniqueFd signals, open_signal_fd({SIGINT, SIGTERM}));
   auto state = open_state(files, options.config.state_dir);
   if (!state) return fail(state_error(state.error(), options.config.state_dir));
   std::vector<ClipWork> clips;
