@@ -14,7 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/signal_fd.h"
-#include "cli/mpi/kept_process.h"
+#include "cli/kept_process.h"
 #include "cli/mpi/launch_job.h"
 #include "net/allow_list.h"
 

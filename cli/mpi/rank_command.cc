@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/sealed_file.h"
 #include "base/signal_fd.h"
-#include "cli/mpi/kept_process.h"
+#include "cli/kept_process.h"
 #include "cli/program_files.h"
 
 namespace kiln::cli {

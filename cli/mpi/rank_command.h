@@ -12,6 +12,9 @@
 
 namespace kiln::cli {
 
+// How often a rank looks whether its launcher is still there: one that was killed with -9 tells nobody.
+inline constexpr int kLauncherLookMs = 1'000;
+
 struct MpiFlags {
   std::string job_file;
   std::string output;   // a folder, or with one clip a file's name

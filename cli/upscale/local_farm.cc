@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,7 +16,6 @@
 
 #include "base/atomic_file.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/sha256.h"
 #include "base/units.h"
 #include "cli/program_files.h"
@@ -30,12 +30,6 @@ constexpr std::uint64_t kWorkerCacheBytes = 1_GiB;  // the store is on the same 
 constexpr std::string_view kIpc = "ipc://";
 constexpr std::string_view kErrorMark = "kiln: ";
 constexpr std::streamoff kLogTailBytes = 65'536;
-
-void add_flag(std::vector<std::string>& argv, const char* flag, const std::string& value) {
-  if (value.empty()) return;
-  argv.emplace_back(flag);
-  argv.push_back(value);
-}
 
 // What a child that ended said last: its error, which is one line. Empty when it said none.
 std::string last_error(const std::string& log) {
@@ -117,8 +111,7 @@ std::vector<std::string> LocalFarm::worker_command(int threads_per_lane) const {
   std::vector<std::string> argv = {program_folder() + "/kiln", "worker", "--coordinator", endpoint_, "--name", "local",
                                    "--state", config.state_dir + "/worker", "--threads-per-lane",
                                    std::to_string(threads_per_lane), "--cache-size",
-                                   std::to_string(kWorkerCacheBytes)};
-  add_flag(argv, "--config", config_path());
+                                   std::to_string(kWorkerCacheBytes), "--config", config_path()};
   if (options_.verbose) argv.emplace_back("--verbose");
   return argv;
 }
@@ -126,25 +119,26 @@ std::vector<std::string> LocalFarm::worker_command(int threads_per_lane) const {
 Status LocalFarm::start() {
   KILN_TRY(choose_endpoint());
   KILN_TRY(write_config(options_.config, config_path()));
-  coordinator_.argv = {program_folder() + "/kiln", "coordinator", "--state", options_.config.state_dir, "--listen",
-                       endpoint_, "--store-budget", std::to_string(store_budget_bytes(options_.config.state_dir))};
-  add_flag(coordinator_.argv, "--config", config_path());
-  if (options_.verbose) coordinator_.argv.emplace_back("--verbose");
-  worker_.argv = worker_command(options_.config.threads_per_lane);
-  KILN_TRY(spawn(coordinator_, true));
-  return spawn(worker_, true);
+  std::vector<std::string> coordinator = {
+      program_folder() + "/kiln", "coordinator", "--state", options_.config.state_dir, "--listen", endpoint_,
+      "--store-budget", std::to_string(store_budget_bytes(options_.config.state_dir)), "--config", config_path()};
+  if (options_.verbose) coordinator.emplace_back("--verbose");
+  KILN_TRY(spawn(coordinator_, std::move(coordinator)));
+  return spawn(worker_, worker_command(options_.config.threads_per_lane));
 }
 
-Status LocalFarm::spawn(Child& child, bool first) {
+Status LocalFarm::spawn(Child& child, std::vector<std::string> argv) {
   const std::string path = log_path(child.name);
-  const UniqueFd log(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (first ? O_TRUNC : 0), 0600));
-  if (!log.valid()) return fail(errno_error(errno, path));
+  if (!child.log.valid()) {
+    child.log.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_TRUNC, 0600));
+    if (!child.log.valid()) return fail(errno_error(errno, path));
+  }
   SpawnOptions spawn;
-  spawn.argv = child.argv;
-  spawn.stderr_fd = options_.verbose ? STDERR_FILENO : log.get();
+  spawn.argv = std::move(argv);
+  spawn.stderr_fd = options_.verbose ? STDERR_FILENO : child.log.get();
   spawn.unset_env = variables_of_settings();
-  KILN_TRY_ASSIGN(child.process, ChildProcess::spawn(spawn));
-  return {};
+  child.process.emplace("the " + child.name, std::move(spawn));
+  return child.process->start();
 }
 
 Status LocalFarm::look() {
@@ -153,49 +147,30 @@ Status LocalFarm::look() {
 }
 
 Status LocalFarm::look_at(Child& child) {
-  if (!child.process.running()) return {};
-  KILN_TRY_ASSIGN(const auto ended, child.process.wait_for(std::chrono::milliseconds(0)));
-  if (!ended) return {};
-  const std::string said = last_error(log_path(child.name));
-  // It ended by itself and says why: it would say the same again.
-  if (ended->signal == 0 && ended->exit_code != 0 && !said.empty()) {
-    return fail(Error{ErrorCode::kFailedPrecondition, said, static_cast<ExitCode>(ended->exit_code)});
-  }
-  if (++child.deaths > kChildRestartsMax) {
-    return fail(make_error(ErrorCode::kInternal, "the {} ends as soon as it starts ({}); see {}", child.name,
-                           ended->describe(), log_path(child.name)));
-  }
-  ++restarts_;
-  log::warn("the {} ended ({}); it is started again", child.name, ended->describe());
-  return spawn(child, false);
-}
-
-void LocalFarm::note_progress() {
-  coordinator_.deaths = 0;
-  worker_.deaths = 0;
+  pollfd ended{child.process->fd(), POLLIN, 0};
+  if (::poll(&ended, 1, 0) <= 0) return {};
+  KILN_TRY_ASSIGN(const std::optional<int> code, child.process->on_end());
+  if (!code) return {};
+  const std::string said = last_error(log_path(child.name));  // it would say the same again
+  if (*code != 0 && !said.empty()) return fail(Error{ErrorCode::kFailedPrecondition, said, static_cast<ExitCode>(*code)});
+  return fail(make_error(ErrorCode::kInternal, "the {} ended with exit code {}; see {}", child.name, *code,
+                         log_path(child.name)));
 }
 
 Status LocalFarm::restart_worker(int threads_per_lane) {
-  end(worker_);
-  worker_.argv = worker_command(threads_per_lane);
-  return spawn(worker_, false);
+  stop_worker();
+  return spawn(worker_, worker_command(threads_per_lane));
 }
 
 // The first signal lets a worker finish what it renders, the second does not (two of one kind may arrive as one). What
 // is done is in the store.
-void LocalFarm::end(Child& child) const {
-  if (!child.process.running()) return;
-  child.process.signal_group(SIGTERM);
-  if (child.name == worker_.name) child.process.signal_group(SIGINT);
-  const auto ended = child.process.wait_for(kStopPatience);
-  if (!ended || !*ended) child.process.kill_and_wait();
+void LocalFarm::stop_worker() {
+  if (worker_.process) worker_.process->stop(kStopPatience, {SIGTERM, SIGINT});
 }
 
-void LocalFarm::stop_worker() { end(worker_); }
-
 void LocalFarm::stop() {
-  end(worker_);
-  end(coordinator_);
+  stop_worker();
+  if (coordinator_.process) coordinator_.process->stop(kStopPatience);
   if (!endpoint_.empty()) ::unlink(endpoint_.c_str() + kIpc.size());
 }
 

@@ -4,15 +4,16 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/process.h"
+#include "base/fd.h"
+#include "cli/kept_process.h"
 #include "cli/upscale/upscale_options.h"
 
 namespace kiln::cli {
 
-inline constexpr int kChildRestartsMax = 3;  // of one child, without progress in between
 inline constexpr std::chrono::milliseconds kStopPatience{5'000};
 
 // Owned by the thread that starts it: its children die with that thread.
@@ -26,37 +27,31 @@ class LocalFarm {
   // Returns at once; they come up while the caller goes on.
   [[nodiscard]] Status start();
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
-  // A child that died is started again; one that dies again and again, or refuses to run, is the error.
+  // A child that was killed is started again (KeptProcess); one that ends by itself, which none should, is the error.
   [[nodiscard]] Status look();
-  // Work is done: what died before is forgiven.
-  void note_progress();
   // Lanes of a job that was begun have as many threads as they had.
   [[nodiscard]] Status restart_worker(int threads_per_lane);
-  void stop_worker();
   void stop();
 
-  [[nodiscard]] int restarts() const { return restarts_; }
   [[nodiscard]] std::string log_path(const std::string& child) const;
 
  private:
   struct Child {
     std::string name;
-    std::vector<std::string> argv;
-    ChildProcess process;
-    int deaths = 0;
+    UniqueFd log;
+    std::optional<KeptProcess> process;
   };
   [[nodiscard]] Status choose_endpoint();
   [[nodiscard]] std::string config_path() const;  // the settings of this command, for its children
   [[nodiscard]] std::vector<std::string> worker_command(int threads_per_lane) const;
-  [[nodiscard]] Status spawn(Child& child, bool first);
+  [[nodiscard]] Status spawn(Child& child, std::vector<std::string> argv);
   [[nodiscard]] Status look_at(Child& child);
-  void end(Child& child) const;
+  void stop_worker();
 
   const UpscaleOptions& options_;
   std::string endpoint_;
   Child coordinator_;
   Child worker_;
-  int restarts_ = 0;
 };
 
 }  // namespace kiln::cli

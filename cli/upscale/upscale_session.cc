@@ -1,13 +1,11 @@
 #include "cli/upscale/upscale_session.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/signal_fd.h"
 #include "base/text.h"
 #include "cli/farm/submission.h"
 #include "cli/program_files.h"
@@ -180,11 +178,10 @@ Status UpscaleSession::turn() {
 }
 
 Status UpscaleSession::on_signal() {
-  signalfd_siginfo info{};
   int signal = 0;
-  while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+  while (const int one = take_signal(signals_)) {
     ++interrupts_;
-    signal = static_cast<int>(info.ssi_signo);
+    signal = one;
   }
   if (signal == 0) return {};
   if (rendered_) {
@@ -199,7 +196,6 @@ Status UpscaleSession::on_status(net::JobStatus status) {
   status_ = std::move(status);
   if (report_.first_frame_s == 0.0 && status_.summary.frames_done > before_.summary.frames_done) {
     report_.first_frame_s = elapsed_s();
-    farm_.note_progress();
   }
   if (rendered_) return {};
   say_failures();

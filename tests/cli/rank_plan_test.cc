@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/mpi/kept_process.h"
+#include "cli/kept_process.h"
 #include "cli/mpi/rank_host.h"
 
 namespace kiln::cli {

@@ -1,6 +1,4 @@
-#include "cli/mpi/kept_process.h"
-
-#include <signal.h>
+#include "cli/kept_process.h"
 
 #include "base/log.h"
 
@@ -27,9 +25,9 @@ Result<std::optional<int>> KeptProcess::on_end() {
   return std::optional<int>();
 }
 
-void KeptProcess::stop(std::chrono::milliseconds patience) {
+void KeptProcess::stop(std::chrono::milliseconds patience, std::initializer_list<int> signals) {
   if (!process_.running()) return;
-  process_.signal_group(SIGTERM);
+  for (const int signal : signals) process_.signal_group(signal);
   const auto ended = process_.wait_for(patience);
   if (!ended || !*ended) process_.kill_and_wait();
 }

@@ -1,8 +1,11 @@
-// A child of a rank. One that a signal killed is started again: mpirun would otherwise end the whole launch for it.
+// A child that its program cannot do without. One that a signal killed is started again.
 #pragma once
+
+#include <signal.h>
 
 #include <chrono>
 #include <deque>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -13,9 +16,6 @@ namespace kiln::cli {
 // Deaths by a signal within kRestartWindow; with one more the child is given up.
 inline constexpr std::size_t kRestartsMax = 5;
 inline constexpr std::chrono::seconds kRestartWindow{120};
-
-// How often a rank looks whether its launcher is still there: one that was killed with -9 tells nobody.
-inline constexpr int kLauncherLookMs = 1'000;
 
 // Owned by the thread that starts it, with which its child dies.
 class KeptProcess {
@@ -28,8 +28,8 @@ class KeptProcess {
   [[nodiscard]] std::size_t restarts() const { return restarts_; }
   // To be called when it has ended. Nothing: it was killed, and runs again. Else the exit code with which it ended.
   [[nodiscard]] Result<std::optional<int>> on_end();
-  // SIGTERM, and after `patience` SIGKILL.
-  void stop(std::chrono::milliseconds patience);
+  // These signals, and after `patience` SIGKILL.
+  void stop(std::chrono::milliseconds patience, std::initializer_list<int> signals = {SIGTERM});
   void kill() { process_.kill_and_wait(); }
 
  private:
