@@ -7,19 +7,11 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace kiln {
 
-std::string Digest::hex() const {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (const std::uint8_t byte : bytes) {
-    out.push_back(kDigits[byte >> 4U]);
-    out.push_back(kDigits[byte & 15U]);
-  }
-  return out;
-}
+std::string Digest::hex() const { return to_hex(std::as_bytes(std::span(bytes))); }
 
 Result<Digest> Digest::from_hex(std::string_view hex) {
   Digest digest;

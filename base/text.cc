@@ -60,6 +60,17 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+std::string to_hex(std::span<const std::byte> bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  out.reserve(bytes.size() * 2);
+  for (const std::byte byte : bytes) {
+    out.push_back(kDigits[std::to_integer<unsigned>(byte) >> 4U]);
+    out.push_back(kDigits[std::to_integer<unsigned>(byte) & 15U]);
+  }
+  return out;
+}
+
 std::string format_bytes(std::uint64_t bytes) {
   constexpr std::string_view kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ namespace kiln {
 
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
 [[nodiscard]] std::string_view trim(std::string_view text);
+[[nodiscard]] std::string to_hex(std::span<const std::byte> bytes);  // two lower-case digits for each
 [[nodiscard]] std::string format_bytes(std::uint64_t bytes);     // "2.4 MiB"
 [[nodiscard]] std::string format_seconds(double seconds);        // "2:05", "1:02:05", "0.4 s" below 10 s
 

@@ -6,7 +6,6 @@
 #include "base/fd.h"
 #include "cli/farm/blob_transfer.h"
 #include "cli/image_files.h"
-#include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {
 namespace {
@@ -26,10 +25,9 @@ Status add_file(BlobTransfer& store, net::PackageRef& package, const std::string
 
 Status upload_package(BlobTransfer& store, const std::string& folder, net::JobRequest& request,
                       const UploadProgress& progress) {
-  auto text = read_file(folder + "/manifest.toml", sharding::kManifestBytesMax);
-  if (!text) return fail(input_missing("{}: no model package ({})", folder, text.error().message));
-  request.manifest = std::move(*text);
-  KILN_TRY_ASSIGN(const auto manifest, sharding::parse_package_manifest(request.manifest, folder + "/manifest.toml"));
+  KILN_TRY_ASSIGN(PackageManifestFile file, read_package_manifest(folder));
+  const sharding::PackageManifest& manifest = file.manifest;
+  request.manifest = std::move(file.text);
   KILN_TRY(add_file(store, request.package, folder, "manifest.toml", {}, progress));
   KILN_TRY(add_file(store, request.package, folder, manifest.weights.file, manifest.weights.sha256, progress));
   std::set<std::string> sent;
@@ -62,6 +60,19 @@ Status upload_source(BlobTransfer& store, net::ClipSource& source, bool in_place
 }
 
 }  // namespace
+
+Result<PackageManifestFile> read_package_manifest(const std::string& folder) {
+  const std::string path = folder + "/manifest.toml";
+  auto text = read_file(path, sharding::kManifestBytesMax);
+  if (!text) {
+    const bool missing = text.error().code == ErrorCode::kNotFound;
+    Error error = missing ? input_missing("{}: no model package", folder) : input_refused("{}: is no model package", folder);
+    error.message += fmt::format(" ({}). Make one with: kiln import upscaler FILE -o PACKAGE", text.error().message);
+    return fail(std::move(error));
+  }
+  KILN_TRY_ASSIGN(auto manifest, sharding::parse_package_manifest(*text, path));
+  return PackageManifestFile{std::move(*text), std::move(manifest)};
+}
 
 Status submit_job(FarmLink& link, JobDraft draft, const UploadProgress& progress) {
   net::JobRequest& request = draft.request;

@@ -6,8 +6,17 @@
 
 #include "cli/farm/farm_link.h"
 #include "cli/farm/job_file.h"
+#include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {
+
+// The manifest of a package folder, and its text, which the hash of the package is taken of.
+struct PackageManifestFile {
+  std::string text;
+  sharding::PackageManifest manifest;
+};
+// Exit codes 66 and 65: it is not there, or is none.
+[[nodiscard]] Result<PackageManifestFile> read_package_manifest(const std::string& folder);
 
 // Told of each file before it is sent.
 using UploadProgress = std::function<void(const std::string& path)>;

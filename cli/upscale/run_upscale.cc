@@ -9,31 +9,11 @@
 #include "base/fd.h"
 #include "base/sha256.h"
 #include "base/signal_fd.h"
+#include "cli/farm/submission.h"
 #include "cli/upscale/upscale_session.h"
-#include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {
 namespace {
-
-struct Package {
-  std::string manifest_sha256;
-  std::int64_t scale = 1;
-};
-
-// The rest of it is checked on its way into the store.
-Result<Package> read_package(const std::string& folder) {
-  auto text = read_file(folder + "/manifest.toml", sharding::kManifestBytesMax);
-  if (!text) {
-    const bool missing = text.error().code == ErrorCode::kNotFound;
-    Error error = missing ? input_missing("{}: no model package", folder) : input_refused("{}: is no model package", folder);
-    error.message += fmt::format(" ({}). Make one with: kiln import upscaler FILE -o PACKAGE", text.error().message);
-    return fail(std::move(error));
-  }
-  KILN_TRY_ASSIGN(const auto manifest, sharding::parse_package_manifest(*text, folder + "/manifest.toml"));
-  Sha256 hash;
-  hash.update(*text);
-  return Package{hash.finish().hex(), manifest.scale};
-}
 
 // One input: the output as it was named. Several: names in that folder.
 Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, std::int64_t package_scale) {
@@ -73,14 +53,14 @@ Result<State> open_state(FileSystem& files, const std::string& folder) {
 
 Result<int> run_upscale(const UpscaleOptions& options) {
   FileSystem& files = posix_file_system();
-  KILN_TRY_ASSIGN(const Package package, read_package(options.package));
-  KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package.scale));
+  KILN_TRY_ASSIGN(const PackageManifestFile package, read_package_manifest(options.package));
+  KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package.manifest.scale));
   KILN_TRY_ASSIGN(const UniqueFd signals, open_signal_fd({SIGINT, SIGTERM}));
   auto state = open_state(files, options.config.state_dir);
   if (!state) return fail(state_error(state.error(), options.config.state_dir));
   std::vector<ClipWork> clips;
   for (std::size_t i = 0; i < options.inputs.size(); ++i) {
-    KILN_TRY_ASSIGN(ClipWork clip, open_clip_work(files, options, *state->finished, package.manifest_sha256,
+    KILN_TRY_ASSIGN(ClipWork clip, open_clip_work(files, options, *state->finished, sha256(package.text).hex(),
                                                   options.inputs[i], outputs[i]));
     clips.push_back(std::move(clip));
   }

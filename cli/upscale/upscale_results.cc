@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/text.h"
 #include "cli/farm/blob_transfer.h"
 #include "cli/farm/job_status.h"
 #include "cli/image_files.h"
@@ -13,17 +14,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLanesInterval{500};
 constexpr std::size_t kHashBytes = 16;
-
-std::string to_hex(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    out.push_back(kDigits[byte >> 4U]);
-    out.push_back(kDigits[byte & 15U]);
-  }
-  return out;
-}
 
 ClipReport clip_report(const ClipWork& clip, const net::ClipStatus& status) {
   ClipReport out;
@@ -42,8 +32,9 @@ ClipReport clip_report(const ClipWork& clip, const net::ClipStatus& status) {
   out.warnings = status.warnings;
   for (const net::SegmentResult& segment : status.segments) {
     out.frames_compiled += segment.frames_compiled;
+    const auto hashes = std::as_bytes(std::span(segment.frame_hashes));
     for (std::size_t at = 0; at + kHashBytes <= segment.frame_hashes.size(); at += kHashBytes) {
-      out.frame_hashes.push_back(to_hex(std::string_view(segment.frame_hashes).substr(at, kHashBytes)));
+      out.frame_hashes.push_back(to_hex(hashes.subspan(at, kHashBytes)));
     }
   }
   return out;
