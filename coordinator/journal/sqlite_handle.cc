@@ -12,13 +12,12 @@ void FinalizeStatement::operator()(sqlite3_stmt* statement) const { sqlite3_fina
 Error sqlite_error(int code, std::string_view text, std::string_view path) {
   switch (code & 0xff) {
     case SQLITE_FULL:
-      return io_error("journal {}: the disk is full: make room and start the coordinator again; nothing that was "
-                      "acknowledged is lost", path);
+      return io_error("journal {}: No space left on device: make room and start again; nothing that was acknowledged "
+                      "is lost", path);
     case SQLITE_IOERR:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-      return io_error("journal {}: {}: mend the disk and start the coordinator again; nothing that was acknowledged is "
-                      "lost", path, text);
+      return io_error("journal {}: {}: mend the disk and start again; nothing that was acknowledged is lost", path, text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return journal_damaged(path, text);

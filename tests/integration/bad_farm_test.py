@@ -152,7 +152,7 @@ class FullJournalTest(FarmCase):
             acknowledged.append(run.report()["job"])
         self.assertEqual(first.wait(30), 74, self.said(first))
         [line] = [line for line in self.said(first).splitlines() if line.startswith("kiln: ")]
-        self.assertIn("full", line)
+        self.assertIn("No space left", line)
         self.assertGreater(len(acknowledged), 3)
         subprocess.run(["mount", "-o", "remount,size=64m", str(journal)], check=True)
         self.start_coordinator()

@@ -163,7 +163,7 @@ TEST_F(JournalTest, AFullDiskIsOneClearLineAndLosesNothing) {
     const Status status = journal->status();
     ASSERT_FALSE(status);
     EXPECT_EQ(exit_code(status.error()), 74);
-    EXPECT_NE(status.error().message.find("the disk is full"), std::string::npos) << status.error().message;
+    EXPECT_NE(status.error().message.find("No space left"), std::string::npos) << status.error().message;
     EXPECT_EQ(status.error().message.find('\n'), std::string::npos);
     EXPECT_FALSE(journal->append({"more"})) << "a journal that failed takes nothing more";
     EXPECT_EQ(journal->durable_sequence(), acknowledged);
