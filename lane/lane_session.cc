@@ -99,6 +99,7 @@ Status LaneSession::on_message(const net::SetUp& message, Descriptors&) {
   MediaToolsSearch search;
   search.ffmpeg = message.ffmpeg;
   search.program_directory = program_directory();
+  search.answers_folder = message.answers_folder;
   KILN_TRY_ASSIGN(tools_, find_media_tools(search));
   return {};
 }

@@ -10,6 +10,7 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_threads(in.threads);
   out.set_device(in.device);
   out.set_ffmpeg(in.ffmpeg);
+  out.set_answers_folder(in.answers_folder);
   out.set_encoder_threads(in.encoder_threads);
   out.set_trusted_keys(in.trusted_keys);
 }
@@ -20,6 +21,7 @@ SetUp get(const pb::SetUp& in) {
   out.threads = in.threads();
   out.device = in.device();
   out.ffmpeg = in.ffmpeg();
+  out.answers_folder = in.answers_folder();
   out.encoder_threads = in.encoder_threads();
   out.trusted_keys = in.trusted_keys();
   return out;

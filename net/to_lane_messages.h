@@ -15,6 +15,7 @@ struct SetUp {
   int threads = 1;
   std::string device = "cpu";
   std::string ffmpeg;
+  std::string answers_folder;  // what that ffmpeg said earlier is kept there
   int encoder_threads = 1;
   std::string trusted_keys;
 };

@@ -20,7 +20,7 @@ namespace {
 Status make_folders(const std::string& state) {
   std::error_code error;
   std::filesystem::remove_all(state + "/work", error);
-  for (const char* name : {"/work", "/logs"}) KILN_TRY(make_directories(posix_file_system(), state + name, 0700));
+  for (const char* name : {"/work", "/logs", "/ffmpeg"}) KILN_TRY(make_directories(posix_file_system(), state + name, 0700));
   return {};
 }
 
@@ -80,7 +80,7 @@ FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey
   if (options_.compiles) child_ = std::make_unique<CompileChild>(child_options(*options_.compiles));
   for (const net::LaneOffer& offer : options_.identity.lanes) {
     LaneHostOptions lane{options_.lane, options_.threads_per_lane, options_.encoder_threads, options_.device,
-                         options_.ffmpeg, options_.state + "/logs"};
+                         options_.ffmpeg, options_.state + "/logs", options_.state + "/ffmpeg"};
     lanes_[offer.lane] = std::make_unique<LaneHost>(offer.lane, std::move(lane));
   }
 }

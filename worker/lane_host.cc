@@ -39,6 +39,7 @@ Status LaneHost::start() {
   set_up.threads = options_.threads;
   set_up.device = options_.device;
   set_up.ffmpeg = options_.ffmpeg;
+  set_up.answers_folder = options_.answers_folder;
   set_up.encoder_threads = options_.encoder_threads;
   set_up.trusted_keys = cache::TrustedKeys{}.to_text();  // each artifact comes with those of its day
   return send(set_up);

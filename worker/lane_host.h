@@ -27,6 +27,7 @@ struct LaneHostOptions {
   std::string device = "cpu";
   std::string ffmpeg;
   std::string log_folder;
+  std::string answers_folder;  // of the lanes' ffmpeg
 };
 
 // What a clip is to a lane: how it was described, and where its bytes are.

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <span>
 
-#include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "lane/media/mkv_rotation.h"
@@ -19,8 +17,6 @@ constexpr int kKeyframeSeconds = 4;  // how far a player jumps at most
 constexpr int kKeyframeFramesMax = 250;
 constexpr int kThreadsMax = 64;
 constexpr std::uint64_t kDigestVersion = 2;
-constexpr std::chrono::seconds kHelpDeadline{30};
-constexpr std::uint64_t kHelpBytesMax = 4ULL << 20U;
 
 struct Quality {
   int standard;
@@ -169,15 +165,12 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
 // Some builds carry an encoder without all of its depths (an x265 of 8 bits only), and would encode fewer bits
 // without a word.
 Status check_depth(const MediaTools& tools, const OutputRequest& request) {
-  SpawnOptions options;
-  options.argv = {tools.ffmpeg_path, "-hide_banner", "-v", "error", "-h",
-                  fmt::format("encoder={}", encoder_name(request.codec))};
-  options.set_env = {{"LC_ALL", "C"}};
-  KILN_TRY_ASSIGN(const CommandOutput help, run_command(std::move(options), kHelpDeadline, kHelpBytesMax));
+  const std::string question = fmt::format("encoder={}", encoder_name(request.codec));
+  KILN_TRY_ASSIGN(const std::string help, tools.answers->ask({"-v", "error", "-h", question}));
   constexpr std::string_view kLabel = "Supported pixel formats:";
-  const auto at = help.out.find(kLabel);
+  const auto at = help.find(kLabel);
   if (at == std::string::npos) return {};  // it does not say; then the encoder will
-  const std::string_view rest = std::string_view(help.out).substr(at + kLabel.size());
+  const std::string_view rest = std::string_view(help).substr(at + kLabel.size());
   const auto names = split(rest.substr(0, rest.find('\n')), ' ');
   const std::string wanted = encoder_pixel_format(request.codec, request.format);
   if (std::find(names.begin(), names.end(), wanted) != names.end()) return {};

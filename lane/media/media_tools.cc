@@ -3,32 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 
-#include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
 
 namespace kiln::lane {
 namespace {
 
-constexpr std::chrono::seconds kToolDeadline{30};
 constexpr int kOldestMajor = 5;  // 5.1 brought -fps_mode
 constexpr int kOldestMinor = 1;
 constexpr std::string_view kInstall =
     "install ffmpeg 5.1 or newer (Debian: apt-get install ffmpeg), or name one with --ffmpeg";
-
-Result<std::string> output_of(const std::string& program, const std::string& flag) {
-  SpawnOptions options;
-  options.argv = {program, "-hide_banner", flag};
-  options.set_env = {{"LC_ALL", "C"}};
-  KILN_TRY_ASSIGN(CommandOutput output, run_command(std::move(options), kToolDeadline));
-  if (!output.status.ok()) {
-    return fail(bad_config("{} {} ended with {}", program, flag, output.status.describe()));
-  }
-  return std::move(output.out);
-}
 
 bool is_program(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
 
@@ -133,11 +119,12 @@ Result<MediaTools> find_media_tools(const MediaToolsSearch& search) {
   if (!is_program(tools.ffprobe_path)) {
     return fail(bad_config("{} has no ffprobe beside it; {}", tools.ffmpeg_path, kInstall));
   }
-  KILN_TRY_ASSIGN(const std::string version, output_of(tools.ffmpeg_path, "-version"));
+  KILN_TRY_ASSIGN(const std::string version, ToolAnswers::ask_anew(tools.ffmpeg_path, {"-version"}));
   KILN_TRY(parse_version(version, tools));
   tools.identity = sha256(version).hex();
-  KILN_TRY_ASSIGN(const std::string encoders, output_of(tools.ffmpeg_path, "-encoders"));
-  KILN_TRY_ASSIGN(const std::string decoders, output_of(tools.ffmpeg_path, "-decoders"));
+  tools.answers = std::make_shared<ToolAnswers>(tools.ffmpeg_path, tools.identity, search.answers_folder);
+  KILN_TRY_ASSIGN(const std::string encoders, tools.answers->ask({"-encoders"}));
+  KILN_TRY_ASSIGN(const std::string decoders, tools.answers->ask({"-decoders"}));
   tools.encoders = parse_coders(encoders, false);
   tools.decoders = parse_coders(decoders, true);
   return tools;

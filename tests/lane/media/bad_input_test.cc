@@ -123,7 +123,7 @@ TEST_F(BadInputTest, FramesThatChangeSizeAreNamed) {
 }
 
 TEST_F(BadInputTest, ToolsThatAreNotThereAreNamed) {
-  auto tools = find_media_tools({path("no/ffmpeg"), ""});
+  auto tools = find_media_tools({.ffmpeg = path("no/ffmpeg"), .program_directory = "", .answers_folder = ""});
   ASSERT_FALSE(tools);
   EXPECT_EQ(exit_code(tools.error()), 78);
   EXPECT_NE(tools.error().message.find("install"), std::string::npos);

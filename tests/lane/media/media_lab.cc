@@ -46,7 +46,7 @@ const MediaTools& system_tools() {
 const MediaTools* static_tools() {
   static const auto found = [] {
     const std::string path = static_ffmpeg();
-    return path.empty() ? Result<MediaTools>(fail(Error{})) : find_media_tools({path, ""});
+    return path.empty() ? Result<MediaTools>(fail(Error{})) : find_media_tools({.ffmpeg = path, .program_directory = "", .answers_folder = ""});
   }();
   return found ? &*found : nullptr;
 }

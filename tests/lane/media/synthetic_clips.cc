@@ -32,7 +32,7 @@ std::string run(const std::string& program, std::vector<std::string> arguments) 
 const MediaTools& tools() {
   static const MediaTools found = [] {
     const char* wanted = std::getenv("KILN_TEST_FFMPEG");
-    auto result = find_media_tools({.ffmpeg = wanted == nullptr ? "" : wanted, .program_directory = ""});
+    auto result = find_media_tools({.ffmpeg = wanted == nullptr ? "" : wanted, .program_directory = "", .answers_folder = ""});
     if (!result) {
       ADD_FAILURE() << result.error().message;
       return MediaTools{};
