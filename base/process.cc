@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,7 @@ bool place_descriptors(const std::vector<std::pair<int, int>>& wanted) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die();
     if (::getppid() != parent) ::_exit(127);  // the parent died before prctl
   }
+  if (options.nice > 0) ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + options.nice);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

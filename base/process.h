@@ -31,6 +31,7 @@ struct SpawnOptions {
   // Called in the child right before exec, where only async-signal-safe calls are allowed: what confines
   // the child. false: it ends, and spawn() reports errno.
   std::function<bool()> before_exec;
+  int nice = 0;  // levels above ours: it and its children give way to us
   bool own_process_group = true;  // signals then reach grandchildren too; Ctrl-C at the terminal does not
 };
 

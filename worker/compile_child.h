@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "sharding/compile_key.h"
+#include "worker/lane_process.h"
 
 namespace kiln::worker {
 
@@ -32,7 +33,7 @@ struct CompileChildOptions {
   std::string torch_git;       // the child must be of this build; empty: any
   std::string recipe_sha256;   // and of these sources, which the artifact's key names; empty: any
   int threads = 1;             // of the child's trial run; no trace of it in the artifact
-  int nice = 1;                // rendering goes first, but the artifact comes while it still helps
+  int nice = kCompileNice;     // above the worker's
   std::chrono::milliseconds hello_deadline{180'000};
   std::chrono::milliseconds compile_deadline{900'000};
   std::uint64_t memory_limit_bytes = 8_GiB;  // resident set of the child and all it started

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,8 +112,8 @@ Status CompileProcess::spawn() {
   spawn.stdout_fd = log.get();
   spawn.stderr_fd = log.get();
   spawn.inherit = {{requests.read_end.get(), kRequestFd}, {replies.write_end.get(), kReplyFd}};
+  spawn.nice = options_.nice;
   spawn.before_exec = [this] {
-    ::setpriority(PRIO_PROCESS, 0, options_.nice);
     confinement_->enter();
     return true;
   };

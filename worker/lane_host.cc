@@ -33,6 +33,7 @@ Status LaneHost::start() {
   }
   LaneStart start = options_.start;
   start.stderr_fd = log_.get();
+  start.nice = options_.device == "cpu" ? kLaneNice : 0;  // who feeds a card must not wait
   KILN_TRY_ASSIGN(process_, LaneProcess::start(id_, start));
   net::SetUp set_up;
   set_up.lane = id_;

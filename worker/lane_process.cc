@@ -30,6 +30,7 @@ Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
   if (!start.torch_folder.empty()) {
     options.set_env.emplace_back("LD_LIBRARY_PATH", library_path(start.torch_folder));
   }
+  options.nice = start.nice;
   LaneProcess lane;
   lane.id_ = id;
   KILN_TRY_ASSIGN(lane.process_, ChildProcess::spawn(options));

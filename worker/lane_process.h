@@ -13,11 +13,17 @@
 
 namespace kiln::worker {
 
+// A lane of the CPU loads every core for hours. The farm's own processes, a command that asks how it is going, and whoever
+// works at this machine go first. Compiling goes behind rendering, but so that the artifact comes while it still helps.
+inline constexpr int kLaneNice = 5;
+inline constexpr int kCompileNice = kLaneNice + 1;
+
 struct LaneStart {
   std::string program;       // kiln-lane
   std::string torch_folder;  // its lib/ is where the lane finds LibTorch; empty: as the program was linked
   bool verbose = false;
   int stderr_fd = 2;  // borrowed for the start
+  int nice = 0;       // above the worker's; its ffmpeg children inherit it
 };
 
 // Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 using namespace std::chrono_literals;
 
@@ -58,6 +59,14 @@ TEST(ProcessTest, EnvironmentIsSetUnsetAndCleared) {
   options.unset_env = {"KILN_TEST_GONE"};
   options.set_env = {{"KILN_TEST_SET", "yes"}};
   EXPECT_EQ(run_command(options, 10s)->out, "-yes\n");
+}
+
+TEST(ProcessTest, NiceIsCountedFromOurs) {
+  SpawnOptions options = shell("nice");
+  options.nice = 3;
+  const auto output = run_command(options, 10s);
+  ASSERT_TRUE(output);
+  EXPECT_EQ(std::stoi(output->out), std::min(19, ::getpriority(PRIO_PROCESS, 0) + 3));
 }
 
 TEST(ProcessTest, WaitForSaysStillRunningThenTheSignal) {

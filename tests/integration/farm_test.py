@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import unittest
@@ -268,6 +269,8 @@ class KilledFarmTest(FarmCase):
         job = self.begin()
         self.wait_for_segments(job, 2)
         [lane] = self.lanes(self.worker)
+        behind = os.getpriority(os.PRIO_PROCESS, lane.pid) - os.getpriority(os.PRIO_PROCESS, self.worker.pid)
+        self.assertEqual(behind, 5, "a lane of the CPU gives way to the farm's own processes")
         lane.signal(signal.SIGKILL)
         after = self.finish_job(job)
         self.assertLessEqual(after["attempts_failed"] + after["lanes_lost"], 2)
