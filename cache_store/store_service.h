@@ -5,11 +5,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cache_store/disk_store.h"
 #include "cache_store/http_routes.h"
 
 namespace kiln::cache {
+
+// What the port file of a store that cannot serve begins with; exit code and reason follow.
+inline constexpr std::string_view kStoreRefused = "refused ";
 
 struct StoreServiceOptions {
   std::string root;

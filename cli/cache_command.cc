@@ -50,12 +50,22 @@ Status announce(const ServeOptions& options, const std::string& address, bool js
   return {};
 }
 
+// Who reads the port file says it, in the one line that he ends with.
+Result<int> refuse(const ServeOptions& options, const Error& error) {
+  if (options.port_file.empty()) return fail(error);
+  KILN_TRY(write_file_atomic(options.port_file,
+                             fmt::format("{}{} {}\n", cache::kStoreRefused, exit_code(error), error.message)));
+  return exit_code(error);
+}
+
 Result<int> serve(ServeOptions options, const GlobalOptions& global) {
   if (!global.verbose) log::set_level(log::Level::kInfo);
   KILN_TRY_ASSIGN(options.service.listen, net::parse_host_port(options.listen));
   options.service.version = version_text();
   const sigset_t signals = block_signals();
-  KILN_TRY_ASSIGN(const auto service, cache::StoreService::start(options.service));
+  auto started = cache::StoreService::start(options.service);
+  if (!started) return refuse(options, started.error());
+  const auto service = std::move(*started);
   KILN_TRY(announce(options, service->bound().text(), global.json));
   for (int signal = 0; signal != SIGTERM && signal != SIGINT; signal = ::sigtimedwait(&signals, nullptr, &kLook)) {
     service->follow_trusted_keys();
@@ -83,7 +93,7 @@ void add_cache_command(CLI::App& app, Action& action) {
   command->add_option("--trusted-keys", options->service.trusted_keys_file,
                       "Whose artifacts are taken: a coordinator's trusted-keys.txt; followed when it changes");
   command->add_option("--ready-fd", options->ready_fd, "Descriptor that gets HOST:PORT when requests are taken");
-  command->add_option("--port-file", options->port_file, "File that gets HOST:PORT when requests are taken");
+  command->add_option("--port-file", options->port_file, "File that gets HOST:PORT when requests are taken, or \"refused EXIT_CODE WHY\"");
   command->callback([&action, options] {
     action = [options](const GlobalOptions& global) { return serve(*options, global); };
   });

@@ -3,11 +3,13 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cache_store/store_service.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -16,8 +18,17 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kStartDeadline{20'000};
 constexpr std::chrono::milliseconds kLook{10};
 constexpr std::chrono::milliseconds kStopDeadline{5'000};
-constexpr std::uint64_t kAddressBytesMax = 256;
+constexpr std::uint64_t kAddressBytesMax = 4096;  // or why it does not serve
 constexpr std::uint64_t kTrustedKeysBytesMax = 4U << 20U;
+
+// "refused EXIT_CODE WHY".
+Error refusal(std::string_view text) {
+  const std::string rest(trim(text.substr(cache::kStoreRefused.size())));
+  const auto space = rest.find(' ');
+  const int code = std::atoi(rest.c_str());
+  return Error{ErrorCode::kUnavailable, "the cache store: " + (space == std::string::npos ? rest : rest.substr(space + 1)),
+               static_cast<ExitCode>(code)};
+}
 
 }  // namespace
 
@@ -47,13 +58,16 @@ Status StoreChild::spawn() {
   const auto until = Clock::now() + kStartDeadline;
   while (Clock::now() < until) {
     const auto text = read_file(options_.port_file, kAddressBytesMax);
-    if (text && text->ends_with('\n')) {
+    const bool refused = text && text->starts_with(cache::kStoreRefused);  // it is about to end
+    if (!refused && text && text->ends_with('\n')) {
       options_.listen = std::string(trim(*text));  // a port of its own choice stays the same after a restart
       url_ = "http://" + options_.listen;
       return {};
     }
     KILN_TRY_ASSIGN(const auto ended, process_.wait_for(kLook));
     if (ended) {
+      const auto last = read_file(options_.port_file, kAddressBytesMax);
+      if (last && last->starts_with(cache::kStoreRefused)) return fail(refusal(*last));
       return fail(make_error(ErrorCode::kUnavailable, ExitCode::kTryAgain, "the cache store ended at once: {}",
                              ended->describe()));
     }
