@@ -46,6 +46,9 @@ class StoreAccess {
 
   // Artifacts that the session's keys vouch for. `fence`: the attempt for which something is published.
   [[nodiscard]] Result<std::shared_ptr<cache::Store>> artifacts(std::optional<cache::Fence> fence = std::nullopt);
+  // Before compiling: the store then takes nothing for this key from an earlier attempt any more. kUnavailable, and so
+  // worth another try, while another task has it.
+  [[nodiscard]] Status take_lease(const std::string& key_hex, const cache::Fence& fence);
   [[nodiscard]] std::string trusted_keys() const;
 
   // What ffmpeg reads it from, by range, while the grants hold.

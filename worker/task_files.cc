@@ -83,7 +83,7 @@ Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) 
     KILN_TRY_ASSIGN(files.package, fetch_package(assign.package));
   }
   if (const auto* probe = std::get_if<net::ProbeSpec>(&assign.spec)) return find_source(probe->source, true, files);
-  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) return fetch_for_compile(*compile, files);
+  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) return fetch_for_compile(*compile, {assign.task, assign.attempt.value}, files);
   if (const auto* join = std::get_if<net::JoinSpec>(&assign.spec)) {
     KILN_TRY(fetch_description(join->description, files));
     KILN_TRY(find_source(join->source, false, files));
@@ -174,14 +174,14 @@ Status TaskFileFetcher::fetch_segments(const net::JoinSpec& spec, TaskFiles& fil
   return {};
 }
 
-Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, TaskFiles& files) {
+Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, const cache::Fence& fence, TaskFiles& files) {
   const ModelPackage::Graph* graph = files.package->find_graph(spec.graph);
   if (graph == nullptr) return fail(input_refused("the package has no graph {}", spec.graph));
   files.compile_key = compile_key_of(*files.package, *graph, spec.height, spec.width, compiles_);
   if (files.compile_key.hex() != spec.key) return fail(wrong_key(files.compile_key.hex(), spec.key));
   KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
   KILN_TRY_ASSIGN(files.artifact, find_artifact(*artifacts, files.compile_key));
-  return {};
+  return files.artifact ? Status{} : store_.take_lease(spec.key, fence);
 }
 
 Result<std::shared_ptr<const ReadyArtifact>> TaskFileFetcher::fetch_artifact(const std::string& key_hex) {

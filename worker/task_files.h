@@ -60,7 +60,7 @@ class TaskFileFetcher {
   [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
   // Looks at all of them: what is lost is rendered again, all at once.
   [[nodiscard]] Status fetch_segments(const net::JoinSpec& spec, TaskFiles& files);
-  [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, TaskFiles& files);
+  [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, const cache::Fence& fence, TaskFiles& files);
 
   StoreAccess& store_;
   BlobCache& cache_;

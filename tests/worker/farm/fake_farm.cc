@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/sealed_file.h"
+#include "net/http_client.h"
 #include "tests/base/shared_fixtures.h"
 #include "tests/worker/compile_child_fixture.h"
 #include "worker/process_memory.h"
@@ -22,7 +23,9 @@ void FakeStore::start() {
   auto store = cache::open_disk_store(posix_file_system(), options);
   ASSERT_TRUE(store) << store.error().message;
   store_ = std::move(*store);
-  routes_ = std::make_unique<cache::StoreRoutes>(*store_, cache::StoreRoutesOptions{});
+  cache::StoreRoutesOptions routes;
+  routes.url_key = key;
+  routes_ = std::make_unique<cache::StoreRoutes>(*store_, routes);
   net::HttpServerOptions http;
   http.listen = bound_;
   auto server = net::HttpServer::start(http, [this](const net::HttpRequest& request) { return routes_->handle(request); });
@@ -51,6 +54,12 @@ std::string FakeStore::get(const net::BlobRef& blob) {
   const auto digest = Digest::from_hex(blob.sha256);
   auto opened = digest ? store_->open_blob(*digest, false) : Result<std::optional<cache::OpenBlob>>(fail(digest.error()));
   return opened && *opened ? read_to_end((*opened)->fd.get(), 4ULL << 30U).value() : std::string();
+}
+
+bool FakeStore::has_lease(const std::string& key_hex) const {
+  net::HttpClientOptions options;
+  options.server = bound_;
+  return net::HttpClient(options).get("/lease/" + key_hex, 4096).has_value();
 }
 
 // ---- the coordinator ----
@@ -112,6 +121,8 @@ void FakeCoordinator::on_message(const net::FromWorker& message) {
     welcome.epoch = "epoch" + std::to_string(epoch_);
     welcome.heartbeat_ms = 500;
     welcome.store_url = store_url;
+    welcome.read_query = read_query;
+    welcome.write_query = write_query;
     cache::TrustedKeys trusted;
     trusted.trust(cache::PublicKey::from_hex(hello->signing_key).value());
     welcome.trusted_keys = trusted_keys.empty() ? trusted.to_text() : trusted_keys;

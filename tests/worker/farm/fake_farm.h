@@ -31,11 +31,13 @@ class FakeStore {
   void start();  // on the port that it had before
   void stop();
 
+  std::optional<cache::UrlKey> key;  // before start(): only who has a grant comes in
   [[nodiscard]] std::string url() const { return "http://" + bound_.text(); }
   net::BlobRef put(const std::string& bytes);
   net::BlobRef put_file(const std::string& path);
   [[nodiscard]] std::string get(const net::BlobRef& blob);  // empty: it has none
   [[nodiscard]] std::uint64_t bytes_out() const { return server_->stats().bytes_out; }
+  [[nodiscard]] bool has_lease(const std::string& key_hex) const;
   void trust(const std::string& public_key_hex);  // whose artifacts are taken; before start()
 
  private:
@@ -57,6 +59,8 @@ class FakeCoordinator {
   net::AllowList allowed;
   std::string store_url;
   std::string trusted_keys;
+  std::string read_query;  // of the session
+  std::string write_query;
   bool takes_results = true;  // answers TaskDone and TaskFailed
   std::vector<net::WorkerHello> hellos;
 

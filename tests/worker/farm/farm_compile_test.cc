@@ -45,6 +45,7 @@ TEST_F(FarmCompileTest, MadeOncePublishedAndRenderedWith) {
   EXPECT_FALSE(result.from_store);
   EXPECT_GT(result.compile_s, 0.0);
   EXPECT_FALSE(result.library.sha256.empty());
+  EXPECT_TRUE(store_.has_lease(compile.key)) << "an earlier attempt may publish nothing any more";
 
   // Asked for again, by a later task: the store has it.
   const net::TaskDone again = run(assign(compile));

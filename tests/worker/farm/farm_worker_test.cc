@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -269,6 +270,22 @@ TEST_F(FarmWorkerTest, StoreThatIsAwayForAWhileCostsNoTask) {
   const auto done = coordinator_.hear<net::TaskDone>();
   ASSERT_TRUE(done);
   EXPECT_EQ(done->task, task.task);
+}
+
+// A task may take longer than its grant lasts, or the coordinator was away for that long: what was rendered is not lost.
+TEST_F(FarmWorkerTest, TaskThatOutlastsItsGrantIsStoredWithTheSessions) {
+  store_.stop();
+  store_.key = cache::UrlKey::generate();
+  store_.start();
+  const std::int64_t now = std::time(nullptr);
+  coordinator_.read_query = store_.key->sign({"GET", "/", {}, 1ULL << 40U, now + 600}).value();
+  coordinator_.write_query = store_.key->sign({"PUT", "/", {}, 1ULL << 40U, now + 600}).value();
+  start_worker();
+  probe(make_clip("clip.mkv", 8));
+  net::Assign task = assign(segment_spec(0, 8));
+  task.write_query = store_.key->sign({"PUT", "/cas/", "job", 1ULL << 40U, now - 600}).value();
+  const net::TaskDone done = run(task);
+  EXPECT_FALSE(store_.get(std::get<net::SegmentResult>(done.result).segment).empty());
 }
 
 TEST_F(FarmWorkerTest, KilledWorkerLeavesNoLane) {
