@@ -53,6 +53,7 @@ class BlobStore {
   [[nodiscard]] virtual Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> unpin(const std::string& owner) = 0;  // how many it had
   [[nodiscard]] virtual std::vector<Digest> pins_of(const std::string& owner) const = 0;
+  [[nodiscard]] virtual std::vector<std::string> pin_owners() const = 0;
 
   // Hashes the next blob of a round over all of them; false: the round is over, the next call begins another.
   [[nodiscard]] virtual Result<bool> scrub_one() = 0;

@@ -48,6 +48,7 @@ class DiskStore final : public LocalStore {
   Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) override;
   Result<std::uint64_t> unpin(const std::string& owner) override;
   std::vector<Digest> pins_of(const std::string& owner) const override;
+  std::vector<std::string> pin_owners() const override;
   Result<bool> scrub_one() override;
   void set_trusted(TrustedKeys trusted) override {
     const std::lock_guard guard(mutex_);
@@ -529,6 +530,11 @@ Result<std::uint64_t> DiskStore::unpin(const std::string& owner) {
 std::vector<Digest> DiskStore::pins_of(const std::string& owner) const {
   const std::lock_guard guard(mutex_);
   return index_.pins_of(owner);
+}
+
+std::vector<std::string> DiskStore::pin_owners() const {
+  const std::lock_guard guard(mutex_);
+  return index_.pin_owners();
 }
 
 Result<bool> DiskStore::scrub_one() {

@@ -260,6 +260,7 @@ HttpDecision StoreRoutes::Impl::artifact(const HttpRequest& request, const Diges
 }
 
 HttpDecision StoreRoutes::Impl::pins(const HttpRequest& request, const std::string& owner) {
+  if (owner.empty() && request.reads()) return json_response(200, nlohmann::json{{"owners", store.pin_owners()}}.dump());
   if (!is_owner_name(owner)) return problem(400, ErrorCode::kInvalidArgument, "this is no owner's name");
   if (request.reads()) return json_response(200, nlohmann::json{{"digests", hex_list(store.pins_of(owner))}}.dump());
   if (request.method == "DELETE") {

@@ -82,6 +82,12 @@ std::vector<Digest> StoreIndex::pins_of(const std::string& owner) const {
   return at == owners_.end() ? std::vector<Digest>() : std::vector<Digest>(at->second.begin(), at->second.end());
 }
 
+std::vector<std::string> StoreIndex::pin_owners() const {
+  std::vector<std::string> names;
+  for (const auto& [owner, digests] : owners_) names.push_back(owner);
+  return names;
+}
+
 std::uint64_t StoreIndex::pinned_blobs() const {
   return static_cast<std::uint64_t>(std::count_if(pin_counts_.begin(), pin_counts_.end(), [&](const auto& entry) {
     return blobs_.contains(entry.first);

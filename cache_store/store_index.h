@@ -44,6 +44,7 @@ class StoreIndex {
   std::vector<Digest> unpin(const std::string& owner);
   [[nodiscard]] bool has_pin(const std::string& owner, const Digest& digest) const;
   [[nodiscard]] std::vector<Digest> pins_of(const std::string& owner) const;
+  [[nodiscard]] std::vector<std::string> pin_owners() const;
   [[nodiscard]] bool pinned(const Digest& digest) const { return pin_counts_.contains(digest); }
   [[nodiscard]] std::uint64_t pinned_blobs() const;
 

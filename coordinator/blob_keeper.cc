@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "base/log.h"
 #include "net/http_client.h"
@@ -11,10 +12,21 @@ namespace kiln::coordinator {
 namespace {
 
 constexpr std::chrono::milliseconds kAgainAfter{1'000};
+constexpr std::uint64_t kOwnersBytesMax = 64ULL << 20U;
 constexpr std::string_view kScheme = "http://";
 
 std::string host_of(const std::string& url) {
   return url.starts_with(kScheme) ? url.substr(kScheme.size()) : url;
+}
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Result<net::HttpClientOptions> client_options(const GrantIssuer& grants) {
+  net::HttpClientOptions options;
+  KILN_TRY_ASSIGN(options.server, net::parse_host_port(host_of(grants.store_url())));
+  return options;
 }
 
 }  // namespace
@@ -71,13 +83,28 @@ void BlobKeeper::work() {
   }
 }
 
+Status BlobKeeper::drop_others(const std::set<net::JobName>& jobs) {
+  KILN_TRY_ASSIGN(const net::HttpClientOptions options, client_options(grants_));
+  net::HttpClient client(options);
+  KILN_TRY_ASSIGN(const net::HttpAnswer answer,
+                  client.get("/pins/?" + grants_.for_pins({}, "GET", unix_seconds()), kOwnersBytesMax));
+  const auto listed = nlohmann::json::parse(answer.body, nullptr, false);
+  if (!listed.is_object() || !listed.contains("owners")) {
+    return fail(make_error(ErrorCode::kDataLoss, "the store does not say who pins what"));
+  }
+  for (const nlohmann::json& owner : listed["owners"]) {
+    if (!owner.is_string() || jobs.contains(owner.get<std::string>())) continue;
+    log::info("{} is no job here: the store need not keep anything for it", owner.get<std::string>());
+    keep(owner.get<std::string>(), {});
+  }
+  return {};
+}
+
 Status BlobKeeper::say(const net::JobName& job, const std::vector<std::string>& sha256) const {
-  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
-  net::HttpClientOptions options;
-  KILN_TRY_ASSIGN(options.server, net::parse_host_port(host_of(grants_.store_url())));
+  KILN_TRY_ASSIGN(const net::HttpClientOptions options, client_options(grants_));
   net::HttpClient client(options);
   const bool gone = sha256.empty();
-  const std::string target = "/pins/" + job + "?" + grants_.for_pins(job, gone ? "DELETE" : "PUT", now.count());
+  const std::string target = "/pins/" + job + "?" + grants_.for_pins(job, gone ? "DELETE" : "PUT", unix_seconds());
   if (gone) {
     KILN_TRY(client.remove(target));
     return {};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,6 +24,9 @@ class BlobKeeper {
 
   // The latest for a job wins; nothing: the job is gone. Any thread.
   void keep(const net::JobName& job, std::vector<std::string> sha256);
+  // Whoever else pins something in the store is gone: jobs whose removal it was not told, submissions that never came.
+  // Only of a store that is this farm's alone, before the first client comes.
+  [[nodiscard]] Status drop_others(const std::set<net::JobName>& jobs);
   // Says what is still due, each once. Nothing is kept any more from then on. Before the store ends.
   void finish();
   [[nodiscard]] std::uint64_t failures() const;

@@ -13,8 +13,8 @@ constexpr const char* kBlobs = "/cas/";
 
 std::string GrantIssuer::sign(const char* method, const std::string& path, const std::string& owner,
                               std::int64_t now_unix_s) const {
-  // An open store pins by this name alone.
-  if (!key_) return owner.empty() ? std::string() : "owner=" + owner;
+  // An open store pins by this name alone: the parameter that a signed grant has, too.
+  if (!key_) return owner.empty() ? std::string() : "o=" + owner;
   auto query = key_->sign({method, path, owner, kGrantBytesMax, now_unix_s + kGrantSeconds});
   KILN_CHECK(query.has_value(), "a grant for {} of {} cannot be written", path, owner);
   return std::move(*query);

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <future>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "base/file_system.h"
@@ -84,6 +85,14 @@ Status open_store(const CoordinatorOptions& options, Parts& parts) {
   return {};
 }
 
+// A store that this coordinator did not start may be another farm's as well.
+void drop_pins_of_others(const Durable& durable, BlobKeeper& keeper) {
+  std::set<net::JobName> jobs;
+  for (const auto& [name, job] : durable.jobs) jobs.insert(name);
+  const Status status = keeper.drop_others(jobs);
+  if (!status) log::warn("who pins what in the store is not known: {}", status.error().message);
+}
+
 // The key check comes before the first door: libzmq lets every key in while there is none.
 Status open_doors(const CoordinatorOptions& options, Parts& parts) {
   parts.context = std::make_unique<net::ZmqContext>();
@@ -106,6 +115,7 @@ Status open_doors(const CoordinatorOptions& options, Parts& parts) {
   log::info("{} facts, {} of them in a snapshot: {} jobs", saved.sequence, saved.snapshot, saved.durable.jobs.size());
   parts.snapshots = std::make_unique<SnapshotKeeper>(*parts.journal, options.snapshot_facts, saved.snapshot);
   parts.keeper = std::make_unique<BlobKeeper>(*parts.grants);
+  if (parts.store) drop_pins_of_others(saved.durable, *parts.keeper);
   parts.server = std::make_unique<FarmServer>(std::move(server), std::move(saved.durable), std::move(socket), *parts.journal,
                                               *parts.grants, *parts.keeper, *parts.keys);
   return {};

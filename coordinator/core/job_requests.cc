@@ -72,7 +72,10 @@ void on_submit(Turn& turn, const ClientAsked& asked, const net::Submit& submit) 
     if (known->request == request) return reply(turn, asked, net::Done{"it was submitted before"});
     return refuse(turn, asked, make_error(ErrorCode::kAlreadyExists, "{}: another job has this name", request.job));
   }
-  if (const Status status = check_submission(turn, request); !status) return refuse(turn, asked, status.error());
+  if (const Status status = check_submission(turn, request); !status) {
+    turn.effects.emplace_back(KeepBlobs{request.job, {}});  // what was sent ahead for it is nobody's
+    return refuse(turn, asked, status.error());
+  }
   turn.record(net::JobAccepted{request, turn.durable().next_task, turn.now.unix_s});
   if (!turn.has_bug(SeededBug::kEvictedInput)) {
     turn.effects.emplace_back(KeepBlobs{request.job, blobs_of(turn.durable(), request.job)});

@@ -200,6 +200,37 @@ class BadRequestTest(FarmCase):
         self.finish_job(self.submit(clips.make(self.folder / "in.mp4", frames=20, rate="25")))
 
 
+class PinsTest(FarmCase):
+    """What the store keeps, and for whom."""
+
+    def pinned(self) -> int:
+        with urllib.request.urlopen(self.notice()["store"] + "/metrics", timeout=10) as answer:
+            [line] = [one for one in answer.read().decode().splitlines() if one.startswith("kiln_store_pinned_blobs ")]
+        return int(line.split()[1])
+
+    def test_what_was_sent_ahead_for_a_refused_job_is_nobodys(self):
+        self.start_coordinator()
+        source = clips.make(self.folder / "in.mp4", frames=4, rate="25")
+        self.refused(self.kiln("submit", self.job_file(source, after=["nope"]), "--json"), 3, "nope")
+        processes.wait_for("the store to be told", lambda: self.pinned() == 0, 30)
+
+    def test_owners_that_are_no_jobs_go_at_the_next_start(self):
+        coordinator = self.start_coordinator()
+        source = clips.make(self.folder / "in.mp4", frames=4, rate="25")
+        job = self.submit(source, paused=True)
+        kept = self.pinned()
+        self.assertGreater(kept, 3)
+        coordinator.terminate()
+        self.assertEqual(coordinator.wait(30), 0)
+        pins = self.farm / "store" / "pins.v1"
+        for pin in list(pins.iterdir()):  # as a coordinator leaves them that is killed after a removal, before it told the store
+            (pins / pin.name.replace(job, "gone-1")).touch()
+        self.start_coordinator()
+        processes.wait_for("those of nobody to go", lambda: not list(pins.glob("gone-1@*")), 30)
+        self.assertEqual(self.pinned(), kept)
+        self.assertEqual(len(list(pins.glob(f"{job}@*"))), kept)
+
+
 class KilledFarmTest(FarmCase):
     """One long job; the result is that of an undisturbed run."""
 
