@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/config.h"
+#include "cli/farm/command_words.h"
 #include "cli/farm/farm_commands.h"
 
 namespace kiln::cli {
@@ -15,13 +16,42 @@ struct FarmFlags {
   SubmitOptions submit;
   FetchOptions fetch;
   LogsOptions logs;
-  std::string name;  // of a job, worker or task
+  net::Explain explain;
+  std::string name;  // of a job or worker
   bool all = false;
   bool off = false;
   bool leave = false;
 };
 using Flags = std::shared_ptr<FarmFlags>;
 using FarmAction = std::function<Result<int>(FarmLink&, const FarmFlags&, const GlobalOptions&)>;
+
+// What is wrong with a word ends the command as any wrong usage does.
+CLI::Option* checked(CLI::Option* option, Status (*check)(std::string_view)) {
+  return option->check(CLI::Validator(
+      [check](std::string& word) {
+        const Status status = check(word);
+        return status ? std::string() : status.error().message;
+      },
+      ""));
+}
+
+// The word as `read` understands it.
+template <typename Value>
+CLI::Option* add_word(CLI::App& verb, const std::string& name, Value& out, Result<Value> (*read)(std::string_view),
+                      const std::string& what) {
+  return verb.add_option_function<std::string>(
+      name,
+      [name, &out, read](const std::string& word) {
+        Result<Value> value = read(word);
+        if (!value) throw CLI::ValidationError(name, value.error().message);
+        out = *std::move(value);
+      },
+      what);
+}
+
+CLI::Option* add_job(CLI::App& verb, std::string& job) {
+  return checked(verb.add_option("job", job, "Name of the job"), check_job_word);
+}
 
 Result<std::unique_ptr<FarmLink>> open_link(const FarmFlags& flags, const GlobalOptions& global) {
   FarmAddress address = flags.address;
@@ -51,9 +81,11 @@ CLI::App* add_verb(CLI::App& app, Action& action, const Flags& flags, const std:
 }
 
 void add_job_verb(CLI::App& app, Action& action, const Flags& flags, const char* name, const char* what, net::JobVerb verb) {
-  add_verb(app, action, flags, name, what, [verb](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  CLI::App* added =
+      add_verb(app, action, flags, name, what, [verb](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::ControlJob{f.name, verb}, global);
-  })->add_option("job", flags->name, "Name of the job")->required();
+  });
+  add_job(*added, flags->name)->required();
 }
 
 void add_job_verbs(CLI::App& app, Action& action, const Flags& flags) {
@@ -76,48 +108,54 @@ void add_results(CLI::App& app, Action& action, const Flags& flags) {
                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
                                return fetch_command(link, f.fetch, global);
                              });
-  fetch->add_option("job", flags->fetch.job, "Name of the job")->required();
+  add_job(*fetch, flags->fetch.job)->required();
   fetch->add_option("-o,--output", flags->fetch.output, "A folder, or with one clip a file's name")->required();
   fetch->add_flag("--overwrite", flags->fetch.overwrite, "Replace files that exist");
   CLI::App* logs = add_verb(app, action, flags, "logs", "What a task's tries wrote",
                             [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
                               return logs_command(link, f.logs, global);
                             });
-  logs->add_option("task", flags->logs.task, "Number of the task")->required();
-  logs->add_option("--attempt", flags->logs.attempt, "Which try (default: the latest)");
+  add_word(*logs, "task", flags->logs.task, task_number, "Number of the task")->required();
+  add_word(*logs, "--attempt", flags->logs.attempt, attempt_number, "Which try (default: the latest)");
 }
 
 void add_views(CLI::App& app, Action& action, const Flags& flags) {
   add_verb(app, action, flags, "jobs", "List jobs", [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::ListJobs{f.all}, global);
   })->add_flag("--all", flags->all, "Those that have ended as well");
-  add_verb(app, action, flags, "status", "The farm, or one job",
-           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  CLI::App* status = add_verb(app, action, flags, "status", "The farm, or one job",
+                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     if (f.name.empty()) return plain_command(link, net::GetStatus{}, global);
     return status_command(link, f.name, global);
-  })->add_option("job", flags->name, "Name of the job");
-  add_verb(app, action, flags, "watch", "Follow a job until it has ended",
-           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  });
+  add_job(*status, flags->name);
+  CLI::App* watch = add_verb(app, action, flags, "watch", "Follow a job until it has ended",
+                             [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return watch_command(link, f.name, global);
-  })->add_option("job", flags->name, "Name of the job")->required();
+  });
+  add_job(*watch, flags->name)->required();
   add_verb(app, action, flags, "workers", "List workers and their lanes",
            [](FarmLink& link, const FarmFlags&, const GlobalOptions& global) {
     return plain_command(link, net::ListWorkers{}, global);
   });
-  add_verb(app, action, flags, "trace", "A job as a Chrome trace, on standard output",
-           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+  CLI::App* trace = add_verb(app, action, flags, "trace", "A job as a Chrome trace, on standard output",
+                             [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::GetTrace{f.name}, global);
-  })->add_option("job", flags->name, "Name of the job")->required();
-  add_verb(app, action, flags, "explain", "Why a job or a task waits",
-           [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
-    const bool number = f.name.find_first_not_of("0123456789") == std::string::npos && f.name.size() < 19;
-    return plain_command(link, net::Explain{number ? std::stoull(f.name) : 0, number ? "" : f.name}, global);
-  })->add_option("what", flags->name, "Name of a job or number of a task")->required();
+  });
+  add_job(*trace, flags->name)->required();
+  CLI::App* explain = add_verb(app, action, flags, "explain", "Why a job or a task waits",
+                               [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
+    return plain_command(link, f.explain, global);
+  });
+  add_word(*explain, "what", flags->explain, explain_request, "Name of a job or number of a task")->required();
+}
+
+void add_drain(CLI::App& app, Action& action, const Flags& flags) {
   CLI::App* drain = add_verb(app, action, flags, "drain", "Let a worker finish what it has and give it nothing more",
                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {
     return plain_command(link, net::Drain{f.name, !f.off, f.leave}, global);
   });
-  drain->add_option("worker", flags->name, "Name of the worker")->required();
+  checked(drain->add_option("worker", flags->name, "Name of the worker"), check_worker_word)->required();
   CLI::Option* off = drain->add_flag("--off", flags->off, "Use it again");
   drain->add_flag("--leave", flags->leave, "It ends when it has finished (exit code 0)")->excludes(off);
 }
@@ -128,6 +166,7 @@ void add_farm_commands(CLI::App& app, Action& action) {
   auto flags = std::make_shared<FarmFlags>();
   add_results(app, action, flags);
   add_views(app, action, flags);
+  add_drain(app, action, flags);
   add_job_verbs(app, action, flags);
 }
 

@@ -199,17 +199,13 @@ Result<int> fetch_command(FarmLink& link, const FetchOptions& options, const Glo
 
 Result<int> logs_command(FarmLink& link, const LogsOptions& options, const GlobalOptions& global) {
   KILN_TRY_ASSIGN(const net::TaskLogs logs, link.ask_for<net::TaskLogs>(net::GetLogs{options.task}));
+  if (!global.json) fmt::print(stderr, "{}", log_table(logs));
+  KILN_TRY_ASSIGN(const net::AttemptLog* chosen, chosen_attempt(logs, options));
   if (global.json) {
     fmt::print("{}\n", to_json(net::ClientReply{logs}));
     return 0;
   }
-  fmt::print(stderr, "{}", log_table(logs));
-  const net::AttemptLog* chosen = nullptr;
-  for (const net::AttemptLog& one : logs.attempts) {
-    const bool right = options.attempt == 0 ? !one.log.sha256.empty() : one.attempt == options.attempt;
-    if (right) chosen = &one;
-  }
-  if (chosen == nullptr || chosen->log.sha256.empty()) return 0;
+  if (chosen == nullptr) return 0;
   KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{"logs", false}));
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   KILN_TRY_ASSIGN(const std::string text, store.text(chosen->log, kLogBytesMax));

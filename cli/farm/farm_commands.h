@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/farm/command_words.h"
 #include "cli/farm/farm_link.h"
 
 namespace kiln::cli {
@@ -37,10 +38,6 @@ struct FetchOptions {
 [[nodiscard]] Result<std::vector<std::string>> fetch_results(FarmLink& link, const net::JobStatus& status,
                                                              const FetchOptions& options);
 
-struct LogsOptions {
-  std::uint64_t task = 0;
-  std::uint32_t attempt = 0;  // 0: the latest that has one
-};
 [[nodiscard]] Result<int> logs_command(FarmLink& link, const LogsOptions& options, const GlobalOptions& global);
 
 [[nodiscard]] Result<int> status_command(FarmLink& link, const net::JobName& job, const GlobalOptions& global);
