@@ -12,8 +12,12 @@ import argparse
 import hashlib
 import http.client
 import os
+import re
 import secrets
+import shutil
 import sys
+import tarfile
+import tempfile
 import tomllib
 import urllib.parse
 from collections.abc import Callable
@@ -127,7 +131,7 @@ class Farm:
         return job
 
     def fetch(self, job: str, output: Path, overwrite: bool = False) -> list[Path]:
-        """Results into a folder, or of a single clip into a file."""
+        """Results into a folder, or of a single clip into a file. A sequence of images is named by its pattern."""
         status = self.status(job)
         if status.summary.state != pb.JOB_STATE_DONE:
             raise KilnError(f"{job}: there is no result to fetch; its state is {state_name(status)}")
@@ -135,10 +139,18 @@ class Farm:
             raise KilnError(f"{output}: {len(status.clips)} results need a folder; make it first", 73)
         store, written = self.store(job, write=False), []
         for clip in status.clips:
-            path = output / Path(os.fsdecode(clip.output)).name if output.is_dir() else output
-            if path.exists() and not overwrite:
+            name = Path(os.fsdecode(clip.output)).name
+            images = image_names(name)
+            if images and not output.is_dir():
+                raise KilnError(f"{output}: a sequence of images needs a folder; make it first", 73)
+            path = output / name if output.is_dir() else output
+            there = any(map(images.fullmatch, os.listdir(output))) if images else path.exists()
+            if there and not overwrite:
                 raise KilnError(f"{path}: exists already; choose another name or give --overwrite", 73)
-            store.download(clip.result, path)
+            if images:
+                store.download_images(clip.result, output, images)
+            else:
+                store.download(clip.result, path)
             written.append(path)
         return written
 
@@ -196,6 +208,41 @@ class Store:
         finally:
             partial.unlink(missing_ok=True)
             connection.close()
+
+    def download_images(self, blob: pb.BlobRef, folder: Path, names: re.Pattern[str]) -> None:
+        """The store holds a sequence as one archive. Images have their names only when all of them are here."""
+        part = Path(tempfile.mkdtemp(prefix=".kiln-part-", dir=folder))
+        try:
+            self.download(blob, part / ".images.tar")
+            for name in unpack_images(part / ".images.tar", part, names):
+                (part / name).rename(folder / name)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def image_names(output: str) -> re.Pattern[str] | None:
+    """What the files of "shot_%04d.png" are called; None: a name with no such field, or more than one, is a video's."""
+    if not (found := re.fullmatch(r"([^%]*)%0*([0-9]{0,3})d([^%]*)", output)):
+        return None
+    before, digits, behind = found.groups()
+    return re.compile(f"{re.escape(before)}[0-9]{{{digits or 1},}}{re.escape(behind)}")
+
+
+def unpack_images(archive: Path, folder: Path, names: re.Pattern[str]) -> list[str]:
+    """Plain files of those names, each once, into a folder that nobody else uses; all else is refused."""
+    unpacked: list[str] = []
+    try:
+        with tarfile.open(archive, "r:") as images:
+            for image in images:
+                plain = image.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not image.issparse()
+                if not plain or not names.fullmatch(image.name):
+                    raise KilnError(f"the archive of images holds {image.name!r}, which is no image of that sequence", 65)
+                with images.extractfile(image) as data, open(folder / image.name, "xb") as file:
+                    shutil.copyfileobj(data, file, PIECE_BYTES)
+                unpacked.append(image.name)
+    except (tarfile.TarError, FileExistsError) as error:
+        raise KilnError(f"{archive}: no archive of images: {error}", 65) from None
+    return unpacked
 
 
 def output_names(clips: list[Path]) -> list[str]:

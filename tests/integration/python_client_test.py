@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import unittest
+from pathlib import Path
 
 import clips
 import fixtures
@@ -12,6 +15,21 @@ from kiln_case import Run
 
 PYTHON = "/usr/bin/python3"  # Debian's, which has pyzmq and protobuf
 FRAMES = 30
+IMAGES = 3
+# Each archive that is named into a folder of its own; what became of it.
+UNPACK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import kiln_client as client
+for archive in map(Path, sys.argv[2:]):
+    folder = archive.with_suffix("")
+    folder.mkdir()
+    try:
+        print(*client.unpack_images(archive, folder, client.image_names("f_%03d.png")))
+    except client.KilnError as error:
+        print(error.code)
+"""
 
 
 class PythonClientTest(FarmCase):
@@ -27,6 +45,12 @@ class PythonClientTest(FarmCase):
         self.assertEqual(run.code, 0, run.err)
         return run.out.strip()
 
+    def ends_with(self, run: Run, code: int, *words: str) -> None:
+        self.assertEqual(run.code, code, run.err)
+        [line] = run.err.splitlines()
+        for word in ("kiln_client: ", *words):
+            self.assertIn(word, line)
+
     def test_clip_is_submitted_watched_and_fetched(self):
         self.start_coordinator()
         self.start_worker()
@@ -39,6 +63,49 @@ class PythonClientTest(FarmCase):
         self.done(self.client("watch", job))
         self.assertEqual(self.client("fetch", job, "-o", output).code, 73)
         self.done(self.client("fetch", job, "-o", output, "--overwrite"))
+
+    def test_images_of_a_sequence_are_unpacked(self):
+        self.start_coordinator()
+        self.start_worker()
+        source = clips.make(self.folder / "in.mp4", frames=IMAGES, rate="25")
+        file = self.job_file(source, codec="png")
+        file.write_text(file.read_text() + 'output = "f_%06d.png"\n')
+        job = self.ask("submit", file)["job"]
+        self.finish_job(job)
+        self.ends_with(self.client("fetch", job, "-o", self.folder / "f.png"), 73, "folder")
+        ours, theirs = self.folder / "ours", self.folder / "theirs"
+        for folder in (ours, theirs):
+            folder.mkdir()
+        self.done(self.client("fetch", job, "-o", ours))
+        self.done(self.kiln("fetch", job, "-o", theirs))
+        images = {path.name: path.read_bytes() for path in ours.iterdir()}
+        self.assertEqual(sorted(images), [f"f_{number:06d}.png" for number in range(1, IMAGES + 1)])
+        self.assertEqual(images, {path.name: path.read_bytes() for path in theirs.iterdir()})
+        self.ends_with(self.client("fetch", job, "-o", ours), 73, "--overwrite")
+        self.done(self.client("fetch", job, "-o", ours, "--overwrite"))
+        self.assertEqual(len(list(ours.iterdir())), IMAGES)
+
+    def archive(self, name: str, *members: str | tarfile.TarInfo, cut: int = 0) -> Path:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as archive:
+            for member in members:
+                entry = tarfile.TarInfo(member) if isinstance(member, str) else member
+                entry.size = 5 if entry.isreg() else 0
+                archive.addfile(entry, io.BytesIO(b"image"))
+        path = self.folder / f"{name}.tar"
+        path.write_bytes(data.getvalue()[:cut or None])
+        return path
+
+    def test_archives_that_hold_anything_but_images_of_the_sequence_are_refused(self):
+        link = tarfile.TarInfo("f_001.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        bad = [self.archive("above", "../f_001.png"), self.archive("absolute", str(self.folder / "f_001.png")),
+               self.archive("link", link), self.archive("other", "f_001.png", "Makefile"), self.archive("few", "f_01.png"),
+               self.archive("twice", "f_001.png", "f_001.png"), self.archive("cut", "f_001.png", cut=514)]
+        good = self.archive("good", "f_001.png", "f_1000.png")
+        command = [PYTHON, "-B", "-c", UNPACK, str(fixtures.BINARY / "python"), *map(str, [*bad, good])]
+        self.assertEqual(self.done(self.run_command(command)).split("\n"), ["65"] * len(bad) + ["f_001.png f_1000.png"])
+        self.assertFalse((self.folder / "f_001.png").exists())
 
     def test_job_without_workers_is_cancelled(self):
         self.start_coordinator()
