@@ -15,6 +15,8 @@ import os
 import re
 import secrets
 import shutil
+import socket
+import struct
 import sys
 import tarfile
 import tempfile
@@ -28,13 +30,20 @@ sys.path[:0] = [str(HERE.parent / folder) for folder in ("python_pb", "build/rel
 
 import farm_pb2 as pb  # noqa: E402
 import zmq  # noqa: E402
+from google.protobuf.message import DecodeError  # noqa: E402
+from zmq.utils import z85  # noqa: E402
 
 PROTOCOL_VERSION = 1
 ANSWER_PATIENCE_S = 20
 WATCH_WAIT_MS = 10_000
 HTTP_DEADLINE_S = 60
 PIECE_BYTES = 1 << 20
-KEY_HEADER = "kiln-curve-key 1"
+KEY_HEADER = ["kiln-curve-key", "1"]
+SMALL_FILE_BYTES_MAX = 64 << 10
+MANIFEST_BYTES_MAX = 4 << 20
+PATIENCE_MOST_S = 86_400
+JOB_NAME = re.compile("[a-z0-9][a-z0-9-]{0,63}")
+ENDPOINT = re.compile(r"tcp://[^\s/]+:[0-9]{1,5}|ipc://.+")
 ENDED = (pb.JOB_STATE_DONE, pb.JOB_STATE_FAILED, pb.JOB_STATE_CANCELLED)
 
 
@@ -55,26 +64,24 @@ class Farm:
     """A connection to a coordinator. One question at a time."""
 
     def __init__(self, endpoint: str, key_file: str = "", coordinator_key: str = "", patience_s: float = ANSWER_PATIENCE_S):
+        keys = read_keys(Path(key_file), coordinator_key) if key_file else None
+        if not ENDPOINT.fullmatch(endpoint):
+            raise KilnError(f"endpoint '{endpoint}': tcp://HOST:PORT or ipc://PATH is expected", 2)
         self._endpoint = endpoint
         self._patience_ms = int(patience_s * 1000)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 0
-        if key_file:
-            self._set_keys(Path(key_file), coordinator_key)
-        self._socket.connect(endpoint)
+        if keys:
+            self._socket.curve_publickey, self._socket.curve_secretkey, self._socket.curve_serverkey = keys
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise KilnError(f"endpoint '{endpoint}': {error}", 2) from None
         self._request = 0
 
     def close(self) -> None:
         self._context.destroy(linger=0)
-
-    def _set_keys(self, path: Path, coordinator_key: str) -> None:
-        lines = path.read_text().split()
-        if " ".join(lines[:2]) != KEY_HEADER or lines[2::2] != ["public", "secret"]:
-            raise KilnError(f"{path}: no key pair of kiln keygen", 78)
-        known = Path(coordinator_key)
-        self._socket.curve_serverkey = (known.read_text().strip() if known.is_file() else coordinator_key).encode()
-        self._socket.curve_publickey, self._socket.curve_secretkey = lines[3].encode(), lines[5].encode()
 
     def ask(self, wait_ms: int = 0, **body) -> pb.ClientReply:
         """ask(get_job=pb.GetJob(…)): the answer, or KilnError with the coordinator's words."""
@@ -84,7 +91,10 @@ class Farm:
         self._socket.send(question.SerializeToString())
         while self._socket.poll(self._patience_ms + wait_ms):
             answer = pb.Envelope()
-            answer.ParseFromString(self._socket.recv())
+            try:
+                answer.ParseFromString(self._socket.recv())
+            except DecodeError:
+                raise KilnError(f"what answers at {self._endpoint} does not speak this protocol", 65) from None
             if answer.request != self._request or answer.WhichOneof("body") != "reply":
                 continue  # of an earlier question
             if answer.reply.WhichOneof("body") == "refused":
@@ -115,15 +125,16 @@ class Farm:
 
     def submit(self, model: Path, clips: list[Path], executor: str = "any", codec: str = "", title: str = "") -> str:
         """Sends package and clips to the store, then the job to the coordinator; the job's name."""
+        manifest, files = read_package(model)
         job = f"python-{secrets.token_hex(8)}"
         request = pb.JobRequest(job=job, kind=pb.JOB_KIND_UPSCALE, title=(title or clips[0].stem).encode(),
-                                executor=executor, numerics="strict")
+                                executor=executor, numerics="strict", manifest=manifest)
         store = self.store(job, write=True)
-        request.manifest = (model / "manifest.toml").read_bytes()
-        manifest = tomllib.loads(request.manifest.decode())
-        named = ["manifest.toml", manifest["weights"]["file"], *(graph["file"] for graph in manifest["graph"])]
-        for name in dict.fromkeys(named):
-            request.package.files.add(path=name.encode(), blob=store.upload(model / name))
+        for name, sha256 in files.items():
+            blob = store.upload(model / name)
+            if blob.sha256 != sha256:
+                raise KilnError(f"{model / name}: was changed since the package was made; import the model again", 65)
+            request.package.files.add(path=name.encode(), blob=blob)
         for clip, output in zip(clips, output_names(clips), strict=True):
             source = pb.ClipSource(path=os.fsencode(clip.name), blob=store.upload(clip))
             request.clips.add(source=source, output=pb.OutputSettings(file_name=os.fsencode(output), codec=codec, quality=-1))
@@ -155,6 +166,62 @@ class Farm:
         return written
 
 
+def read_keys(path: Path, coordinator_key: str) -> tuple[bytes, bytes, bytes]:
+    """Our public and secret key, and the coordinator's public one: itself, or the name of a file that holds it."""
+    words = read_words(path)
+    if len(words) != 6 or words[:2] != KEY_HEADER or words[2::2] != ["public", "secret"] or not all(map(is_key, words[3::2])):
+        raise KilnError(f"{path} is not a key file of Kiln, or it is damaged: make a new one with 'kiln keygen'", 65)
+    if not coordinator_key:
+        raise KilnError("--key needs --coordinator-key: the public key of the coordinator", 78)
+    if not is_key(coordinator_key):
+        given, coordinator_key = coordinator_key, " ".join(read_words(Path(coordinator_key)))
+        if not is_key(coordinator_key):
+            raise KilnError(f"{given}: neither a public key nor a file that holds one", 78)
+    return words[3].encode(), words[5].encode(), coordinator_key.encode()
+
+
+def read_words(path: Path) -> list[str]:
+    """Of a small file; what is no text is nothing that anybody asks for."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(SMALL_FILE_BYTES_MAX).decode("ascii", errors="replace").split()
+    except OSError as error:
+        raise KilnError(f"{path}: {error.strerror}", 3 if isinstance(error, FileNotFoundError) else 1) from None
+
+
+def is_key(text: str) -> bool:
+    try:
+        return len(text) == 40 and z85.encode(z85.decode(text)) == text.encode()
+    except (ValueError, KeyError, struct.error):
+        return False
+
+
+def read_package(folder: Path) -> tuple[bytes, dict[str, str]]:
+    """The manifest's text, and the files of the package with their hashes, the manifest first."""
+    path = folder / "manifest.toml"
+    try:
+        with open(path, "rb") as file:
+            text = file.read(MANIFEST_BYTES_MAX + 1)
+        manifest = tomllib.loads(text.decode())
+        named = [manifest["weights"], *manifest["graph"]]
+        files = {"manifest.toml": hashlib.sha256(text).hexdigest(), **{one["file"]: one["sha256"] for one in named}}
+        good = len(text) <= MANIFEST_BYTES_MAX and all(is_inside(name) for name in files)
+    except FileNotFoundError:
+        raise KilnError(f"{folder}: no model package; make one with: kiln import upscaler FILE -o PACKAGE", 66) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise KilnError(f"{path}: is no manifest of a model package: {error}", 65) from None
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        good = False
+    if not good:
+        raise KilnError(f"{path}: does not name weights and graphs as the manifest of a model package does", 65)
+    return text, files
+
+
+def is_inside(name: object) -> bool:
+    """A relative path that leads out of no folder."""
+    return isinstance(name, str) and all(part not in ("", ".", "..") for part in name.split("/"))
+
+
 class Store:
     """Blobs over HTTP, by the signed queries that the coordinator gave."""
 
@@ -173,6 +240,8 @@ class Store:
                 self._put(blob, file)
         except FileNotFoundError:
             raise KilnError(f"{path}: no such file", 66) from None
+        except (IsADirectoryError, PermissionError) as error:
+            raise KilnError(f"{path}: {error.strerror}", 65) from None
         return blob
 
     def _put(self, blob: pb.BlobRef, file) -> None:
@@ -196,7 +265,7 @@ class Store:
             raise KilnError(f"the store does not give {blob.sha256}: {answer.status}")
         partial, digest = path.with_name(path.name + ".kiln-part"), hashlib.sha256()
         try:
-            with open(partial, "wb") as file:
+            with new_file(partial) as file:
                 while piece := answer.read(PIECE_BYTES):
                     digest.update(piece)
                     file.write(piece)
@@ -211,13 +280,23 @@ class Store:
 
     def download_images(self, blob: pb.BlobRef, folder: Path, names: re.Pattern[str]) -> None:
         """The store holds a sequence as one archive. Images have their names only when all of them are here."""
-        part = Path(tempfile.mkdtemp(prefix=".kiln-part-", dir=folder))
+        try:
+            part = Path(tempfile.mkdtemp(prefix=".kiln-part-", dir=folder))
+        except OSError as error:
+            raise KilnError(f"{folder}: {error.strerror}", 73) from None
         try:
             self.download(blob, part / ".images.tar")
             for name in unpack_images(part / ".images.tar", part, names):
                 (part / name).rename(folder / name)
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def new_file(path: Path):
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise KilnError(f"{path}: {error.strerror}", 73) from None
 
 
 def image_names(output: str) -> re.Pattern[str] | None:
@@ -286,12 +365,24 @@ def run(farm: Farm, options: argparse.Namespace) -> None:
             print(path)
 
 
+def patience(text: str) -> float:
+    if not 0 < (seconds := float(text)) <= PATIENCE_MOST_S:
+        raise argparse.ArgumentTypeError(f"more than 0, at most {PATIENCE_MOST_S} seconds")
+    return seconds
+
+
+def job_name(text: str) -> str:
+    if not JOB_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no job's name")
+    return text
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A client of a Kiln farm")
     parser.add_argument("--coordinator", required=True, help="tcp://HOST:PORT")
     parser.add_argument("--key", default="", help="our key pair (kiln keygen)")
     parser.add_argument("--coordinator-key", default="", help="the coordinator's public key, or a file with it")
-    parser.add_argument("--patience", type=float, default=ANSWER_PATIENCE_S, help="seconds to wait for an answer")
+    parser.add_argument("--patience", type=patience, default=ANSWER_PATIENCE_S, help="seconds to wait for an answer")
     verbs = parser.add_subparsers(dest="verb", required=True)
     submit = verbs.add_parser("submit", help="hand in a job; with -o wait for it and fetch its results")
     submit.add_argument("--model", type=Path, required=True, help="folder of the model package")
@@ -300,7 +391,7 @@ def parse_arguments() -> argparse.Namespace:
     submit.add_argument("clips", type=Path, nargs="+")
     fetch = verbs.add_parser("fetch", help="copy a job's results here")
     for verb in (verbs.add_parser("watch"), verbs.add_parser("cancel"), fetch):
-        verb.add_argument("job")
+        verb.add_argument("job", type=job_name)
     for verb, required in ((submit, False), (fetch, True)):
         verb.add_argument("-o", "--output", type=Path, required=required, help="a folder, or of one clip a file's name")
         verb.add_argument("--overwrite", action="store_true")
@@ -316,12 +407,19 @@ def main() -> int:
         finally:
             farm.close()
     except KilnError as error:
-        print(f"kiln_client: {error}", file=sys.stderr)
-        return error.code
+        return tell(error, error.code)
+    except (ConnectionError, TimeoutError, socket.gaierror, http.client.HTTPException) as error:
+        return tell(f"the store cannot be reached: {error!r}", 4)
     except OSError as error:
-        print(f"kiln_client: {error}", file=sys.stderr)
-        return 74
+        return tell(error, 74)
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def tell(what: object, code: int) -> int:
+    print("kiln_client:", " ".join(str(what).splitlines()), file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

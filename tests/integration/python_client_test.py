@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 import unittest
@@ -29,6 +30,18 @@ for archive in map(Path, sys.argv[2:]):
         print(*client.unpack_images(archive, folder, client.image_names("f_%03d.png")))
     except client.KilnError as error:
         print(error.code)
+"""
+
+# Each command line of the client; [exit code, what it said] of each.
+CLIENTS = """
+import contextlib, io, json, sys
+sys.path.insert(0, sys.argv[1])
+import kiln_client as client
+out = []
+for sys.argv in json.loads(sys.argv[2]):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        out.append([client.main(), said.getvalue()])
+print(json.dumps(out))
 """
 
 
@@ -126,6 +139,47 @@ class PythonClientTest(FarmCase):
         self.assertEqual(run.code, 3)
         self.assertIn("nope", run.err)
         self.assertEqual(self.client(*self.submit_arguments(self.folder / "none.mp4")).code, 66)
+        self.assertEqual(self.client("cancel", "No Job").code, 2)
+
+    def clients(self, *runs: list[object]) -> list[Run]:
+        """Several commands of the client, one after the other in one process."""
+        given = json.dumps([["kiln_client", "--coordinator", *map(str, run)] for run in runs])
+        out = self.done(self.run_command([PYTHON, "-B", "-c", CLIENTS, str(fixtures.BINARY / "python"), given]))
+        return [Run(code, "", err) for code, err in json.loads(out)]
+
+    def test_bad_keys_and_addresses_end_as_with_kiln(self):
+        key, binary, none = self.folder / "k.key", self.folder / "binary", self.folder / "none"
+        public = self.done(self.run_command([str(fixtures.KILN), "keygen", str(key)]))
+        binary.write_bytes(bytes(range(256)))
+        binary.chmod(0o600)
+        cases = [
+            ("tcp://HOST:PORT", 2, ["foo"]),
+            ("tcp://HOST:PORT", 2, ["tcp://127.0.0.1:1x"]),
+            ("short", 3, [self.endpoint, "--key", key, "--coordinator-key", "short"]),
+            ("neither", 78, [self.endpoint, "--key", key, "--coordinator-key", binary]),
+            ("--coordinator-key", 78, [self.endpoint, "--key", key]),
+            ("not a key file", 65, [self.endpoint, "--key", binary, "--coordinator-key", public]),
+            ("none", 3, [self.endpoint, "--key", none, "--coordinator-key", public])]
+        for (words, code, flags), ours in zip(cases, self.clients(*([*flags, "cancel", "x"] for _, _, flags in cases)), strict=True):
+            with self.subTest(flags):
+                self.ends_with(ours, code, words)
+                self.assertEqual(self.kiln("cancel", "x", "--coordinator", *flags).code, code)
+
+    def test_broken_packages_are_refused_before_anybody_is_asked(self):
+        cases = [(None, 66, "no model package"), (b"x = [", 65, "manifest"), (bytes(range(256)), 65, "manifest"),
+                 (b"x = " + b"[" * 5000, 65, "manifest"), (b"a = 1", 65, "weights"), (b"weights = 1\ngraph = 2", 65, "weights"),
+                 (b'weights = {file = "../key", sha256 = ""}\ngraph = []', 65, "weights"),
+                 (b'weights = {file = [1], sha256 = ""}\ngraph = []', 65, "weights")]
+        runs = []
+        for number, (manifest, _, _) in enumerate(cases):
+            package = self.folder / str(number)
+            package.mkdir()
+            if manifest is not None:
+                (package / "manifest.toml").write_bytes(manifest)
+            runs.append([self.endpoint, "submit", "--model", package, self.folder / "in.mp4"])
+        for (manifest, code, words), run in zip(cases, self.clients(*runs), strict=True):
+            with self.subTest(manifest):
+                self.ends_with(run, code, words)
 
     def test_keys_open_the_door(self):
         keys = {}
