@@ -83,7 +83,9 @@ Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) 
     KILN_TRY_ASSIGN(files.package, fetch_package(assign.package));
   }
   if (const auto* probe = std::get_if<net::ProbeSpec>(&assign.spec)) return find_source(probe->source, true, files);
-  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) return fetch_for_compile(*compile, {assign.task, assign.attempt.value}, files);
+  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) {
+    return fetch_for_compile(*compile, {assign.task, assign.attempt.value}, files);
+  }
   if (const auto* join = std::get_if<net::JoinSpec>(&assign.spec)) {
     KILN_TRY(fetch_description(join->description, files));
     KILN_TRY(find_source(join->source, false, files));

@@ -97,6 +97,7 @@ void SimWorld::apply(const coordinator::FarmEvent& event) {
     coordinator_.disk_busy_until = busy;
     at(busy - now_, [this, life = coordinator_.life, count = coordinator_.facts.size()] {
       if (!coordinator_.up || coordinator_.life != life) return;
+      if (now_ < journal_full_until_) return crash_coordinator();
       coordinator_.durable = std::max(coordinator_.durable, count);
       carry_out_ready();
     });
@@ -105,7 +106,14 @@ void SimWorld::apply(const coordinator::FarmEvent& event) {
 }
 
 void SimWorld::carry_out_ready() {
-  for (coordinator::FarmEffect& effect : coordinator_.gate.take(coordinator_.durable)) carry_out(effect);
+  for (coordinator::FarmEffect& effect : coordinator_.gate.take(coordinator_.durable)) {
+    carry_out(effect);
+    if (!dies_here()) continue;
+    note("the coordinator dies between two effects");
+    return at(Millis{0}, [this, life = coordinator_.life] {
+      if (coordinator_.up && coordinator_.life == life) crash_coordinator();
+    });
+  }
 }
 
 void SimWorld::carry_out(coordinator::FarmEffect& effect) {

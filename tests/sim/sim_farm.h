@@ -22,7 +22,7 @@ namespace kiln::sim {
 
 using Millis = std::chrono::milliseconds;
 
-// How much goes wrong. Chances are per message, task or second, in thousandths.
+// How much goes wrong. Chances are per message, task or second, in thousandths, where nothing else is said.
 struct SimProfile {
   int workers = 3;
   int lanes = 2;
@@ -34,6 +34,8 @@ struct SimProfile {
   int partitions = 15;          // a worker is cut off for a while, per second
   int coordinator_crashes = 8;  // per second
   int worker_crashes = 8;
+  int crashes_between_steps = 15;  // of the coordinator or a worker, after any one effect of a step, in hundred thousandths
+  int full_disks = 5;           // the coordinator's, or the store's, for a while, per second
   int task_faults = 40;         // a lane fails its task in one way or another
   int transfer_faults = 20;
   int disk_delay_ms_max = 30;

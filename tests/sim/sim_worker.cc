@@ -99,7 +99,13 @@ void SimWorld::feed(SimWorker& one, const worker::WorkerEvent& event) {
   auto effects = worker::step(one.state, event, moment(one));
   const std::string broken = worker::broken_invariant(one.state);
   if (!broken.empty()) wrong(fmt::format("{}: {}", one.name, broken));
-  for (worker::WorkerEffect& effect : effects) carry_out(one, effect);
+  for (worker::WorkerEffect& effect : effects) {
+    carry_out(one, effect);
+    if (!one.up) return;
+    if (!dies_here()) continue;
+    note("a worker dies between two effects");
+    return crash_worker(one);
+  }
 }
 
 void SimWorld::later(SimWorker& one, Millis delay, worker::WorkerEvent event) {
@@ -253,6 +259,10 @@ void SimWorld::store(SimWorker& one, worker::TaskKey key, bool only_log) {
   const Millis delay(5 + below(200));
   if (faulty() && chance(profile_.transfer_faults)) {
     return later(one, delay, worker::TransferFailed{key, {net::FailureKind::kError, "unavailable", "no store", -1}, true, false});
+  }
+  if (now_ < store_full_until_) {
+    note("the store takes nothing", key.task);
+    return later(one, delay, worker::TransferFailed{key, {net::FailureKind::kError, "resource_exhausted", "no room", -1}, false, false});
   }
   worker::Stored event{key, std::nullopt, {}};
   if (!only_log) event.result = result_of(found->second);

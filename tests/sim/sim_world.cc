@@ -10,6 +10,8 @@ namespace kiln::sim {
 namespace {
 
 constexpr std::int64_t kThousand = 1000;
+constexpr std::int64_t kHundredThousand = 100'000;
+constexpr Millis kFullMost{15'000};
 constexpr std::uint64_t kEventsMax = 5'000'000;  // of one run; more means that something never ends
 
 }  // namespace
@@ -58,6 +60,16 @@ std::int64_t SimWorld::below(std::int64_t bound) {
 
 bool SimWorld::chance(int thousandths) { return below(kThousand) < thousandths; }
 
+bool SimWorld::dies_here() { return faulty() && below(kHundredThousand) < profile_.crashes_between_steps; }
+
+// Until somebody makes room. A journal that is full ends its coordinator, again and again; a full store takes nothing.
+void SimWorld::fill_disk() {
+  const Millis until = now_ + Millis(1'000 + below(kFullMost.count()));
+  const bool journal = chance(500);
+  note(journal ? "the journal's disk is full" : "the store's disk is full");
+  (journal ? journal_full_until_ : store_full_until_) = until;
+}
+
 void SimWorld::note(const char* what, std::uint64_t a, std::uint64_t b) {
   ++result_.counts[what];
   if (noted_.size() >= kEventsKept) noted_.pop_front();
@@ -79,6 +91,7 @@ void SimWorld::each_second() {
     if (one->up && !one->cut && chance(profile_.partitions)) cut_off(*one);
   }
   if (chance(profile_.clock_jumps)) jump_clock();
+  if (chance(profile_.full_disks)) fill_disk();
   if (chance(profile_.cancels)) cancel_one();
   if (chance(profile_.evictions)) evict();
 }

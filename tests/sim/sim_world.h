@@ -49,6 +49,8 @@ class SimWorld {
   void at(Millis delay, std::function<void()> what);
   [[nodiscard]] std::int64_t below(std::int64_t bound);  // 0 … bound - 1
   [[nodiscard]] bool chance(int thousandths);
+  [[nodiscard]] bool dies_here();  // whoever carries out an effect, after it
+  void fill_disk();
   void note(const char* what, std::uint64_t a = 0, std::uint64_t b = 0);
   void wrong(const std::string& what);
   void each_second();
@@ -120,6 +122,8 @@ class SimWorld {
   std::vector<std::unique_ptr<SimWorker>> workers_;
   std::map<std::string, SimBlob> blobs_;
   std::set<net::JobName> acknowledged_;
+  Millis journal_full_until_{0};
+  Millis store_full_until_{0};
   std::set<std::string> published_;  // artifact keys
   SimLedger ledger_;
 };
