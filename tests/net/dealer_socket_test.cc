@@ -164,8 +164,7 @@ TEST(DealerSocketTest, ConnectsAnewWhenAsked) {
   DealerSocket worker = farm.connected(farm.worker);
   ASSERT_TRUE(worker.send("first"));
   const std::string first = next_message(farm.router)->identity;
-  worker.reconnect();
-  EXPECT_EQ(worker.connection().state, ConnectionState::kNotConnected);
+  worker.reconnect();  // the new connection may be there before anybody can see that there was none
   ASSERT_TRUE(worker.wait_connected(kSoon));
   EXPECT_EQ(worker.connection().made, 2U);
   ASSERT_TRUE(worker.send("second"));
