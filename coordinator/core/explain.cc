@@ -13,20 +13,27 @@ std::string lane_text(const LaneName& name) {
   return fmt::format("{} lane {}", name.worker, name.lane.value);
 }
 
-// Every lane with the reason why it is not at work on this clip; `free` counts those that could be.
+// Every lane with the reason why it is not at work on this clip; `busy` counts those of the suitable ones that have a task.
 struct LaneReasons {
   std::vector<std::string> lines;
   int suitable = 0;
   int busy = 0;
+  bool class_is_here = false;  // a usable lane of the clip's class, large enough or not
+  std::string unfit;           // the first line of a lane that could work, but not on this clip
 };
 
 LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecord* clip) {
   LaneReasons out;
+  const bool planned = clip != nullptr && clip->plan;
   for (const auto& [worker, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
       const LaneName name{worker, id};
       auto why = unusable_reason(turn, job, name, lane);
-      if (!why && clip != nullptr && clip->plan) why = unfit_reason(turn, job, *clip, name, lane);
+      if (!why && planned) {
+        out.class_is_here = out.class_is_here || lane.offer.kind == clip->plan->kind;
+        why = unfit_reason(turn, job, *clip, name, lane);
+        if (why && out.unfit.empty()) out.unfit = fmt::format("{}: {}", lane_text(name), *why);
+      }
       if (!why) {
         ++out.suitable;
         out.busy += lane.task != 0 ? 1 : 0;
@@ -38,19 +45,81 @@ LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecor
   return out;
 }
 
-std::string waiting_line(const Turn& turn, const JobRecord& job, const ClipRecord* clip, const LaneReasons& lanes) {
-  if (const auto blocked = blocked_reason(turn, job)) return *blocked;
-  if (lanes.lines.empty()) return "no worker is connected (kiln worker)";
-  if (clip != nullptr && clip->plan && job.request.executor == "compiled") {
-    const auto artifact = turn.durable().artifacts.find(clip->plan->artifact_key);
-    if (artifact != turn.durable().artifacts.end() && artifact->second.state == ArtifactState::kWanted) {
-      return fmt::format("it waits for its artifact, which is being compiled for {} (task {})",
-                         artifact->second.wanted.kind.arch, artifact->second.wanted.task);
+// Which lanes would take the clip, where none of its class is here.
+std::string class_line(const net::LaneClass& kind, const LaneReasons& lanes) {
+  const std::string wanted = class_texts({}, kind).second;
+  const std::string start = kind.threads > 0 ? fmt::format("--threads-per-lane {}", kind.threads) : "--device cuda:N";
+  return fmt::format("no lane may take it, only those of {} would, and none of them is here (kiln worker {}); {}", wanted, start,
+                     lanes.unfit.empty() ? lanes.lines.front() : lanes.unfit);
+}
+
+// A compile runs beside the lanes: what they do says nothing about it. Adds a line for each worker.
+std::string compile_line(const Turn& turn, const net::LaneClass& kind, std::vector<std::string>& lines) {
+  const WorkerSession* busy = nullptr;
+  int busy_count = 0;
+  bool idle = false;
+  for (const auto& [name, session] : turn.live().workers) {
+    const auto why = no_builder_reason(turn, kind, session);
+    if (why) {
+      lines.push_back(*why);
+    } else if (session.compile_task == 0) {
+      idle = true;
+      lines.push_back(fmt::format("{}'s compiler: idle", name));
+    } else {
+      if (busy == nullptr) busy = &session;
+      ++busy_count;
+      lines.push_back(fmt::format("{}'s compiler: works on task {}", name, session.compile_task));
     }
   }
-  if (lanes.suitable == 0) return fmt::format("no lane may take it; {}", lanes.lines.front());
-  if (lanes.busy == lanes.suitable) return fmt::format("all {} lanes that may take it are busy", lanes.suitable);
-  return "it is about to be assigned";
+  if (idle) return "it is about to be assigned";
+  if (busy == nullptr) {
+    return fmt::format("no worker here can compile for {}; one would that has such lanes, Python with torch, and g++ "
+                       "(kiln worker)", compile_class_text(kind));
+  }
+  return fmt::format("it waits for the compiler of {}, which is at task {}{}", busy->hello.worker, busy->compile_task,
+                     busy_count == 1 ? "" : fmt::format(", or for one of {} others", busy_count - 1));
+}
+
+// Of a clip that must be rendered compiled; nothing: its artifact is there. Adds lines of those who may compile.
+std::optional<std::string> artifact_line(const Turn& turn, const JobRecord& job, const ClipRecord* clip,
+                                         std::vector<std::string>& lines) {
+  if (clip == nullptr || !clip->plan || job.request.executor != "compiled") return std::nullopt;
+  const auto artifact = turn.durable().artifacts.find(clip->plan->artifact_key);
+  if (artifact == turn.durable().artifacts.end() || artifact->second.state != ArtifactState::kWanted) return std::nullopt;
+  const net::CompileWanted& wanted = artifact->second.wanted;
+  const TaskRecord* task = turn.task(wanted.task);
+  if (task != nullptr && task->state == TaskState::kRunning) {
+    return fmt::format("it waits for its artifact, which {} compiles for {} (task {})", task->lane.worker,
+                       compile_class_text(wanted.kind), wanted.task);
+  }
+  return fmt::format("it waits for its artifact (task {}): {}", wanted.task, compile_line(turn, wanted.kind, lines));
+}
+
+// The answer, and behind it lines of those who may compile where it waits for that.
+std::vector<std::string> waiting_lines(const Turn& turn, const JobRecord& job, const ClipRecord* clip,
+                                       const LaneReasons& lanes) {
+  if (auto blocked = blocked_reason(turn, job)) return {*std::move(blocked)};
+  if (lanes.lines.empty()) return {"no worker is connected (kiln worker)"};
+  std::vector<std::string> compilers;
+  if (auto line = artifact_line(turn, job, clip, compilers)) {
+    compilers.insert(compilers.begin(), *std::move(line));
+    return compilers;
+  }
+  if (lanes.suitable == 0) {
+    const bool other_class = clip != nullptr && clip->plan && !lanes.class_is_here && job.request.numerics != "tolerant";
+    if (other_class) return {class_line(clip->plan->kind, lanes)};
+    return {fmt::format("no lane may take it; {}", lanes.unfit.empty() ? lanes.lines.front() : lanes.unfit)};
+  }
+  if (lanes.busy == lanes.suitable) return {fmt::format("all {} lanes that may take it are busy", lanes.suitable)};
+  return {"it is about to be assigned"};
+}
+
+net::Explanation explain_compile(const Turn& turn, const TaskRecord& task) {
+  const auto artifact = turn.durable().artifacts.find(task.key);
+  if (artifact == turn.durable().artifacts.end()) return {{"nobody wants its artifact any more"}};
+  net::Explanation out{{{}}};
+  out.lines.front() = compile_line(turn, artifact->second.wanted.kind, out.lines);
+  return out;
 }
 
 const ClipRecord* first_open_clip(const JobRecord& job) {
@@ -68,7 +137,7 @@ net::Explanation explain_job(const Turn& turn, const net::JobName&, const JobRec
   const LaneReasons lanes = lane_reasons(turn, job, first_open_clip(job));
   net::Explanation out;
   if (job.running.empty()) {
-    out.lines.push_back(waiting_line(turn, job, first_open_clip(job), lanes));
+    out.lines = waiting_lines(turn, job, first_open_clip(job), lanes);
   } else {
     out.lines.push_back(fmt::format("{} of its tasks run", job.running.size()));
   }
@@ -96,10 +165,17 @@ net::Explanation explain_task(const Turn& turn, TaskNumber number, const TaskRec
     return {{fmt::format("it waits for frames: {} of {} are done", clip->frames_done, clip->probe->frames)}};
   }
   const ClipRecord* wanted = task.kind == TaskKind::kSegment ? clip : nullptr;
-  const LaneReasons lanes = lane_reasons(turn, *job, wanted);
-  net::Explanation out{{waiting_line(turn, *job, wanted, lanes)}};
-  if (!task.last_message.empty()) out.lines.push_back(fmt::format("its last try failed: {}", task.last_message));
-  out.lines.insert(out.lines.end(), lanes.lines.begin(), lanes.lines.end());
+  net::Explanation out;
+  if (task.kind == TaskKind::kCompile) {
+    out = explain_compile(turn, task);
+  } else {
+    const LaneReasons lanes = lane_reasons(turn, *job, wanted);
+    out.lines = waiting_lines(turn, *job, wanted, lanes);
+    out.lines.insert(out.lines.end(), lanes.lines.begin(), lanes.lines.end());
+  }
+  if (!task.last_message.empty()) {
+    out.lines.insert(out.lines.begin() + 1, fmt::format("its last try failed: {}", task.last_message));
+  }
   return out;
 }
 

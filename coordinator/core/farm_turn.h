@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/core/farm_step.h"
@@ -61,6 +62,9 @@ void plan_clips(Turn& turn);
 
 // ---- scheduling.cc ----
 void assign_due(Turn& turn);
+[[nodiscard]] net::Assign make_assign(const Turn& turn, TaskNumber number, const TaskRecord& task);
+
+// ---- reasons.cc ----
 // Why a lane does not get segments of this clip; nothing: it may.
 [[nodiscard]] std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
                                                       const LaneName& name, const LaneLive& lane);
@@ -68,7 +72,12 @@ void assign_due(Turn& turn);
 [[nodiscard]] std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
                                                          const LaneLive& lane);
 [[nodiscard]] std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job);
-[[nodiscard]] net::Assign make_assign(const Turn& turn, TaskNumber number, const TaskRecord& task);
+// Why a worker does not compile for a class, busy or not.
+[[nodiscard]] std::optional<std::string> no_builder_reason(const Turn& turn, const net::LaneClass& kind,
+                                                           const WorkerSession& session);
+// A lane's class and the one that is wanted, so that their difference is seen.
+[[nodiscard]] std::pair<std::string, std::string> class_texts(const net::LaneClass& own, const net::LaneClass& wanted);
+[[nodiscard]] std::string compile_class_text(const net::LaneClass& kind);
 
 // ---- queries.cc, explain.cc ----
 [[nodiscard]] net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const JobRecord& job);

@@ -12,8 +12,6 @@ namespace {
 
 using net::TaskKind;
 
-constexpr double kMiB = 1024.0 * 1024.0;
-
 struct JobTurn {
   net::JobName name;
   JobRecord* job = nullptr;
@@ -182,18 +180,11 @@ void assign_lanes(Turn& turn) {
   }
 }
 
-// Who compiles for a class: a worker of the same toolchain whose processor can run what it makes, and who is free.
+// Who compiles for a class and has nothing to compile; better one on which the task has not failed.
 WorkerSession* free_builder(const Turn& turn, const net::LaneClass& kind, const TaskRecord& task) {
   WorkerSession* second_choice = nullptr;
   for (auto& [name, session] : turn.live().workers) {
-    if (!session.connected || !session.hello.compiles || session.compile_task != 0) continue;
-    if (session.leaving || turn.durable().draining.contains(name)) continue;
-    const bool right = std::any_of(session.lanes.begin(), session.lanes.end(), [&](const auto& entry) {
-      const net::LaneClass& has = entry.second.offer.kind;
-      return has.toolchain == kind.toolchain && has.arch == kind.arch && has.isa == kind.isa &&
-             has.device_name == kind.device_name;
-    });
-    if (!right) continue;
+    if (session.compile_task != 0 || no_builder_reason(turn, kind, session)) continue;
     if (!task.failed_on.contains({name, kCompileLane})) return &session;
     second_choice = &session;
   }
@@ -240,48 +231,6 @@ void assign_due(Turn& turn) {
   end_without_artifact(turn);
   assign_compiles(turn);
   assign_lanes(turn);
-}
-
-std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
-                                           const LaneLive& lane) {
-  const WorkerSession& session = *turn.worker(name.worker);
-  if (!session.connected) return fmt::format("{} is silent", name.worker);
-  if (session.leaving) return fmt::format("{} is leaving", name.worker);
-  if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained", name.worker);
-  if (!lane.up) return std::string("it is starting");
-  if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {
-    return fmt::format("set aside: {}", aside->second);
-  }
-  if (!job.request.pool.empty() && job.request.pool != session.hello.pool) {
-    return fmt::format("{} is not in the pool {}", name.worker, job.request.pool);
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
-                                        const LaneName&, const LaneLive& lane) {
-  const net::ClipPlanned& plan = *clip.plan;
-  if (lane.offer.kind != plan.kind && job.request.numerics != "tolerant") {
-    return std::string("the clip is rendered by lanes of another class, so that its frames have the same bits");
-  }
-  std::uint64_t needs = plan.tile.activation_bytes;
-  const auto learned =
-      turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});
-  if (learned != turn.durable().envelopes.end()) needs = std::max(needs, learned->second);
-  if (lane.offer.budget_bytes >= needs) return std::nullopt;
-  return fmt::format("it holds {:.0f} MiB, the clip's tiles need {:.0f} MiB",
-                     static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
-}
-
-std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job) {
-  if (job.paused) return std::string("it is paused (kiln resume)");
-  for (const net::JobName& needed : job.request.depends_on) {
-    const JobRecord* other = turn.job(needed);
-    if (other == nullptr) return fmt::format("it waits for {}, which was removed", needed);
-    if (!other->ended) return fmt::format("it waits for {}", needed);
-    if (*other->ended != net::JobState::kDone) return fmt::format("it waits for {}, which did not succeed", needed);
-  }
-  return std::nullopt;
 }
 
 }  // namespace kiln::coordinator

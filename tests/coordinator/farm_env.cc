@@ -170,7 +170,7 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
     result.description = blob("description");
     for (const std::uint64_t budget : probe->budgets_bytes) {
       if (budget >= needs_bytes) {
-        result.tiles.push_back({budget, 0, std::string(64, 'c'), 32, 32, needs_bytes, 1024});
+        result.tiles.push_back({budget, 0, std::string(64, 'c'), 32, tile_width, needs_bytes, 1024});
         break;
       }
       result.no_tiles_reason = "the smallest tile needs more";

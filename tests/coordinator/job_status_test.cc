@@ -235,7 +235,7 @@ TEST(JobPlaceTest, AJobComesAfterThoseItNames) {
   const auto why = [&] { return std::get<net::Explanation>(farm.ask(net::Explain{0, "last"})).lines.at(0); };
   EXPECT_EQ(why(), "it waits for one");
   (void)farm.ask(net::ControlJob{"one", net::JobVerb::kCancel});
-  EXPECT_EQ(why(), "it waits for one, which did not succeed");
+  EXPECT_THAT(why(), HasSubstr("it waits for one, which was cancelled"));
   (void)farm.ask(net::ControlJob{"one", net::JobVerb::kRetry});
   (void)farm.take<net::CancelTask>("a");
   farm.run_to_end();
@@ -251,7 +251,7 @@ TEST(JobPlaceTest, AJobAfterOneThatWasRemovedSaysSo) {
   farm.submit(JobBuilder("last").after("one"));
   (void)farm.ask(net::ControlJob{"one", net::JobVerb::kCancel});
   (void)farm.ask(net::ControlJob{"one", net::JobVerb::kRemove});
-  EXPECT_EQ(std::get<net::Explanation>(farm.ask(net::Explain{0, "last"})).lines.at(0), "it waits for one, which was removed");
+  EXPECT_THAT(std::get<net::Explanation>(farm.ask(net::Explain{0, "last"})).lines.at(0), HasSubstr("one, which was removed"));
   const net::ClientReply refused = farm.ask(net::Submit{JobBuilder("more").after("none").request});
   EXPECT_THAT(std::get<net::Refused>(refused).error.message, HasSubstr("depends on none, which is not here"));
 }

@@ -1,0 +1,112 @@
+// Why a lane, a worker or a job has to wait. What decides who gets what, and what people are told, are the same words.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "coordinator/core/farm_turn.h"
+
+namespace kiln::coordinator {
+namespace {
+
+constexpr double kMiB = 1024.0 * 1024.0;
+constexpr std::size_t kDigestDigits = 8;
+
+// As a person would name it: "cpu/avx512/1 thread", "sm_90/NVIDIA H100".
+std::string class_text(const net::LaneClass& kind) {
+  std::string out = kind.arch;
+  if (!kind.isa.empty()) out += "/" + kind.isa;
+  if (!kind.device_name.empty()) out += "/" + kind.device_name;
+  if (kind.threads > 0) out += fmt::format("/{} thread{}", kind.threads, kind.threads == 1 ? "" : "s");
+  return out;
+}
+
+std::string toolchain_text(const net::LaneClass& kind) {
+  if (kind.toolchain.empty()) return " without a toolchain";
+  return fmt::format(" with toolchain {}", kind.toolchain.substr(0, kDigestDigits));
+}
+
+// Whoever compiles for a class does so for any number of threads.
+net::LaneClass compile_class(net::LaneClass kind) {
+  kind.threads = 0;
+  return kind;
+}
+
+}  // namespace
+
+std::pair<std::string, std::string> class_texts(const net::LaneClass& own, const net::LaneClass& wanted) {
+  std::pair<std::string, std::string> out{class_text(own), class_text(wanted)};
+  if (out.first == out.second && own.toolchain != wanted.toolchain) {
+    out.first += toolchain_text(own);
+    out.second += toolchain_text(wanted);
+  }
+  return out;
+}
+
+std::string compile_class_text(const net::LaneClass& kind) { return class_text(compile_class(kind)); }
+
+std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
+                                           const LaneLive& lane) {
+  const WorkerSession& session = *turn.worker(name.worker);
+  if (!session.connected) return fmt::format("{} is silent", name.worker);
+  if (session.leaving) return fmt::format("{} is leaving", name.worker);
+  if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained", name.worker);
+  if (!lane.up) return std::string("it is starting");
+  if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {
+    return fmt::format("set aside: {}", aside->second);
+  }
+  if (!job.request.pool.empty() && job.request.pool != session.hello.pool) {
+    return fmt::format("{} is not in the pool {}", name.worker, job.request.pool);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, const ClipRecord& clip,
+                                        const LaneName&, const LaneLive& lane) {
+  const net::ClipPlanned& plan = *clip.plan;
+  if (lane.offer.kind != plan.kind && job.request.numerics != "tolerant") {
+    const auto [own, wanted] = class_texts(lane.offer.kind, plan.kind);
+    return fmt::format("it is of the class {}; the clip is rendered by {} alone, so that its frames have the same bits", own,
+                       wanted);
+  }
+  std::uint64_t needs = plan.tile.activation_bytes;
+  const auto learned =
+      turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});
+  if (learned != turn.durable().envelopes.end()) needs = std::max(needs, learned->second);
+  if (lane.offer.budget_bytes >= needs) return std::nullopt;
+  return fmt::format("it holds {:.0f} MiB, the clip's tiles need {:.0f} MiB",
+                     static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
+}
+
+std::optional<std::string> no_builder_reason(const Turn& turn, const net::LaneClass& kind, const WorkerSession& session) {
+  const net::WorkerName& name = session.hello.worker;
+  if (!session.connected) return fmt::format("{} is silent", name);
+  if (!session.hello.compiles) return fmt::format("{} does not compile (that needs Python with torch, and g++)", name);
+  if (session.leaving) return fmt::format("{} is leaving", name);
+  if (turn.durable().draining.contains(name)) return fmt::format("{} is being drained", name);
+  if (session.lanes.empty()) return fmt::format("{} has no lanes", name);
+  for (const auto& [id, lane] : session.lanes) {
+    if (compile_class(lane.offer.kind) == compile_class(kind)) return std::nullopt;
+  }
+  const auto [own, wanted] = class_texts(compile_class(session.lanes.begin()->second.offer.kind), compile_class(kind));
+  return fmt::format("{} compiles for {}, not for {}", name, own, wanted);
+}
+
+std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job) {
+  if (job.paused) return std::string("it is paused (kiln resume)");
+  const net::JobName& name = job.request.job;
+  for (const net::JobName& needed : job.request.depends_on) {
+    const JobRecord* other = turn.job(needed);
+    if (other == nullptr) {
+      return fmt::format("it waits for {}, which was removed, and never starts; kiln cancel {}, and submit it again without {}",
+                         needed, name, needed);
+    }
+    if (!other->ended) return fmt::format("it waits for {}", needed);
+    if (*other->ended != net::JobState::kDone) {
+      return fmt::format("it waits for {}, which {}; kiln retry {} tries that again, kiln cancel {} gives this up", needed,
+                         *other->ended == net::JobState::kFailed ? "failed" : "was cancelled", needed, name);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace kiln::coordinator
