@@ -174,7 +174,7 @@ void add_mpi_command(CLI::App& app, Action& action) {
   auto flags = std::make_shared<MpiFlags>();
   CLI::App* command = app.add_subcommand("mpi", "Run one job on the ranks of mpirun or srun");
   add_options(*command, *flags);
-  command->footer("Example:\n  mpirun -n 4 kiln mpi --job job.toml -o results\n"
+  command->footer("Example:\n  mkdir -p results && mpirun -n 4 kiln mpi --job job.toml -o results\n"
                   "Rank 0 becomes the coordinator, every other rank a worker; rank 0 works too where its host has no other\n"
                   "rank. The workers of a host share its cores, or have those that their ranks are bound to. The ranks speak\n"
                   "MPI only to find each other. The exit code is the job's; the same command, repeated, goes on where it stopped.");
