@@ -13,7 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from . import ncnn_pair
+from . import ncnn_file, ncnn_pair
 from .failure import ImportFailure, INPUT_REFUSED, first_line, missing, refused
 
 CHECKPOINT_BYTES_MAX = 16 << 30
@@ -38,7 +38,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     elif extension in SAFETENSORS:
         tensors, sha256 = _read_safetensors(path), file_sha256(path)
     elif extension in NCNN:
-        param, binary = ncnn_pair.partner_files(path)
+        param, binary = ncnn_file.partner_files(path)
         _check_file(param), _check_file(binary)
         tensors, sha256 = ncnn_pair.read(param, binary), file_sha256(binary)
     else:
