@@ -32,6 +32,4 @@ std::optional<ImagePattern> image_pattern(const std::string& path) {
   return ImagePattern{name.substr(0, percent), name.substr(at + 1), digits};
 }
 
-bool is_image_pattern(const std::string& path) { return image_pattern(path).has_value(); }
-
 }  // namespace kiln

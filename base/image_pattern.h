@@ -1,4 +1,4 @@
-// Names that mean a sequence of images: "shot_%04d.png".
+// Names that mean a sequence of images: "shot_%04d.png". What such a name means as an output: base/output_name.h.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,7 @@ struct ImagePattern {
   [[nodiscard]] bool holds(std::string_view name) const;
 };
 
-// nullopt where the path's last part has no such field, or more than one: "50%.mkv" is a video.
+// Of a source: images have many extensions. nullopt where the path's last part has no such field, or more than one.
 [[nodiscard]] std::optional<ImagePattern> image_pattern(const std::string& path);
-[[nodiscard]] bool is_image_pattern(const std::string& path);
 
 }  // namespace kiln

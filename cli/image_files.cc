@@ -51,7 +51,7 @@ bool is_of_source(const std::string& source_name, const std::string& name) {
 }
 
 bool is_of_output(const std::string& output, const std::string& name) {
-  const auto pattern = image_pattern(output);
+  const auto pattern = output_pattern(output);
   return pattern ? pattern->holds(name) : fs::path(output).filename() == name;
 }
 
@@ -70,12 +70,12 @@ std::vector<std::string> images_among(const std::vector<std::string>& names, con
 }
 
 std::vector<std::string> images_at(const std::string& pattern) {
-  const auto parsed = image_pattern(pattern);
+  const auto parsed = output_pattern(pattern);
   return parsed ? images_among(files_in(folder_of(pattern)), *parsed) : std::vector<std::string>();
 }
 
 std::string output_state(const std::string& output) {
-  if (!is_image_pattern(output)) return file_state(output);
+  if (!is_output_pattern(output)) return file_state(output);
   return files_state(folder_of(output), images_at(output));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/image_pattern.h"
+#include "base/output_name.h"
 #include "base/result.h"
 
 namespace kiln::cli {
@@ -16,7 +17,7 @@ namespace kiln::cli {
 // Those of `names` that the pattern holds, in the same order.
 [[nodiscard]] std::vector<std::string> images_among(const std::vector<std::string>& names,
                                                     const ImagePattern& pattern);
-// The same of what lies in the pattern's folder, sorted; none where it cannot be read.
+// The same of what lies in the folder of an output's pattern, sorted; none where it cannot be read.
 [[nodiscard]] std::vector<std::string> images_at(const std::string& pattern);
 
 // Size and time of a file, or of each image of a pattern; empty when there is nothing. A rename changes none of it.

@@ -121,6 +121,7 @@ Status copy_out(int archive, const std::string& archive_path, const Entry& entry
 
 Status write_image_archive(const std::string& folder, const std::string& archive) {
   KILN_TRY_ASSIGN(const std::vector<std::string> names, posix_file_system().list(folder));
+  if (names.empty()) return fail(make_error(ErrorCode::kInternal, "{}: not one image was written", folder));
   UniqueFd fd(::open(archive.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd.valid()) return fail(errno_error(errno, archive));
   for (const std::string& name : names) KILN_TRY(append_file(fd.get(), folder, name));

@@ -2,8 +2,8 @@
 
 #include <chrono>
 
-#include "base/image_pattern.h"
 #include "base/log.h"
+#include "base/output_name.h"
 #include "sharding/package/package_inputs.h"
 #include "worker/image_archive.h"
 #include "worker/lane_host.h"
@@ -85,7 +85,7 @@ Result<net::TaskResult> TaskResultStore::store_join(const TaskRun& run) {
   out.frames = run.join->frames;
   for (const std::string& warning : run.join->warnings) out.warnings.push_back(store_.without_grants(warning));
   std::string path = run.output_path();
-  if (is_image_pattern(path)) {
+  if (is_output_pattern(path)) {
     path = run.archive_path();
     KILN_TRY(write_image_archive(run.output_folder(), path));
   }

@@ -57,7 +57,7 @@ std::string text_of(const net::ClientReply& reply) {
 
 Status check_place(const std::string& path, bool overwrite) {
   std::error_code error;
-  const bool there = is_image_pattern(path) ? !images_at(path).empty() : fs::exists(path, error);
+  const bool there = is_output_pattern(path) ? !images_at(path).empty() : fs::exists(path, error);
   if (!overwrite && there) {
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", path));
   }
@@ -74,8 +74,9 @@ Status fetch_images(BlobTransfer& store, const net::BlobRef& blob, const std::st
   Status done = store.download(blob, archive);
   if (done) done = worker::read_image_archive(archive, part);
   if (done) (void)posix_file_system().remove_file(archive);
-  const auto names = done ? posix_file_system().list(part) : Result<std::vector<std::string>>{};
-  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+  const auto names = images_at(part + "/" + fs::path(pattern).filename().string());
+  if (done && names.empty()) done = fail(make_error(ErrorCode::kDataLoss, "{}: the farm's result holds no such image", pattern));
+  for (const std::string& name : names) {
     if (done) done = posix_file_system().rename(part + "/" + name, folder + "/" + name);
   }
   fs::remove_all(part, error);
@@ -161,7 +162,7 @@ Result<std::vector<std::string>> result_places(const std::vector<std::string>& n
     // Whoever submitted the job chose that name: it says nothing about folders of ours.
     out.push_back(folder ? options.output + "/" + fs::path(name).filename().string() : options.output);
     KILN_TRY(check_place(out.back(), options.overwrite));
-    if (is_image_pattern(out.back()) && !folder) {
+    if (is_output_pattern(name) && !folder) {
       return fail(output_unwritable("{}: a sequence of images needs a folder; make it first", options.output));
     }
   }
@@ -177,7 +178,7 @@ Result<std::vector<std::string>> fetch_results(FarmLink& link, const net::JobSta
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   for (std::size_t i = 0; i < places.size(); ++i) {
     const net::BlobRef& result = status.clips[i].result;
-    KILN_TRY(is_image_pattern(places[i]) ? fetch_images(store, result, places[i]) : store.download(result, places[i]));
+    KILN_TRY(is_output_pattern(names[i]) ? fetch_images(store, result, places[i]) : store.download(result, places[i]));
   }
   return places;
 }

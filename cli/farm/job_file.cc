@@ -10,6 +10,7 @@
 #include <toml++/toml.h>
 
 #include "base/fd.h"
+#include "base/output_name.h"
 #include "base/text.h"
 #include "net/farm_limits.h"
 #include "net/farm_names.h"
@@ -165,6 +166,7 @@ Status read_clips(Reader& job, JobDraft& draft, const net::OutputSettings& defau
     if (name.find('/') != std::string::npos || name == "." || name == "..") {
       reader.wrong(*table, "'output' is a file's name, not a path; kiln fetch says into which folder");
     }
+    if (const Status known = check_output_name(name); !name.empty() && !known) reader.wrong(*table, known.error().message);
     if (!name.empty() && !names.insert(name).second) {
       reader.wrong(*table, fmt::format("'{}' is the output of another clip already", name));
     }

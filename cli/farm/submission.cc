@@ -5,7 +5,6 @@
 
 #include "base/fd.h"
 #include "cli/farm/blob_transfer.h"
-#include "cli/image_files.h"
 
 namespace kiln::cli {
 namespace {
@@ -38,9 +37,11 @@ Status upload_package(BlobTransfer& store, const std::string& folder, net::JobRe
   return {};
 }
 
+// As lanes take it: what is there is that file, whatever its name looks like.
 bool is_image_source(const std::string& path) {
   std::error_code error;
-  return fs::is_directory(path, error) || is_image_pattern(path) || path.find_first_of("*?[") != std::string::npos;
+  if (fs::exists(path, error)) return fs::is_directory(path, error);
+  return path.find_first_of("%*?[") != std::string::npos;
 }
 
 Status upload_source(BlobTransfer& store, net::ClipSource& source, bool in_place, const UploadProgress& progress) {

@@ -57,7 +57,7 @@ std::vector<std::string> read_mark(std::string_view text, const ImagePattern& pa
 // May be ended anywhere and called again. The mark goes last, when all else is durable.
 Status move_images(FileSystem& files, const std::string& temporary_folder, const std::string& output) {
   const std::string folder = folder_of(output);
-  const auto pattern = image_pattern(output);
+  const auto pattern = output_pattern(output);
   KILN_TRY_ASSIGN(const std::string mark, read_file(mark_of(temporary_folder), kMovingBytesMax));
   for (const std::string& name : read_mark(mark, *pattern)) {
     const Status removed = files.remove_file(folder + "/" + name);
@@ -77,13 +77,13 @@ Status move_images(FileSystem& files, const std::string& temporary_folder, const
 }  // namespace
 
 Status OutputPlace::complete(FileSystem& files, const std::string& output, const std::string& job) {
-  if (!is_image_pattern(output) || !is_moving(part_folder(output, job))) return {};
+  if (!is_output_pattern(output) || !is_moving(part_folder(output, job))) return {};
   return move_images(files, part_folder(output, job), output);
 }
 
 void OutputPlace::remove_leftovers(const std::string& output, const std::string& job) {
   std::error_code error;
-  if (is_image_pattern(output)) fs::remove_all(part_folder(output, job), error);
+  if (is_output_pattern(output)) fs::remove_all(part_folder(output, job), error);
 }
 
 Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::string& job, bool overwrite) {
@@ -94,11 +94,12 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
   KILN_TRY(check_folder(folder));
   const std::string name = fs::path(output).filename().string();
   std::error_code error;
-  const bool pattern = is_image_pattern(name);
+  const bool pattern = is_output_pattern(name);
   const bool exists = pattern ? !images_at(output).empty() : fs::exists(output, error);
   if (!pattern && fs::is_directory(output, error)) {
     return fail(output_unwritable("{}: is a folder; name a file in it", output));
   }
+  KILN_TRY(check_output_name(output));
   if (exists && !overwrite) {
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", output));
   }
@@ -126,7 +127,10 @@ Status OutputPlace::commit(FileSystem& files) const {
 // Nothing is moved before all of it would survive a loss of power, the mark included.
 Status OutputPlace::commit_images(FileSystem& files) const {
   KILN_TRY_ASSIGN(const auto names, files.list(temporary_folder_));
-  const std::vector<std::string> images = images_among(names, *image_pattern(output_));
+  const std::vector<std::string> images = images_among(names, *output_pattern(output_));
+  if (images.empty()) {
+    return fail(make_error(ErrorCode::kInternal, "{}: not one image was made; nothing is in its place", output_));
+  }
   for (const std::string& name : images) KILN_TRY(files.sync_file(temporary_folder_ + "/" + name));
   std::string mark;
   for (const std::string& name : overwrite_ ? images_at(output_) : std::vector<std::string>()) {

@@ -121,7 +121,7 @@ Status UpscaleSession::place_result(std::uint32_t index) {
   KILN_TRY_ASSIGN(net::Grants grants, link_->ask_for<net::Grants>(net::AskGrants{job_, false}));
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   const std::string temporary = clip.place->temporary();
-  if (!is_image_pattern(clip.output)) {
+  if (!is_output_pattern(clip.output)) {
     KILN_TRY(store.download(status.result, temporary));
   } else {
     const std::string folder = folder_of(temporary);

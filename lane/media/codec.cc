@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/output_name.h"
 #include "base/text.h"
 
 namespace kiln::lane {
@@ -228,23 +229,13 @@ std::string_view to_string(Container container) {
 }
 
 Result<Container> container_of_output(std::string_view path) {
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  const auto dot = name.rfind('.');
-  std::string extension(dot == std::string_view::npos ? "" : name.substr(dot + 1));
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  KILN_TRY(check_output_name(std::string(path)));
+  const std::string extension = extension_of(path);
   if (extension == "mp4" || extension == "m4v") return Container::kMp4;
   if (extension == "mov") return Container::kMov;
   if (extension == "mkv") return Container::kMatroska;
   if (extension == "nut") return Container::kNut;
-  if (extension == "png") {
-    if (name.find('%') != std::string_view::npos) return Container::kImageSequence;
-    return fail(make_error(ErrorCode::kInvalidArgument,
-                           "{}: a sequence of images needs a frame number in its name, as in out_%06d.png",
-                           path));
-  }
-  return fail(make_error(ErrorCode::kInvalidArgument,
-                         "{}: outputs end in .mp4, .mkv, .mov, .nut, or _%06d.png for images", path));
+  return Container::kImageSequence;
 }
 
 Codec default_codec(Container container) {

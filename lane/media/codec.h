@@ -19,7 +19,7 @@ enum class Container : std::uint8_t { kMp4, kMov, kMatroska, kNut, kImageSequenc
 [[nodiscard]] std::optional<Codec> codec_from_name(std::string_view name);
 [[nodiscard]] std::string_view encoder_name(Codec codec);  // ffmpeg's: "libx264"
 [[nodiscard]] std::string_view to_string(Container container);
-// By the extension; a name with a frame number ("out_%05d.png") is an image sequence.
+// By base/output_name.h.
 [[nodiscard]] Result<Container> container_of_output(std::string_view path);
 // What is used when the user names no codec.
 [[nodiscard]] Codec default_codec(Container container);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "base/output_name.h"
 #include "lane/media/ffmpeg_child.h"
 #include "lane/media/join_arguments.h"
 #include "lane/media/join_losses.h"
@@ -97,17 +98,13 @@ Status sync_file(const std::string& path) {
 }  // namespace
 
 Result<std::string> image_name(const std::string& pattern, std::int64_t number) {
-  const auto percent = pattern.find('%');
-  const auto end = percent == std::string::npos ? percent : pattern.find('d', percent);
-  const std::string_view width =
-      end == std::string::npos ? "x" : std::string_view(pattern).substr(percent + 1, end - percent - 1);
-  constexpr std::size_t kMaxWidth = 3;
-  if (width.find_first_not_of("0123456789") != std::string_view::npos || width.size() > kMaxWidth) {
+  const auto parts = output_pattern(pattern);
+  if (!parts) {
     return fail(make_error(ErrorCode::kInvalidArgument,
                            "{}: the frame number is written as %06d, once, in the file's name", pattern));
   }
-  const int digits = width.empty() ? 0 : std::atoi(std::string(width).c_str());
-  return fmt::format("{}{:0{}}{}", pattern.substr(0, percent), number, digits, pattern.substr(end + 1));
+  const std::string folder = pattern.substr(0, pattern.rfind('/') + 1);
+  return fmt::format("{}{}{:0{}}{}", folder, parts->prefix, number, parts->digits, parts->suffix);
 }
 
 Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, const EncoderSettings& settings,

@@ -18,7 +18,7 @@ TEST(ImagePatternTest, HoldsNumbersOfAtLeastItsWidth) {
 TEST(ImagePatternTest, OtherNamesAreNone) {
   for (const char* path : {"clip.mp4", "shot.mkv", "50%.mkv", "100% real.mkv", "50%.png",
                            "%s.png", "%04d_%04d.png", "100%04.png", "%04d/clip.mp4", ""}) {
-    EXPECT_FALSE(is_image_pattern(path)) << path;
+    EXPECT_FALSE(image_pattern(path).has_value()) << path;
   }
 }
 

@@ -37,7 +37,7 @@ class ClipWorkTest : public ::testing::Test {
   }
   // What the farm made of it comes to its temporary name.
   void fetch(const ClipWork& clip) const {
-    if (!is_image_pattern(output_)) {
+    if (!is_output_pattern(output_)) {
       std::ofstream(clip.place->temporary()) << "a video";
       return;
     }

@@ -150,6 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"ClipIsListOfTexts", "model = 'm'\nclip = ['a']\n", "'clip' is to be written [[clip]]", 2},
         BadFile{"VariantIsTable", "model = 'm'\n" CLIP "[variant]\nname = 'v'\n", "'variant' is to be written [[variant]]", 4},
         BadFile{"ClipWithoutSource", "model = 'm'\n[[clip]]\noutput = 'b.mkv'\n", "a clip needs 'source'", 2},
+        BadFile{"OutputWithoutContainer", "model = 'm'\n[[clip]]\nsource = 'a'\noutput = '50%.png'\n", "50%.png: a sequence", 2},
         BadFile{"OutputIsPath", "model = 'm'\n[[clip]]\nsource = 'a'\noutput = 'b/c.mkv'\n", "not a path", 0},
         BadFile{"SameOutputTwice",
                 "model = 'm'\n[[clip]]\nsource = 'a'\noutput = 'o.mkv'\n[[clip]]\nsource = 'b'\noutput = 'o.mkv'\n",

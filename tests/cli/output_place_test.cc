@@ -133,6 +133,34 @@ TEST_F(OutputPlaceTest, AMarkRemovesNothingButImagesOfItsSequence) {
   EXPECT_EQ(read(folder_ + "/precious"), "mine");
 }
 
+TEST_F(OutputPlaceTest, AVideoMayHaveANumberFieldInItsName) {
+  for (const char* name : {"/100%d.mkv", "/shot%03d.mkv"}) {
+    const OutputPlace place = OutputPlace::reserve(folder_ + name, kJob, false).value();
+    write(place.temporary(), "video");
+    ASSERT_TRUE(place.commit(posix_file_system()));
+    EXPECT_EQ(read(folder_ + name), "video");
+    EXPECT_EQ(exit_code(OutputPlace::reserve(folder_ + name, kJob, false).error()), 73);
+  }
+}
+
+TEST_F(OutputPlaceTest, ASequenceWithoutImagesIsAnError) {
+  const OutputPlace place = OutputPlace::reserve(folder_ + "/%03d.png", kJob, false).value();
+  write(fs::path(place.temporary()).parent_path() / "out.mkv", "no image of it");
+  EXPECT_FALSE(place.commit(posix_file_system()));
+  place.discard();
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+TEST_F(OutputPlaceTest, NamesThatNoOutputCanHaveAreRefusedBeforeAnythingIsMade) {
+  for (const char* name : {"/50%.png", "/one.png", "/%d_%d.png", "/.%d.png", "/out.avi", "/out"}) {
+    const auto refused = OutputPlace::reserve(folder_ + name, kJob, false);
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(exit_code(refused.error()), 2);
+    EXPECT_TRUE(refused.error().message.starts_with(folder_ + name)) << refused.error().message;
+  }
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
 TEST_F(OutputPlaceTest, DiscardLeavesNothing) {
   const OutputPlace place = OutputPlace::reserve(folder_ + "/out.mkv", kJob, false).value();
   write(place.temporary(), "half");

@@ -208,12 +208,15 @@ class SeveralInputsTest(KilnCase):
         self.assertEqual(sum(lane["frames"] for lane in report["lanes"]), 18)
 
     def test_names_with_a_percent_sign_are_no_sequences(self):
-        sources = [clips.make(self.folder / f"{n}.mkv", frames=2) for n in ("100% real", "50%")]
+        names = ("100% real", "50%", "100%d", "take%03d")
+        sources = [clips.make(self.folder / f"{name}.mkv", frames=2) for name in names]
         out = self.folder / "out"
         out.mkdir()
         self.upscale(sources, out)
-        for name in ("100% real_x2.mkv", "50%_x2.mkv"):
-            self.assertEqual(len(clips.frame_hashes(out / name)), 2)
+        self.assertEqual(sorted(path.name for path in out.iterdir()), sorted(f"{name}_x2.mkv" for name in names))
+        self.upscale(sources[3], self.folder / "shot%03d.mkv")
+        for output in (*out.iterdir(), self.folder / "shot%03d.mkv"):
+            self.assertEqual(len(clips.frame_hashes(f"file:{output}")), 2)
 
     def test_need_a_folder(self):
         sources = [clips.make(self.folder / f"{n}.mp4", frames=2) for n in range(2)]

@@ -29,7 +29,8 @@ TEST(CodecTest, ContainerFollowsTheOutputsName) {
   EXPECT_EQ(container_of_output("dir.mp4/b.mkv"), Container::kMatroska);
   EXPECT_EQ(container_of_output("b.nut"), Container::kNut);
   EXPECT_EQ(container_of_output("out_%05d.png"), Container::kImageSequence);
-  for (const char* name : {"b", "b.avi", "dir.mp4/b", ".mp4x", "one.png", ""}) {
+  EXPECT_EQ(container_of_output("100%d.mkv"), Container::kMatroska);
+  for (const char* name : {"b", "b.avi", "dir.mp4/b", ".mp4x", "one.png", "50%.png", "%d_%d.png", "of_%d/one.png", ""}) {
     const auto container = container_of_output(name);
     ASSERT_FALSE(container) << name;
     EXPECT_FALSE(container.error().message.empty());

@@ -85,6 +85,7 @@ TEST_F(ImagesTest, NumbersOrderNumerically) {
 TEST(ImageNameTest, NumberIsWrittenOnceWithItsWidth) {
   EXPECT_EQ(image_name("o_%06d.png", 7).value(), "o_000007.png");
   EXPECT_EQ(image_name("o_%d.png", 12).value(), "o_12.png");
+  EXPECT_EQ(image_name("of%3d/100%/o_%03d.png", 7).value(), "of%3d/100%/o_007.png");
   EXPECT_FALSE(image_name("o.png", 1));
   EXPECT_FALSE(image_name("o_%s.png", 1));
   EXPECT_FALSE(image_name("o_%099999d.png", 1));

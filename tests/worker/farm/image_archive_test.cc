@@ -51,6 +51,11 @@ TEST_F(ImageArchiveTest, NameThatIsTooLongIsRefused) {
   EXPECT_FALSE(write_image_archive(folder_ / "images", folder_ / "c.tar"));
 }
 
+TEST_F(ImageArchiveTest, NoImagesAreAnError) {
+  std::filesystem::create_directories(folder_ / "none");
+  EXPECT_FALSE(write_image_archive(folder_ / "none", folder_ / "c.tar"));
+}
+
 TEST_F(ImageArchiveTest, ComesBackAsItWas) {
   std::filesystem::create_directories(folder_ / "out");
   const Status read = read_image_archive(folder_ / "a.tar", folder_ / "out");
