@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import statistics
 import subprocess
 import time
 import unittest
@@ -24,7 +25,8 @@ FRAMES = 40
 LONG_FRAMES = 160
 SEGMENT_FRAMES = 12
 END_DEADLINE_S = 90
-IDLE_WINDOW_S = 2.0
+IDLE_WINDOW_S = 1.5
+IDLE_WINDOWS = 3
 IDLE_SHARE_MAX = 0.02  # of one core, for all processes of the launch together
 # A worker that is started again under its name is heard when the coordinator has given the killed one up.
 SHORT_SILENCE = "[farm]\nworker_silence_ms = 4000\n"
@@ -104,11 +106,11 @@ class MpiTest(MpiCase):
         self.assertIn("none.toml", run.err)
         self.assertFalse(self.farm.exists())
 
-    def test_killed_worker_rank_is_replaced_and_the_job_finishes(self):
+    def test_killed_worker_below_its_rank_is_started_again_and_the_job_finishes(self):
         source = clips.make(self.folder / "in.mp4", frames=LONG_FRAMES, rate="25")
         launch = self.launch(3, self.job_file(source, segment_frames=SEGMENT_FRAMES))
         self.wait_for_metric(launch, "kiln_results_total", 3)
-        killed = self.workers(launch)[0]
+        killed = self.workers(launch)[0]  # the rank's child: without the rank's own process mpirun ends the launch
         killed.signal(signal.SIGKILL)
         run = self.ended(launch, 0)
         self.assertIn("killed by signal 9", run.err)
@@ -170,15 +172,17 @@ class IdleLaunchTest(MpiCase):
             total += sum(map(int, fields[11:15]))
         return total / os.sysconf("SC_CLK_TCK")
 
-    def test_idle_ranks_use_no_processor_and_an_interrupt_leaves_nobody(self):
-        def idle() -> bool:
-            """In some window, once all that is done at the start is done; a rank that waits in MPI never gets there."""
-            began = time.monotonic()
-            before = self.seconds_used()
-            processes.wait_for("the window to pass", lambda: time.monotonic() - began >= IDLE_WINDOW_S)
-            return (self.seconds_used() - before) / (time.monotonic() - began) <= IDLE_SHARE_MAX
+    def share_used(self) -> float:
+        """Of one core, in the window that begins now."""
+        began, before = time.monotonic(), self.seconds_used()
+        processes.wait_for("the window to pass", lambda: time.monotonic() - began >= IDLE_WINDOW_S)
+        return (self.seconds_used() - before) / (time.monotonic() - began)
 
-        processes.wait_for("the ranks to be idle", idle, END_DEADLINE_S)
+    def test_idle_ranks_use_no_processor_and_an_interrupt_leaves_nobody(self):
+        # What the ranks do at their start takes a while; a rank that waits in MPI never comes to rest.
+        processes.wait_for("the ranks to come to rest", lambda: self.share_used() <= IDLE_SHARE_MAX, END_DEADLINE_S)
+        shares = [self.share_used() for _ in range(IDLE_WINDOWS)]
+        self.assertLessEqual(statistics.median(shares), IDLE_SHARE_MAX, f"they did not stay at rest: {shares}")
         keys = ("--key", self.key, "--coordinator-key", self.farm / "coordinator.pub")
         [job] = self.ask("jobs", *keys)["jobs"]
         self.assertEqual(job["state"], "paused")
