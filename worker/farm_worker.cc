@@ -180,15 +180,16 @@ void FarmWorker::Impl::follow_connection() {
   if (connected && (!connected_ || connection.made != connections_made_)) {
     connections_made_ = connection.made;
     refusal_.clear();
+    told_reasons_.clear();
     post(LinkUp{});
   } else if (!connected && connected_) {
     log::warn("the coordinator is away; lanes go on");
     post(LinkDown{});
   }
   connected_ = connected;
-  if (!connected && connection.reason != refusal_) {
+  if (!connected) {
     refusal_ = connection.reason;
-    if (!refusal_.empty()) log::warn("coordinator {}: {}", options_.coordinator, refusal_);
+    if (told_reasons_.is_new(refusal_)) log::warn("coordinator {}: {}", options_.coordinator, refusal_);
   }
   if (!connected) say_that_nobody_answers();
   if (connected && state_.session.state == SessionState::kWelcomed) served_at_ = Clock::now();

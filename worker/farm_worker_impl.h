@@ -15,6 +15,7 @@
 #include "worker/memory_kills.h"
 #include "worker/task_results.h"
 #include "worker/task_run.h"
+#include "worker/told_reasons.h"
 #include "worker/transfer_pool.h"
 #include "worker/worker_metrics.h"
 
@@ -80,7 +81,8 @@ struct FarmWorker::Impl {
   net::DealerSocket socket_;
   std::uint64_t connections_made_ = 0;
   bool connected_ = false;
-  std::string refusal_;  // as logged last
+  std::string refusal_;  // the latest
+  ToldReasons told_reasons_;
   Clock::time_point ignored_since_ = Clock::now();
   const Clock::time_point began_at_ = Clock::now();
   bool told_that_nobody_answers_ = false;
