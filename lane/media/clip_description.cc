@@ -88,7 +88,9 @@ json streams_to_json(const std::vector<SourceStream>& streams) {
   json out = json::array();
   for (const SourceStream& s : streams) {
     out.push_back({{"index", s.index}, {"kind", static_cast<int>(s.kind)}, {"codec", s.codec},
-                   {"language", s.language}, {"file_name", s.file_name}});
+                   {"language", s.language}, {"file_name", s.file_name},
+                   {"sample_format", s.sample_format}, {"sample_bits", s.sample_bits},
+                   {"mime_type", s.mime_type}});
   }
   return out;
 }
@@ -98,7 +100,8 @@ std::vector<SourceStream> streams_from_json(const json& value) {
   for (const json& s : value) {
     out.push_back({s.at("index").get<int>(), static_cast<StreamKind>(s.at("kind").get<int>()),
                    s.at("codec").get<std::string>(), s.at("language").get<std::string>(),
-                   s.at("file_name").get<std::string>()});
+                   s.at("file_name").get<std::string>(), s.at("sample_format").get<std::string>(),
+                   s.at("sample_bits").get<int>(), s.at("mime_type").get<std::string>()});
   }
   return out;
 }

@@ -9,7 +9,7 @@
 
 namespace kiln::lane {
 
-inline constexpr int kClipDescriptionVersion = 2;
+inline constexpr int kClipDescriptionVersion = 3;
 
 // JSON. Any text decodes into a clip whose values are within bounds, or is refused.
 [[nodiscard]] std::string encode_clip(const ClipInfo& clip);

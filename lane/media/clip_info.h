@@ -39,7 +39,10 @@ struct SourceStream {
   StreamKind kind = StreamKind::kData;
   std::string codec;
   std::string language;
-  std::string file_name;  // of an attachment
+  std::string file_name;        // of an attachment
+  std::string sample_format{};  // of sound: what its decoder gives, as ffmpeg names it
+  int sample_bits{};            // of those that say it; 0: all of the format's
+  std::string mime_type{};      // of an attachment
 };
 
 using DisplayMatrix = std::array<std::int32_t, 9>;  // as in an MP4 track header

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -203,7 +204,8 @@ void read_others(const Json& json, ClipInfo& clip) {
     if (index == clip.stream_index) continue;
     const Json& tags = object_of(stream, "tags");
     clip.other_streams.push_back({index, kind_of(stream), text_of(stream, "codec_name"),
-                                  text_of(tags, "language"), text_of(tags, "filename")});
+                                  text_of(tags, "language"), text_of(tags, "filename"), text_of(stream, "sample_fmt"),
+                                  std::atoi(text_of(stream, "bits_per_raw_sample").c_str()), text_of(tags, "mimetype")});
   }
   clip.chapter_count = static_cast<int>(array_of(json, "chapters").size());
 }

@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "lane/media/join_sound.h"
+
 namespace kiln::lane {
 namespace {
 
@@ -12,21 +14,6 @@ bool any_of(std::string_view name, std::initializer_list<std::string_view> names
 }
 
 bool is_movie(Container container) { return container == Container::kMp4 || container == Container::kMov; }
-
-bool holds_audio(Container container, std::string_view codec) {
-  if (container == Container::kMp4) {
-    return any_of(codec, {"aac", "ac3", "eac3", "mp3", "mp2", "alac", "flac", "opus", "dts"});
-  }
-  if (container == Container::kMov) {
-    return codec.starts_with("pcm_") || any_of(codec, {"aac", "ac3", "eac3", "mp3", "mp2", "alac"});
-  }
-  return true;
-}
-
-bool is_lossless_audio(std::string_view codec) {
-  return codec.starts_with("pcm_") ||
-         any_of(codec, {"flac", "alac", "wavpack", "tta", "truehd", "mlp", "ape", "wmalossless"});
-}
 
 bool is_text_subtitle(std::string_view codec) {
   return any_of(codec, {"subrip", "srt", "ass", "ssa", "webvtt", "text", "mov_text", "microdvd", "subviewer"});
@@ -84,16 +71,20 @@ struct Planner {
     plan.warnings.push_back(fmt::format("{}: {} is left out: {}", clip.source.path, name_of(stream), why));
   }
 
+  // Where another container would have kept the track as it is.
+  std::string advice(const SourceStream& stream, std::string_view words) const {
+    return holds_sound(Container::kMatroska, stream.codec) ? std::string(words) : std::string();
+  }
+
   void add_audio(const SourceStream& stream) {
-    std::string coding = "copy";
-    if (!holds_audio(container, stream.codec)) {
-      coding = is_lossless_audio(stream.codec) ? "alac" : "aac";
-      if (!tools.has_decoder(stream.codec) || !tools.has_encoder(coding)) {
-        return leave_out(stream, fmt::format("{} cannot hold it and this ffmpeg cannot convert it; use .mkv",
-                                             to_string(container)));
-      }
-      plan.warnings.push_back(fmt::format("{}: {} is converted to {}, as {} cannot hold it; .mkv can",
-                                          clip.source.path, name_of(stream), coding, to_string(container)));
+    const std::string coding = sound_coding(container, stream, tools);
+    if (coding.empty()) {
+      return leave_out(stream, fmt::format("{} cannot hold it and this ffmpeg cannot convert it{}", to_string(container),
+                                           advice(stream, "; use .mkv")));
+    }
+    if (coding != "copy") {
+      plan.warnings.push_back(fmt::format("{}: {} is converted to {}, as {} cannot hold it{}", clip.source.path,
+                                          name_of(stream), coding, to_string(container), advice(stream, "; .mkv can")));
     }
     map(stream);
     plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:a:{}", audio_count), coding});

@@ -1,4 +1,5 @@
 // The pure parts: what codecs hold, clocks, tables, names.
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -242,6 +243,30 @@ TEST(StreamPlanTest, WhatTheContainerLacksIsConvertedOrLeftOutWithAWord) {
   const StreamPlan mkv = plan_streams(clip, Container::kMatroska, tools);
   EXPECT_TRUE(mkv.warnings.empty());
   EXPECT_NE(joined(mkv).find("-map 1:6"), std::string::npos);
+}
+
+TEST(StreamPlanTest, SoundThatMatroskaLacksIsConvertedAndNoOtherContainerPraisedForIt) {
+  ClipInfo clip;
+  clip.source.path = "a.m2ts";
+  clip.other_streams = {{1, StreamKind::kAudio, "pcm_bluray", "", "", "s32", 24},
+                        {2, StreamKind::kAudio, "pcm_f32be", "", "", "flt", 0},
+                        {3, StreamKind::kAudio, "nellymoser", "", "", "flt", 0},
+                        {4, StreamKind::kAudio, "cook", "", "", "fltp", 0},
+                        {5, StreamKind::kAudio, "", "", ""}};
+  MediaTools tools;
+  tools.encoders = {"aac", "flac", "pcm_f32le", "pcm_s24le"};
+  tools.decoders = {"nellymoser", "pcm_bluray", "pcm_f32be"};
+  const StreamPlan mkv = plan_streams(clip, Container::kMatroska, tools);
+  const std::string arguments = fmt::format("{}", fmt::join(mkv.arguments, " "));
+  for (const char* part : {"-c:a:0 pcm_s24le", "-c:a:1 pcm_f32le", "-c:a:2 flac"}) {
+    EXPECT_NE(arguments.find(part), std::string::npos) << part << " in " << arguments;
+  }
+  EXPECT_EQ(arguments.find("-map 1:4"), std::string::npos);
+  ASSERT_EQ(mkv.warnings.size(), 5U);
+  const StreamPlan mov = plan_streams(clip, Container::kMov, tools);
+  for (const StreamPlan* plan : {&mkv, &mov}) {
+    for (const auto& warning : plan->warnings) EXPECT_EQ(warning.find(".mkv"), std::string::npos) << warning;
+  }
 }
 
 }  // namespace

@@ -77,6 +77,11 @@ std::string packets_md5(const std::string& path, const std::string& stream) {
                                    "md5", "-"});
 }
 
+std::string samples_md5(const std::string& path, const std::string& stream) {
+  return run(tools().ffmpeg_path, {"-nostdin", "-v", "error", "-i", path, "-map", "0:" + stream, "-c", "pcm_s24le", "-f",
+                                   "md5", "-"});
+}
+
 std::string decoded_sha256(const std::string& path, const std::string& pixel_format) {
   return sha256(run(tools().ffmpeg_path, {"-nostdin", "-v", "error", "-i", path, "-map", "0:v:0", "-fps_mode",
                                           "passthrough", "-pix_fmt", pixel_format, "-f", "rawvideo", "-"}))

@@ -30,6 +30,8 @@ void ffmpeg(const std::vector<std::string>& arguments);
 [[nodiscard]] std::vector<double> packet_times_s(const std::string& path, const std::string& stream);
 // MD5 over the packets' bytes of a stream, as they are.
 [[nodiscard]] std::string packets_md5(const std::string& path, const std::string& stream);
+// MD5 over the decoded samples of a sound track, as 24 bits where it has no more.
+[[nodiscard]] std::string samples_md5(const std::string& path, const std::string& stream);
 // SHA-256 over all decoded planes in `pixel_format`.
 [[nodiscard]] std::string decoded_sha256(const std::string& path, const std::string& pixel_format);
 

@@ -28,7 +28,7 @@ ClipInfo a_clip() {
   clip.time_base = {1, 1000};
   clip.time_origin = -7;
   clip.frames = {{-5, 42, true}, {37, 41, false}, {78, 42, true}};
-  clip.other_streams = {{1, StreamKind::kAudio, "flac", "eng", ""}, {3, StreamKind::kAttachment, "ttf", "", "a.ttf"}};
+  clip.other_streams = {{1, StreamKind::kAudio, "flac", "eng", "", "s32", 24}, {3, StreamKind::kAttachment, "ttf", "", "a.ttf", "", 0, "font/ttf"}};
   clip.chapter_count = 4;
   clip.warnings = {"w"};
   return clip;
@@ -46,6 +46,9 @@ TEST(ClipDescriptionTest, EveryFieldSurvives) {
   EXPECT_EQ(decoded->hdr, clip.hdr);
   EXPECT_EQ(decoded->display_matrix, clip.display_matrix);
   EXPECT_EQ(decoded->other_streams.at(1).file_name, "a.ttf");
+  EXPECT_EQ(decoded->other_streams.at(0).sample_format, "s32");
+  EXPECT_EQ(decoded->other_streams.at(0).sample_bits, 24);
+  EXPECT_EQ(decoded->other_streams.at(1).mime_type, "font/ttf");
   EXPECT_EQ(decoded->time_origin, -7);
 }
 
