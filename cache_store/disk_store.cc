@@ -1,17 +1,11 @@
-#include "cache_store/disk_store.h"
+#include "cache_store/disk_store_impl.h"
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
-#include <utility>
-#include <vector>
 
 #include "base/atomic_file.h"
 #include "base/sealed_file.h"
 #include "base/text.h"
-#include "cache_store/store_folders.h"
-#include "cache_store/store_index.h"
-#include "cache_store/verified_read.h"
 
 namespace kiln::cache {
 namespace {
@@ -23,90 +17,13 @@ std::int64_t system_now_unix_s() {
       .count();
 }
 
-// Reads take no lock: a file in its final name never changes, it only goes away. Everything that changes a name
-// (publish, upload, pin, eviction, quarantine) holds `names_`, and a reader that saw something bad looks again under
-// it before anything is moved, so that it cannot move away what a publish has just put right. `mutex_` guards index
-// and counters for moments only; it is taken inside of `names_`, never the other way.
-class DiskStore final : public LocalStore {
- public:
-  DiskStore(FileSystem& files, DiskStoreOptions options, std::unique_ptr<FileLock> lock)
-      : files_(files), options_(std::move(options)), lock_(std::move(lock)), folders_(files, options_.root) {
-    if (!options_.now_unix_s) options_.now_unix_s = &system_now_unix_s;
-    trusted_ = std::make_shared<const TrustedKeys>(std::move(options_.trusted));
-  }
+}  // namespace
 
-  Status start();
-  Result<std::optional<StoredArtifact>> find(const Digest& key) override;
-  Result<PublishOutcome> publish(const Digest& key, std::string_view envelope, int content_fd) override;
-  Result<Digest> put_blob(std::span<const std::byte> bytes) override;
-  Result<std::optional<UniqueFd>> get_blob(const Digest& digest) override;
-  StoreStats stats() const override;
-
-  Result<std::unique_ptr<BlobUpload>> begin_blob(const Digest& digest, std::uint64_t bytes,
-                                                 const std::string& owner) override;
-  Result<std::optional<OpenBlob>> open_blob(const Digest& digest, bool again) override;
-  Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) override;
-  Result<std::uint64_t> unpin(const std::string& owner) override;
-  std::vector<Digest> pins_of(const std::string& owner) const override;
-  std::vector<std::string> pin_owners() const override;
-  Result<bool> scrub_one() override;
-  void set_trusted(TrustedKeys trusted) override {
-    const std::lock_guard guard(mutex_);
-    trusted_ = std::make_shared<const TrustedKeys>(std::move(trusted));
-  }
-
- private:
-  friend class DiskUpload;
-  using Events = std::vector<StoreEvent>;
-
-  Result<ArtifactRead> read(const Digest& key) {
-    return read_artifact(files_, folders_, key, *trusted(), options_.now_unix_s());
-  }
-  std::shared_ptr<const TrustedKeys> trusted() const {
-    const std::lock_guard guard(mutex_);
-    return trusted_;
-  }
-  Status index_keys();
-  void count_hit(const Digest& digest, int content_fd);
-  template <typename Change>
-  void count(Change&& change) {
-    const std::lock_guard guard(mutex_);
-    change(stats_);
-  }
-  void tell(const Events& events) const {
-    if (!options_.on_event) return;
-    for (const StoreEvent& event : events) options_.on_event(event);
-  }
-  Result<std::optional<OpenBlob>> open_checked(const Digest& digest, bool again);
-  bool is_verified(const Digest& digest) const;
-  void note_verified(const Digest& digest);
-
-  // The following hold names_.
-  void put_away(const BadEntry& bad, const std::string& name, Events& events);
-  // The index learns what is there under this name now, and what was set aside for it is given back, in one step.
-  void look_again(const Digest& digest, std::uint64_t released_bytes = 0);
-  Status reserve(std::uint64_t bytes);    // evicts where it may; release() it when the bytes are there, or will not be
-  void release(std::uint64_t bytes);
-  Status evict(const Eviction& eviction);
-  Status write_pins(const std::string& owner, const std::vector<Digest>& digests);
-  Status acknowledge_blob(const Digest& digest, const std::string& owner);
-  Status ensure_blob(const Digest& digest, std::span<const std::byte> bytes, Events& events);
-  Result<PublishOutcome> publish_named(const Digest& key, std::string_view envelope, const Digest& content,
-                                       std::span<const std::byte> bytes, Events& events);
-
-  FileSystem& files_;
-  DiskStoreOptions options_;
-  std::unique_ptr<FileLock> lock_;
-  StoreFolders folders_;
-  std::mutex names_;
-  mutable std::mutex mutex_;
-  // With mutex_:
-  StoreIndex index_;
-  StoreStats stats_;
-  std::uint64_t reserved_ = 0;
-  std::optional<Digest> scrub_cursor_;
-  std::shared_ptr<const TrustedKeys> trusted_;
-};
+DiskStore::DiskStore(FileSystem& files, DiskStoreOptions options, std::unique_ptr<FileLock> lock)
+    : files_(files), options_(std::move(options)), lock_(std::move(lock)), folders_(files, options_.root) {
+  if (!options_.now_unix_s) options_.now_unix_s = &system_now_unix_s;
+  trusted_ = std::make_shared<const TrustedKeys>(std::move(options_.trusted));
+}
 
 Status DiskStore::start() {
   const std::lock_guard names(names_);
@@ -221,48 +138,6 @@ Result<std::optional<UniqueFd>> DiskStore::get_blob(const Digest& digest) {
   return std::optional<UniqueFd>();
 }
 
-Status DiskStore::reserve(std::uint64_t bytes) {
-  Eviction eviction;
-  {
-    const std::lock_guard guard(mutex_);
-    const std::uint64_t taken = index_.used_bytes() + reserved_;
-    const bool fits = bytes <= options_.budget_bytes && taken <= options_.budget_bytes - bytes;
-    std::optional<Eviction> plan;
-    if (fits) plan = Eviction{};
-    if (!fits && options_.evicts && bytes <= options_.budget_bytes) {
-      plan = index_.plan_eviction(taken + bytes - options_.budget_bytes, options_.now_unix_s());
-    }
-    if (!plan) {
-      ++stats_.budget_refusals;
-      return fail(io_error("store {} holds {} and may hold {}: {} more do not fit. {}", options_.root,
-                           format_bytes(taken), format_bytes(options_.budget_bytes), format_bytes(bytes),
-                           options_.evicts ? "What it holds is in use; give it a larger --budget"
-                                           : "Remove the folder, or name another one with --state"));
-    }
-    eviction = std::move(*plan);
-  }
-  KILN_TRY(evict(eviction));
-  const std::lock_guard guard(mutex_);
-  index_.forget(eviction);
-  stats_.evictions += eviction.blobs.size();
-  stats_.evicted_bytes += eviction.bytes;
-  reserved_ += bytes;
-  return {};
-}
-
-void DiskStore::release(std::uint64_t bytes) {
-  const std::lock_guard guard(mutex_);
-  reserved_ -= bytes;
-}
-
-// Keys first, and durably: one that leads to nothing would look like damage.
-Status DiskStore::evict(const Eviction& eviction) {
-  for (const Digest& key : eviction.keys) KILN_TRY(folders_.remove_key(key));
-  if (!eviction.keys.empty()) KILN_TRY(folders_.sync_keys());
-  for (const Digest& digest : eviction.blobs) KILN_TRY(folders_.remove_blob(digest));
-  return {};
-}
-
 Status DiskStore::ensure_blob(const Digest& digest, std::span<const std::byte> bytes, Events& events) {
   KILN_TRY_ASSIGN(const BlobRead existing, read_blob(files_, folders_, digest));
   if (std::holds_alternative<UniqueFd>(existing)) return folders_.make_blob_durable(digest);
@@ -369,174 +244,6 @@ Result<std::optional<OpenBlob>> DiskStore::open_blob(const Digest& digest, bool 
   return blob;
 }
 
-Status DiskStore::write_pins(const std::string& owner, const std::vector<Digest>& digests) {
-  if (owner.empty() || digests.empty()) return {};
-  for (const Digest& digest : digests) KILN_TRY(folders_.write_pin(owner, digest));
-  KILN_TRY(folders_.sync_pins());
-  const std::lock_guard guard(mutex_);
-  for (const Digest& digest : digests) index_.pin(owner, digest);
-  return {};
-}
-
-// Whoever put it there may have died before it was durable.
-Status DiskStore::acknowledge_blob(const Digest& digest, const std::string& owner) {
-  bool durable = false;
-  {
-    const std::lock_guard guard(mutex_);
-    durable = index_.durable(digest);
-    index_.touch(digest);
-  }
-  if (!durable) {
-    KILN_TRY(folders_.make_blob_durable(digest));
-    const std::lock_guard guard(mutex_);
-    index_.set_durable(digest);
-  }
-  return write_pins(owner, {digest});
-}
-
-// One upload: a temp file, its hash so far, and the room that was set aside for it.
-class DiskUpload final : public BlobUpload {
- public:
-  DiskUpload(DiskStore& store, const Digest& digest, std::uint64_t bytes, std::string owner)
-      : store_(store), digest_(digest), bytes_(bytes), owner_(std::move(owner)),
-        temp_(store.folders_.temp_folder() + "/" + random_temp_name()) {}
-  ~DiskUpload() override {
-    if (finished_) return;
-    file_.reset();
-    // Best effort; the next start sweeps what stays.
-    [[maybe_unused]] const Status removed = store_.files_.remove_file(temp_);
-    store_.release(bytes_);
-    store_.count([&](StoreStats& stats) { ++(refused_ ? stats.uploads_refused : stats.uploads_cut); });
-  }
-
-  Status open() {
-    KILN_TRY_ASSIGN(file_, store_.files_.create_exclusive(temp_, 0600));
-    return {};
-  }
-  Status append(std::span<const std::byte> bytes) override {
-    received_ += bytes.size();
-    if (received_ > bytes_) return refuse("more bytes came than were announced");
-    hash_.update(bytes);
-    return file_->append(bytes);
-  }
-  Result<PublishOutcome> commit() override;
-
- private:
-  Status refuse(std::string_view why) {
-    refused_ = true;
-    return fail(make_error(ErrorCode::kDataLoss, "blob {} is not stored: {}", digest_.hex(), why));
-  }
-  Result<PublishOutcome> commit_named();
-
-  DiskStore& store_;
-  const Digest digest_;
-  const std::uint64_t bytes_;
-  const std::string owner_;
-  const std::string temp_;
-  std::unique_ptr<WritableFile> file_;
-  Sha256 hash_;
-  std::uint64_t received_ = 0;
-  bool refused_ = false;
-  bool finished_ = false;
-};
-
-Result<PublishOutcome> DiskUpload::commit() {
-  if (received_ != bytes_) return fail(refuse("fewer bytes came than were announced").error());
-  if (const Digest actual = hash_.finish(); actual != digest_) {
-    return fail(refuse(fmt::format("the bytes have SHA-256 {}", actual.hex())).error());
-  }
-  KILN_TRY(file_->sync());
-  KILN_TRY(file_->close());
-  const std::lock_guard names(store_.names_);
-  return commit_named();
-}
-
-Result<PublishOutcome> DiskUpload::commit_named() {
-  bool there = false;
-  {
-    const std::lock_guard guard(store_.mutex_);
-    there = store_.index_.has_blob(digest_);
-  }
-  if (there) {  // somebody else's upload was first; ours goes with this object
-    KILN_TRY(store_.acknowledge_blob(digest_, owner_));
-    store_.count([](StoreStats& stats) { ++stats.uploads_already_there; });
-    refused_ = false;
-    finished_ = true;
-    [[maybe_unused]] const Status removed = store_.files_.remove_file(temp_);
-    store_.release(bytes_);
-    return PublishOutcome::kAlreadyThere;
-  }
-  const Status installed = store_.folders_.install_blob(temp_, digest_);
-  store_.look_again(digest_, installed ? bytes_ : 0);
-  KILN_TRY(installed);
-  finished_ = true;
-  store_.note_verified(digest_);
-  store_.count([&](StoreStats& stats) {
-    ++stats.uploads;
-    stats.bytes_written += bytes_;
-  });
-  {
-    const std::lock_guard guard(store_.mutex_);
-    store_.index_.set_durable(digest_);
-  }
-  KILN_TRY(store_.write_pins(owner_, {digest_}));
-  return PublishOutcome::kStored;
-}
-
-Result<std::unique_ptr<BlobUpload>> DiskStore::begin_blob(const Digest& digest, std::uint64_t bytes,
-                                                          const std::string& owner) {
-  KILN_TRY_ASSIGN(const auto existing, open_checked(digest, false));
-  {
-    const std::lock_guard names(names_);
-    bool there = false;
-    {
-      const std::lock_guard guard(mutex_);
-      there = existing && index_.has_blob(digest);
-    }
-    if (there) {
-      KILN_TRY(acknowledge_blob(digest, owner));
-      count([](StoreStats& stats) { ++stats.uploads_already_there; });
-      return std::unique_ptr<BlobUpload>();
-    }
-    KILN_TRY(reserve(bytes));
-  }
-  auto upload = std::make_unique<DiskUpload>(*this, digest, bytes, owner);
-  KILN_TRY(upload->open());
-  return std::unique_ptr<BlobUpload>(std::move(upload));
-}
-
-Result<PinOutcome> DiskStore::pin(const std::string& owner, const std::vector<Digest>& digests) {
-  const std::lock_guard names(names_);
-  PinOutcome outcome;
-  std::vector<Digest> there;
-  {
-    const std::lock_guard guard(mutex_);
-    for (const Digest& digest : digests) (index_.has_blob(digest) ? there : outcome.missing).push_back(digest);
-  }
-  KILN_TRY(write_pins(owner, there));
-  outcome.pinned = there.size();
-  return outcome;
-}
-
-Result<std::uint64_t> DiskStore::unpin(const std::string& owner) {
-  const std::lock_guard names(names_);
-  const std::vector<Digest> had = pins_of(owner);
-  for (const Digest& digest : had) KILN_TRY(folders_.remove_pin(owner, digest));
-  if (!had.empty()) KILN_TRY(folders_.sync_pins());
-  const std::lock_guard guard(mutex_);
-  return index_.unpin(owner).size();
-}
-
-std::vector<Digest> DiskStore::pins_of(const std::string& owner) const {
-  const std::lock_guard guard(mutex_);
-  return index_.pins_of(owner);
-}
-
-std::vector<std::string> DiskStore::pin_owners() const {
-  const std::lock_guard guard(mutex_);
-  return index_.pin_owners();
-}
-
 Result<bool> DiskStore::scrub_one() {
   std::optional<Digest> next;
   {
@@ -548,6 +255,8 @@ Result<bool> DiskStore::scrub_one() {
   count([](StoreStats& stats) { ++stats.scrubbed_blobs; });
   return true;
 }
+
+namespace {
 
 Result<std::unique_ptr<FileLock>> lock_store(FileSystem& files, const std::string& root) {
   auto lock = files.lock(root + "/lock");
