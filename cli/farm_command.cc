@@ -18,10 +18,12 @@ struct FarmFlags {
   LogsOptions logs;
   net::Explain explain;
   std::string name;  // of a job or worker
+  int timeout_s = 0;
   bool all = false;
   bool off = false;
   bool leave = false;
 };
+constexpr int kTimeoutMostS = 86'400;
 using Flags = std::shared_ptr<FarmFlags>;
 using FarmAction = std::function<Result<int>(FarmLink&, const FarmFlags&, const GlobalOptions&)>;
 
@@ -55,6 +57,7 @@ CLI::Option* add_job(CLI::App& verb, std::string& job) {
 
 Result<std::unique_ptr<FarmLink>> open_link(const FarmFlags& flags, const GlobalOptions& global) {
   FarmAddress address = flags.address;
+  address.timeout = std::chrono::seconds(flags.timeout_s);
   ConfigSources sources;
   sources.file = global.config_file;
   if (!address.state_dir.empty()) sources.flags.push_back({"run.state", "--state", address.state_dir});
@@ -71,6 +74,8 @@ CLI::App* add_verb(CLI::App& app, Action& action, const Flags& flags, const std:
   verb->add_option("--coordinator-key", flags->address.coordinator_key, "The coordinator's public key, or a file with it")
       ->envname("KILN_COORDINATOR_KEY");
   verb->add_option("--state", flags->address.state_dir, "State folder of a coordinator on this machine");
+  verb->add_option("--timeout", flags->timeout_s, "Seconds to wait for the coordinator (default: 5 until it is there, 20 for an "
+                   "answer)")->check(CLI::Range(1, kTimeoutMostS));
   verb->callback([&action, flags, run = std::move(run)] {
     action = [flags, run](const GlobalOptions& global) -> Result<int> {
       KILN_TRY_ASSIGN(const std::unique_ptr<FarmLink> link, open_link(*flags, global));

@@ -124,11 +124,10 @@ Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const G
 }
 
 Result<net::JobStatus> wait_for_change(FarmLink& link, const net::JobName& job, std::uint64_t revision, bool shows) {
-  const std::chrono::milliseconds patience = kAnswerDeadline + std::chrono::milliseconds(kWatchWaitMs);
   // One line needs no clips; the end needs them all.
   KILN_TRY_ASSIGN(net::JobStatus status,
                   link.ask_for<net::JobStatus>(net::GetJob{job, revision, kWatchWaitMs, net::JobDetail::kClips, 0, 1, 0, 0},
-                                               patience));
+                                               std::chrono::milliseconds(kWatchWaitMs)));
   if (shows) show(job_line(status));
   if (!has_ended(status.summary.state)) return status;
   if (shows) end_line();

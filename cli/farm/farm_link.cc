@@ -63,19 +63,21 @@ Result<std::unique_ptr<FarmLink>> FarmLink::open(const FarmAddress& address) {
   KILN_TRY_ASSIGN(const net::SocketSecurity security, security_of(address));
   std::unique_ptr<FarmLink> link(new FarmLink(std::make_unique<net::ZmqContext>()));
   KILN_TRY_ASSIGN(link->socket_, net::DealerSocket::connect(*link->context_, endpoint, security));
-  const Status connected = link->socket_->wait_connected(kConnectDeadline);
+  if (address.timeout.count() > 0) link->connect_deadline_ = link->answer_deadline_ = address.timeout;
+  const Status connected = link->socket_->wait_connected(link->connect_deadline_);
   if (connected) return link;
   const bool says_where = connected.error().message.find(endpoint) != std::string::npos;
   return fail(says_where ? connected.error() : connected.error().with_context(endpoint));
 }
 
 Status FarmLink::send(const std::string& bytes) {
-  KILN_TRY(socket_->wait_connected(kConnectDeadline));
+  KILN_TRY(socket_->wait_connected(connect_deadline_));
   return socket_->send(bytes);
 }
 
-Result<net::ClientReply> FarmLink::ask(const net::ClientRequest& request, std::chrono::milliseconds deadline) {
+Result<net::ClientReply> FarmLink::ask(const net::ClientRequest& request, std::chrono::milliseconds longer) {
   using Clock = std::chrono::steady_clock;
+  const std::chrono::milliseconds deadline = answer_deadline_ + longer;
   net::FarmMessage question;
   question.request = next_request_++;
   question.body = request;

@@ -19,6 +19,7 @@ struct FarmAddress {
   std::string key_file;         // our key pair; empty: none, which only a coordinator on this machine accepts
   std::string coordinator_key;  // its public key (Z85), or a file that holds it
   std::string state_dir;
+  std::chrono::milliseconds timeout{0};  // for the connection, and for each answer; 0: kConnectDeadline, kAnswerDeadline
 };
 
 // What a coordinator leaves in its state folder for programs of the same user.
@@ -39,14 +40,12 @@ class FarmLink {
   [[nodiscard]] static Result<std::unique_ptr<FarmLink>> open(const FarmAddress& address);
 
   // An answer that refuses is an error, with the coordinator's own code and words. A question that got lost with a
-  // connection is asked again: every request may be repeated.
-  [[nodiscard]] Result<net::ClientReply> ask(const net::ClientRequest& request,
-                                             std::chrono::milliseconds deadline = kAnswerDeadline);
+  // connection is asked again: every request may be repeated. `longer`: what the coordinator was asked to wait itself.
+  [[nodiscard]] Result<net::ClientReply> ask(const net::ClientRequest& request, std::chrono::milliseconds longer = {});
   // The answer as it must be.
   template <typename Answer>
-  [[nodiscard]] Result<Answer> ask_for(const net::ClientRequest& request,
-                                       std::chrono::milliseconds deadline = kAnswerDeadline) {
-    KILN_TRY_ASSIGN(net::ClientReply reply, ask(request, deadline));
+  [[nodiscard]] Result<Answer> ask_for(const net::ClientRequest& request, std::chrono::milliseconds longer = {}) {
+    KILN_TRY_ASSIGN(net::ClientReply reply, ask(request, longer));
     if (auto* answer = std::get_if<Answer>(&reply)) return std::move(*answer);
     return fail(make_error(ErrorCode::kInternal, "the coordinator answered something else"));
   }
@@ -57,6 +56,8 @@ class FarmLink {
 
   std::unique_ptr<net::ZmqContext> context_;
   std::optional<net::DealerSocket> socket_;
+  std::chrono::milliseconds connect_deadline_ = kConnectDeadline;
+  std::chrono::milliseconds answer_deadline_ = kAnswerDeadline;
   std::uint64_t next_request_ = 1;
 };
 

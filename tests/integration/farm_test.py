@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -17,6 +18,7 @@ from farm_case import FarmCase, free_port
 FRAMES = 60
 LONG_FRAMES = 360
 SEGMENT_FRAMES = 12
+CONNECT_DEADLINE_S = 5  # of a command that is not told another
 
 
 class FarmTest(FarmCase):
@@ -172,7 +174,10 @@ class BadRequestTest(FarmCase):
     def test_no_coordinator_is_exit_code_4(self):
         self.refused(self.kiln("jobs", "--json"), 4, "kiln coordinator")
         address = f"tcp://127.0.0.1:{free_port()}"
-        self.refused(self.kiln("jobs", "--coordinator", address, "--json"), 4, address)
+        began = time.monotonic()
+        self.refused(self.kiln("jobs", "--coordinator", address, "--timeout", 1, "--json"), 4, address)
+        self.assertLess(time.monotonic() - began, CONNECT_DEADLINE_S)
+        self.refused(self.kiln("jobs", "--coordinator", address, "--timeout", 0, "--json"), 2, "--timeout")
 
     def test_worker_ends_when_its_coordinator_stays_away(self):
         worker = self.start_worker("w1", "--away-max", 1)
