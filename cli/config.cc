@@ -148,6 +148,13 @@ std::string xdg_folder(const ConfigSources& sources, const char* variable, std::
   return fmt::format("{}/{}/kiln", sources.environment("HOME").value_or("."), under_home);
 }
 
+// systemd makes the folders of StateDirectory= and names them, with colons between; the first is the service's.
+std::string default_state_folder(const ConfigSources& sources) {
+  const std::string named = sources.environment("STATE_DIRECTORY").value_or("");
+  const std::string first = named.substr(0, named.find(':'));
+  return first.starts_with('/') ? first : xdg_folder(sources, "XDG_STATE_HOME", ".local/state");
+}
+
 Result<std::string> file_to_read(const ConfigSources& sources) {
   if (!sources.file.empty()) return sources.file;
   const std::string path = xdg_folder(sources, "XDG_CONFIG_HOME", ".config") + "/kiln.toml";
@@ -225,9 +232,7 @@ Result<LoadedConfig> load_config(const ConfigSources& given) {
   KILN_TRY(apply_environment(loaded, sources));
   KILN_TRY(apply_flags(loaded, sources));
   KILN_TRY(check_pairs(loaded));
-  if (loaded.config.state_dir.empty()) {
-    loaded.config.state_dir = xdg_folder(sources, "XDG_STATE_HOME", ".local/state");
-  }
+  if (loaded.config.state_dir.empty()) loaded.config.state_dir = default_state_folder(sources);
   // Children work in folders of their own: what they are told must not depend on where they are.
   std::error_code error;
   const std::filesystem::path state = std::filesystem::absolute(loaded.config.state_dir, error);

@@ -40,7 +40,7 @@ const std::array kSettings{
     Setting{"run.lane_silence_s", "KILN_LANE_SILENCE_S", kPlace<&Config::lane_silence_s>,
             "seconds without a sign of life after which a lane is killed and started again", 1, kMostSilenceS},
     Setting{"run.state", "KILN_STATE", kPlace<&Config::state_dir>,
-            "folder of the store, the signing key and unfinished jobs; empty: $XDG_STATE_HOME/kiln"},
+            "folder of the store, the signing key and unfinished jobs; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/kiln"},
     Setting{"video.codec", "KILN_CODEC", kPlace<&Config::codec>,
             "how the output is encoded; empty: by the output's name", 0, 0, kCodecs},
     Setting{"video.quality", "KILN_QUALITY", kPlace<&Config::quality>,

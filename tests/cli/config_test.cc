@@ -102,6 +102,20 @@ TEST_F(ConfigTest, XdgFoldersAreUsedAndRelativeOnesIgnored) {
   EXPECT_EQ(loaded->config.state_dir, folder_ + "/.local/state/kiln");
 }
 
+TEST_F(ConfigTest, AServiceKeepsItsStateWhereSystemdSays) {
+  environment_["XDG_STATE_HOME"] = folder_ + "/xdg";
+  const auto state = [this](const std::string& named) {
+    environment_["STATE_DIRECTORY"] = named;
+    return load().value().config.state_dir;
+  };
+  EXPECT_EQ(state("/var/lib/kiln"), "/var/lib/kiln");
+  EXPECT_EQ(state("/var/lib/kiln:/var/lib/other"), "/var/lib/kiln");
+  EXPECT_EQ(state("relative"), folder_ + "/xdg/kiln");
+  EXPECT_EQ(state(""), folder_ + "/xdg/kiln");
+  environment_["KILN_STATE"] = "/named";
+  EXPECT_EQ(state("/var/lib/kiln"), "/named");
+}
+
 TEST_F(ConfigTest, RelativeStateFolderIsMadeAbsolute) {
   auto loaded = load("", {{"run.state", "--state", "a/../b"}});
   ASSERT_TRUE(loaded) << loaded.error().message;
