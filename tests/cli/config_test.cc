@@ -167,6 +167,7 @@ TEST_F(ConfigTest, ValueOutOfRangeIsRefusedAtBothEnds) {
 TEST_F(ConfigTest, BrokenTomlNamesTheLine) {
   EXPECT_THAT(error_of("[run]\nlanes = = 2\n"), HasSubstr("k.toml:2: not TOML: "));
   EXPECT_THAT(error_of("[run]\nlanes = 1\nlanes = 2\n"), HasSubstr("k.toml:3: not TOML: "));
+  EXPECT_THAT(error_of("[run]\nlanes = 1\n[[%x]]\n"), HasSubstr("k.toml:3: not TOML: "));
 }
 
 TEST_F(ConfigTest, ControlCharactersInAKeyStayOneLine) {

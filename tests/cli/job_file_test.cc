@@ -135,6 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
     Files, BadJobFileTest,
     ::testing::Values(
         BadFile{"NoToml", "model = 'm'\n= 1\n", "", 2}, BadFile{"Empty", "", "'model'", 0},
+        BadFile{"TableWithoutAKey", "model = 'm'\n[[%x]]\n", "saw '%'", 2},
         BadFile{"NoModel", CLIP, "'model' names no package", 0}, BadFile{"NoClip", "model = 'm'\n", "[[clip]]", 0},
         BadFile{"UnknownKey", "model = 'm'\nprioritty = 1\n" CLIP, "unknown key 'prioritty', did you mean 'priority'?", 2},
         BadFile{"UnknownKeyFarFromAny", "model = 'm'\nzzzzzzzzz = 1\n" CLIP, "unknown key 'zzzzzzzzz'", 2},

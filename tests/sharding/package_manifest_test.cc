@@ -90,6 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "[weights]\nfile = \"weights/network.safetensors\"\nsha256 = \"Z", "hexadecimal"},
         BadManifest{"BadKind", "kind = \"upscaler\"", "kind = \"oracle\"", "line 2"},
         BadManifest{"NotToml", "scale = 4", "scale 4", "not TOML"},
+        BadManifest{"TableWithoutAKey", "[[graph]]", "[[%x]]", "not TOML: "},
         BadManifest{"HalfARange", "height_max = 4096\n", "", "'height_max' is missing"}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
