@@ -9,6 +9,37 @@ using nlohmann::json;
 
 constexpr int kSideMax = 65536;
 
+constexpr const char* kBytes = "bytes";
+
+// Names of files are bytes; JSON holds UTF-8 alone. What is none goes as numbers, so that it comes back as it was.
+json name_to_json(const std::string& name) {
+  const json text = name;
+  try {
+    (void)text.dump();
+    return text;
+  } catch (const json::type_error&) {
+    return {{kBytes, std::vector<std::uint8_t>(name.begin(), name.end())}};
+  }
+}
+
+std::string name_from_json(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  const auto bytes = value.at(kBytes).get<std::vector<std::uint8_t>>();
+  return {bytes.begin(), bytes.end()};
+}
+
+json names_to_json(const std::vector<std::string>& names) {
+  json out = json::array();
+  for (const std::string& name : names) out.push_back(name_to_json(name));
+  return out;
+}
+
+std::vector<std::string> names_from_json(const json& value) {
+  std::vector<std::string> names;
+  for (const json& name : value) names.push_back(name_from_json(name));
+  return names;
+}
+
 json to_json(Rational value) { return json::array({value.num, value.den}); }
 
 Rational rational(const json& value) {
@@ -88,7 +119,7 @@ json streams_to_json(const std::vector<SourceStream>& streams) {
   json out = json::array();
   for (const SourceStream& s : streams) {
     out.push_back({{"index", s.index}, {"kind", static_cast<int>(s.kind)}, {"codec", s.codec},
-                   {"language", s.language}, {"file_name", s.file_name},
+                   {"language", s.language}, {"file_name", name_to_json(s.file_name)},
                    {"sample_format", s.sample_format}, {"sample_bits", s.sample_bits},
                    {"mime_type", s.mime_type}});
   }
@@ -100,7 +131,7 @@ std::vector<SourceStream> streams_from_json(const json& value) {
   for (const json& s : value) {
     out.push_back({s.at("index").get<int>(), static_cast<StreamKind>(s.at("kind").get<int>()),
                    s.at("codec").get<std::string>(), s.at("language").get<std::string>(),
-                   s.at("file_name").get<std::string>(), s.at("sample_format").get<std::string>(),
+                   name_from_json(s.at("file_name")), s.at("sample_format").get<std::string>(),
                    s.at("sample_bits").get<int>(), s.at("mime_type").get<std::string>()});
   }
   return out;
@@ -123,7 +154,7 @@ void read_picture(const json& in, ClipInfo& clip) {
 ClipInfo read(const json& in) {
   if (in.at("version").get<int>() != kClipDescriptionVersion) throw std::invalid_argument("version");
   ClipInfo clip;
-  clip.source.path = in.at("path").get<std::string>();
+  clip.source.path = name_from_json(in.at("path"));
   clip.source.image_rate = rational(in.at("image_rate"));
   clip.source.deinterlace = in.at("deinterlace").get<bool>();
   clip.kind = static_cast<SourceKind>(in.at("kind").get<int>());
@@ -136,7 +167,7 @@ ClipInfo read(const json& in) {
   clip.time_origin = in.at("time_origin").get<std::int64_t>();
   clip.frames = frames_from_json(in.at("frames"));
   clip.other_streams = streams_from_json(in.at("other_streams"));
-  clip.image_files = in.at("image_files").get<std::vector<std::string>>();
+  clip.image_files = names_from_json(in.at("image_files"));
   clip.chapter_count = in.at("chapter_count").get<int>();
   clip.warnings = in.at("warnings").get<std::vector<std::string>>();
   return clip;
@@ -159,7 +190,7 @@ Status check(const ClipInfo& clip) {
 
 std::string encode_clip(const ClipInfo& clip) {
   const json out = {{"version", kClipDescriptionVersion},
-                    {"path", clip.source.path},
+                    {"path", name_to_json(clip.source.path)},
                     {"image_rate", to_json(clip.source.image_rate)},
                     {"deinterlace", clip.source.deinterlace},
                     {"kind", static_cast<int>(clip.kind)},
@@ -180,7 +211,7 @@ std::string encode_clip(const ClipInfo& clip) {
                     {"time_origin", clip.time_origin},
                     {"frames", frames_to_json(clip.frames)},
                     {"other_streams", streams_to_json(clip.other_streams)},
-                    {"image_files", clip.image_files},
+                    {"image_files", names_to_json(clip.image_files)},
                     {"chapter_count", clip.chapter_count},
                     {"warnings", clip.warnings}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -52,6 +52,19 @@ TEST(ClipDescriptionTest, EveryFieldSurvives) {
   EXPECT_EQ(decoded->time_origin, -7);
 }
 
+// Names of files are bytes.
+TEST(ClipDescriptionTest, NamesThatAreNoUtf8ComeBackAsTheyWere) {
+  ClipInfo clip = a_clip();
+  clip.source.path = "/a/caf\xe9.mkv";
+  clip.image_files = {"ok.png", "\xff\xfe.png", "Stra\xc3\x9f" "e.png"};
+  clip.other_streams.at(1).file_name = "\xe9.ttf";
+  const auto decoded = decode_clip(encode_clip(clip));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->source.path, clip.source.path);
+  EXPECT_EQ(decoded->image_files, clip.image_files);
+  EXPECT_EQ(decoded->other_streams.at(1).file_name, clip.other_streams[1].file_name);
+}
+
 TEST(ClipDescriptionTest, WhatCannotBeRenderedIsRefused) {
   ClipInfo clip = a_clip();
   clip.frames.clear();
