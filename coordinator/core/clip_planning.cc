@@ -132,7 +132,10 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
   const std::string& source = job.request.clips[index].source.path;
   if (!choice) {
     std::string reason = clip.probe->no_tiles_reason.empty() && !why.empty() ? why.front() : clip.probe->no_tiles_reason;
-    return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: no lane holds it; {}", source, reason));
+    // Without any tiles it is the clip or the package that does not do, whatever lanes there are.
+    const ExitCode exit = clip.probe->tiles.empty() ? ExitCode::kInputRefused : ExitCode::kFailed;
+    return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: no lane holds it; {}", source, reason),
+                   static_cast<int>(exit));
   }
   const net::LaneClass kind = candidates.kinds[static_cast<std::size_t>(choice->placement.kind)];
   const net::TileChoice tile = clip.probe->tiles[choice->placement.offer];

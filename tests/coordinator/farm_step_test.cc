@@ -285,6 +285,7 @@ TEST(FarmStepTest, WhatNoLaneHoldsIsRefusedBeforeItStarts) {
   farm.run_to_end();
   EXPECT_EQ(farm.job("job").ended, JobState::kFailed);
   EXPECT_THAT(farm.job("job").reason, HasSubstr("no lane holds it"));
+  EXPECT_EQ(farm.job("job").exit, static_cast<int>(ExitCode::kInputRefused));
 }
 
 TEST(FarmStepTest, AfterOneOutOfMemoryThatClassIsNeverAskedAgain) {

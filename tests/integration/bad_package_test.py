@@ -108,6 +108,11 @@ class BadPackageTest(KilnCase):
         self.edit_manifest('file = "weights/network.safetensors"', 'file = "../../weights.safetensors"')
         self.refuse_package(65, "manifest.toml")
 
+    def test_no_graph_of_the_clips_size(self):
+        self.edit_manifest('kind = "exact"\nhalo = 2', 'kind = "whole"\nhalo = 0')
+        self.edit_manifest("height_max = 8192", "height_max = 20")
+        self.refuse_package(65, str(self.source), "whole frames", "36x64", "import")
+
     def test_operator_off_the_list(self):
         def edit(program: dict) -> None:
             nodes = program["graph_module"]["graph"]["nodes"]
