@@ -101,6 +101,7 @@ Status LocalFarm::choose_endpoint() {
   std::string folder = std::filesystem::absolute(options_.config.state_dir, error).lexically_normal().string();
   if (folder.size() + 1 + kSocketName.size() >= sizeof(sockaddr_un::sun_path)) {
     KILN_TRY_ASSIGN(folder, short_folder(folder));
+    short_folder_ = folder;
   }
   endpoint_ = fmt::format("{}{}/{}", kIpc, folder, kSocketName);
   return {};
@@ -172,6 +173,7 @@ void LocalFarm::stop() {
   stop_worker();
   if (coordinator_.process) coordinator_.process->stop(kStopPatience);
   if (!endpoint_.empty()) ::unlink(endpoint_.c_str() + kIpc.size());
+  if (!short_folder_.empty()) ::rmdir(short_folder_.c_str());
 }
 
 }  // namespace kiln::cli

@@ -50,6 +50,7 @@ class LocalFarm {
 
   const UpscaleOptions& options_;
   std::string endpoint_;
+  std::string short_folder_;  // ours to remove; empty: the socket lies in the state folder
   Child coordinator_;
   Child worker_;
 };
