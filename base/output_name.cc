@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace kiln {
 namespace {
 
@@ -28,6 +30,10 @@ std::optional<ImagePattern> output_pattern(const std::string& path) {
 bool is_output_pattern(const std::string& path) { return output_pattern(path).has_value(); }
 
 Status check_output_name(const std::string& path) {
+  if (!is_one_line(path.substr(path.rfind('/') + 1))) {
+    return fail(make_error(ErrorCode::kInvalidArgument,
+                           "{}: a line break or another control character in its name; choose another", path));
+  }
   const std::string extension = extension_of(path);
   if (std::ranges::find(kVideos, extension) != kVideos.end()) return {};
   if (extension != kImages) {

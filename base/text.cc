@@ -8,6 +8,8 @@
 namespace kiln {
 namespace {
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), 0U);
@@ -58,6 +60,13 @@ std::string_view trim(std::string_view text) {
   const auto first = text.find_first_not_of(kBlank);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+bool is_one_line(std::string_view text) { return std::ranges::none_of(text, is_control); }
+
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, is_control, '?');
+  return text;
 }
 
 std::string to_hex(std::span<const std::byte> bytes) {

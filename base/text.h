@@ -18,6 +18,10 @@ namespace kiln {
 
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
 [[nodiscard]] std::string_view trim(std::string_view text);
+// One line for people: no control characters.
+[[nodiscard]] bool is_one_line(std::string_view text);
+// The same with '?' for each control character: names of files may hold any.
+[[nodiscard]] std::string one_line(std::string text);
 [[nodiscard]] std::string to_hex(std::span<const std::byte> bytes);  // two lower-case digits for each
 [[nodiscard]] std::string format_bytes(std::uint64_t bytes);     // "2.4 MiB"
 [[nodiscard]] std::string format_seconds(double seconds);        // "2:05", "1:02:05", "0.4 s" below 10 s

@@ -8,21 +8,24 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/version.h"
 
 namespace kiln::cli {
 namespace {
 
+// Names of files may hold line breaks, and terminals obey other control characters.
 void print_error(const Error& error, const GlobalOptions& options) {
+  const std::string message = one_line(error.message);
   if (options.json) {
     const nlohmann::json body = {{"error",
                                   {{"code", to_string(error.code)},
-                                   {"message", error.message},
+                                   {"message", message},
                                    {"exit_code", exit_code(error)}}}};
     fmt::print("{}\n", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   }
-  fmt::print(stderr, "kiln: {}\n", error.message);
+  fmt::print(stderr, "kiln: {}\n", message);
 }
 
 // CLI11 has exit codes and a layout of its own; ours are one line and those in base/error.h.

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/stubs/logging.h>
 
+#include "base/text.h"
 #include "net/farm.pb.h"
 #include "net/farm_codec_wire.h"
 #include "net/farm_names.h"

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/text.h"
 #include "net/farm_limits.h"
 #include "net/farm_names.h"
 

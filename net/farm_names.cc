@@ -14,7 +14,6 @@ constexpr std::size_t kSha256Digits = 64;
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 }  // namespace
 
@@ -50,8 +49,6 @@ bool valid_relative_path(std::string_view path) {
            return !part.empty() && part != "." && part != "..";
          });
 }
-
-bool is_one_line(std::string_view text) { return std::ranges::none_of(text, is_control); }
 
 bool is_word(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });

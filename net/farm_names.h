@@ -18,8 +18,6 @@ inline constexpr std::string_view kWorkerNameGrammar = "1 to 64 of A-Z, a-z, 0-9
 [[nodiscard]] bool valid_sha256(std::string_view hex);
 // Below some folder, whatever that is: relative, without empty, "." and ".." parts, without control characters.
 [[nodiscard]] bool valid_relative_path(std::string_view path);
-// One line for people: no control characters.
-[[nodiscard]] bool is_one_line(std::string_view text);
 // As settings and metrics call a class of failure: "out_of_memory".
 [[nodiscard]] std::string_view to_string(FailureKind kind);
 // Printable ASCII without spaces.

@@ -31,12 +31,6 @@ constexpr std::array kVariantKeys{"name"sv, "budget_mib"sv};
 constexpr std::size_t kNameDigits = 8;
 constexpr std::size_t kSlugCharsMax = 40;
 
-// Keys and values may hold any character; messages hold none that ends a line.
-std::string one_line(std::string text) {
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return text;
-}
-
 // Reads one table; the first thing that is wrong is kept, with its line.
 class Reader {
  public:
@@ -55,7 +49,7 @@ class Reader {
     const auto* value = node->as_string();
     if (value == nullptr) return wrong(*node, fmt::format("'{}' is to be a text", key));
     out = value->get();
-    if (out.size() > bytes_max || !net::is_one_line(out)) {
+    if (out.size() > bytes_max || !is_one_line(out)) {
       wrong(*node, fmt::format("'{}' is to be one line of at most {} bytes", key, bytes_max));
     }
   }
@@ -171,6 +165,7 @@ Status read_clips(Reader& job, JobDraft& draft, const net::OutputSettings& defau
       reader.wrong(*table, fmt::format("'{}' is the output of another clip already", name));
     }
     clip.source.path = absolute(folder, source);
+    if (!is_one_line(clip.source.path)) reader.wrong(*table, "'source' has a control character in its path; rename it");
     if (clip.source.path.size() > net::kPathBytesMax) reader.wrong(*table, "'source' is too long");
     KILN_TRY(reader.status());
     draft.request.clips.push_back(std::move(clip));
@@ -249,7 +244,7 @@ Result<JobDraft> parse_job_file(std::string_view text, const std::string& origin
   if (draft.request.clips.empty()) return fail(bad_config("{}: it has no [[clip]]", origin));
   draft.model = absolute(folder, draft.model);
   name_outputs(draft.request.clips);
-  if (draft.request.title.empty()) draft.request.title = fs::path(origin).stem().string();
+  if (draft.request.title.empty()) draft.request.title = one_line(fs::path(origin).stem().string());
   draft.request.job = make_job_name(draft.request.title);
   return draft;
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/sha256.h"
+#include "base/text.h"
 #include "cli/image_files.h"
 
 namespace kiln::cli {
@@ -51,6 +52,9 @@ Result<ClipWork> open_clip_work(FileSystem& files, const UpscaleOptions& options
   clip.output = output;
   KILN_TRY_ASSIGN(const std::string state, source_state(source, output));
   std::error_code error;
+  if (!is_one_line(fs::absolute(source, error).string())) {
+    return fail(input_refused("{}: a line break or another control character in its path; rename it", source));
+  }
   if (fs::equivalent(source, output, error)) {
     return fail(output_unwritable("{}: is the source itself; choose another name", output));
   }

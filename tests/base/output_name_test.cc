@@ -16,7 +16,7 @@ TEST(OutputNameTest, WhatIsNoOutputIsRefusedByTheNameItWasGiven) {
   for (const char* path : {"a.mp4", "a.M4V", "a.mov", "100%d.mkv", "50%.nut", "shot_%d.png"}) {
     EXPECT_TRUE(check_output_name(path)) << path;
   }
-  for (const char* path : {"", "out", "a.avi", "a.mp4/b", "one.png", "50%.png", "%d_%d.png", ".%d.png", "%d.jpg"}) {
+  for (const char* path : {"", "out", "a.avi", "a.mp4/b", "one.png", "50%.png", "%d_%d.png", ".%d.png", "%d.jpg", "a\nb.mkv"}) {
     const Status refused = check_output_name(path);
     ASSERT_FALSE(refused) << path;
     EXPECT_EQ(exit_code(refused.error()), 2);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import unittest
 
 import clips
@@ -16,6 +18,19 @@ class BadSourceTest(KilnCase):
 
     def test_missing(self):
         self.refuse_source(66, "no such file", self.folder / "none.mp4")
+
+    def test_names_with_a_line_break_and_names_that_are_no_utf8(self):
+        good = clips.make(self.folder / "good.mkv", frames=2)
+        self.refuse(66, ["miss?b.mkv", "no such file"], self.folder / "miss\nb.mkv", self.folder / "out.mp4")
+        broken = self.folder / "a\nb.mkv"
+        shutil.copy(good, broken)
+        self.refuse(65, ["a?b.mkv", "line break", "rename"], broken, self.folder / "out.mp4")
+        self.refuse(2, ["o?t.mp4", "line break"], good, self.folder / "o\nt.mp4")
+        self.refuse(2, [str(self.folder / "50%.png"), "%06d"], good, self.folder / "50%.png")
+        odd = self.folder / os.fsdecode(b"caf\xe9.mkv")
+        good.rename(odd)
+        self.upscale(odd, self.folder / "out.mp4")
+        self.assertEqual(len(clips.frame_hashes(self.folder / "out.mp4")), 2)
 
     def test_one_of_several_is_missing(self):
         good = clips.make(self.folder / "good.mp4", frames=2)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "net/farm_limits.h"
 
 namespace kiln::net {
