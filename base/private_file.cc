@@ -26,4 +26,10 @@ Status require_private_file(int fd, std::string_view what, const std::string& pa
   return {};
 }
 
+Error key_file_error(const Error& error, std::string_view what) {
+  Error out = error.with_context(what);
+  if (error.code == ErrorCode::kNotFound) out.exit = ExitCode::kInputMissing;
+  return out;
+}
+
 }  // namespace kiln

@@ -15,4 +15,7 @@ inline constexpr std::uint32_t kOwnerOnlyMode = 0600;
 // `what` names it in the message: "signing key".
 [[nodiscard]] Status require_private_file(int fd, std::string_view what, const std::string& path);
 
+// Of a file that the user named and that cannot be opened: one that is not there ends the command with 66.
+[[nodiscard]] Error key_file_error(const Error& error, std::string_view what);
+
 }  // namespace kiln

@@ -118,7 +118,7 @@ UrlKey::~UrlKey() { sodium_memzero(secret_.data(), secret_.size()); }
 Result<UrlKey> UrlKey::load(FileSystem& files, const std::string& path) {
   start_sodium();
   auto file = files.open_for_read(path);
-  if (!file) return fail(file.error().with_context("URL key"));
+  if (!file) return fail(key_file_error(file.error(), "URL key"));
   KILN_TRY(require_private_file(file->get(), "URL key", path));
   KILN_TRY_ASSIGN(std::string text, read_to_end(file->get(), 2 * kKeyFileBytes));
   const bool shaped = text.size() == kKeyFileBytes && text.starts_with(kKeyWord) && text.back() == '\n';

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cache_store/store_service.h"
 #include "cli/command.h"
+#include "cli/flag_checks.h"
 #include "cli/version.h"
 
 namespace kiln::cli {
@@ -85,9 +86,7 @@ void add_cache_command(CLI::App& app, Action& action) {
   const auto options = std::make_shared<ServeOptions>();
   command->add_option("--listen", options->listen, "HOST:PORT; port 0 is any free one")->capture_default_str();
   command->add_option("--root", options->service.root, "Folder of the store; made when missing")->required();
-  command->add_option("--budget", options->service.budget_bytes, "Bytes that it may hold: 20GiB")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::PositiveNumber);
+  takes_bytes(command->add_option("--budget", options->service.budget_bytes, "Bytes that it may hold: 20GiB"), Bytes::kSome);
   command->add_option("--url-key", options->service.url_key_file, "Key that signs URLs; made when missing");
   command->add_flag("--open", options->service.open, "No signed URLs: everybody on this machine may read and write");
   command->add_option("--trusted-keys", options->service.trusted_keys_file,

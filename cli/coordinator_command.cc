@@ -12,6 +12,7 @@
 #include "cli/config.h"
 #include "cli/farm/farm_link.h"
 #include "cli/farm_rules.h"
+#include "cli/flag_checks.h"
 #include "cli/program_files.h"
 #include "cli/version.h"
 #include "coordinator/run_coordinator.h"
@@ -24,12 +25,16 @@ struct CoordinatorFlags {
   std::string state;
 };
 
+FarmNotice notice_of(const coordinator::CoordinatorDoors& doors) {
+  return {doors.endpoint, doors.http, doors.store, static_cast<int>(::getpid())};
+}
+
 // Programs of the same user find the coordinator by its state folder. In one step, so that nobody reads half of it.
 Status write_notice(const std::string& state_dir, const coordinator::CoordinatorDoors& doors) {
   FileSystem& files = posix_file_system();
   const std::string temporary = state_dir + "/" + random_temp_name();
   KILN_TRY_ASSIGN(auto file, files.create_exclusive(temporary, 0600));
-  const std::string text = encode_notice({doors.endpoint, doors.http, doors.store, static_cast<int>(::getpid())});
+  const std::string text = encode_notice(notice_of(doors));
   KILN_TRY(file->append(std::as_bytes(std::span(text))));
   KILN_TRY(file->close());
   return files.rename(temporary, state_dir + "/" + std::string(kNoticeName));
@@ -37,6 +42,7 @@ Status write_notice(const std::string& state_dir, const coordinator::Coordinator
 
 Result<int> run(const CoordinatorFlags& flags, const GlobalOptions& global) {
   coordinator::CoordinatorOptions options = flags.options;
+  KILN_TRY(check_doors(options));
   ConfigSources sources;
   sources.file = global.config_file;
   if (!flags.state.empty()) sources.flags.push_back({"run.state", "--state", flags.state});
@@ -76,7 +82,7 @@ void add_coordinator_command(CLI::App& app, Action& action) {
   command->add_option("--allow", options.allow_file, "Allow-list: whose keys may come in; read again on SIGHUP");
   command->add_option("--store", options.store_url, "A store that runs already, http://HOST:PORT (default: one is started)");
   command->add_option("--store-listen", options.store_listen, "HOST:PORT of the store that is started, as others reach it");
-  command->add_option("--store-budget", options.store_budget, "Its budget, as of kiln cache serve");
+  takes_bytes(command->add_option("--store-budget", options.store_budget, "Its budget, as of kiln cache serve"), Bytes::kSome);
   command->add_option("--url-key", options.url_key_file, "Secret shared with a store that runs already");
   command->footer("Example:\n  kiln keygen coordinator.key\n"
                   "  kiln coordinator --listen tcp://0.0.0.0:7710 --store-listen 192.168.1.10:7711 --key coordinator.key --allow allow.txt");

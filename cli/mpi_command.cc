@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/config.h"
+#include "cli/flag_checks.h"
 #include "cli/mpi/launch_job.h"
 #include "cli/mpi/lead_rank.h"
 #include "cli/mpi/mpi_library.h"
@@ -164,7 +165,7 @@ void add_options(CLI::App& command, MpiFlags& flags) {
   command.add_flag("--rank-0-works", flags.wishes.rank_0_works, "Rank 0 brings a worker as well");
   command.add_option("--address", flags.address, "Of rank 0's host, as the others reach it (default: found out)");
   command.add_option("--allow", flags.allow, "Allow-list of further keys: your own, to look at the job while it runs");
-  command.add_option("--store-budget", flags.store_budget, "Of the store, e.g. 200GiB");
+  takes_bytes(command.add_option("--store-budget", flags.store_budget, "Of the store, e.g. 200GiB"), Bytes::kSome);
   command.add_option("worker_flags", flags.worker_words, "After --: flags for every kiln worker");
 }
 

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/config.h"
 #include "cli/farm_rules.h"
+#include "cli/flag_checks.h"
 #include "cli/program_files.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
@@ -199,13 +200,13 @@ void add_options(CLI::App& command, WorkerFlags& flags) {
   command.add_option("--name", flags.name, "In lists and messages (default: the host's)");
   command.add_option("--pool", flags.pool, "Jobs may ask for a pool of workers");
   command.add_option("--http", flags.http, "For /metrics, /healthz and /readyz, HOST:PORT (default: none)");
-  command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB")
-      ->transform(CLI::AsSizeValue(false));
-  command.add_option("--vram-cap", flags.vram_cap_bytes, "The same of a card")->transform(CLI::AsSizeValue(false));
+  takes_bytes(command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB"),
+              Bytes::kAny);
+  takes_bytes(command.add_option("--vram-cap", flags.vram_cap_bytes, "The same of a card"), Bytes::kAny);
   command.add_option("--away-max", flags.away_max_s, "Seconds without a coordinator after which it ends (default: never)")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--cache-size", flags.cache_bytes, "Disk space for fetched files (default: 16GiB, at most half of "
-                     "what is free)")->transform(CLI::AsSizeValue(false));
+  takes_bytes(command.add_option("--cache-size", flags.cache_bytes, "Disk space for fetched files (default: 16GiB, at most "
+                                 "half of what is free)"), Bytes::kAny);
   for (SettingFlag& flag : flags.settings) {
     const auto known = settings();
     const auto setting = std::find_if(known.begin(), known.end(), [&](const Setting& s) { return s.name == flag.setting; });

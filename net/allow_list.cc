@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/private_file.h"
 #include "base/text.h"
 #include "net/curve_keys.h"
 
@@ -123,7 +124,7 @@ std::string AllowList::to_text() const {
 Result<AllowList> AllowList::load(const std::string& path) {
   // Links are followed: a mounted configuration is often one.
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (!file.valid()) return fail(errno_error(errno, path).with_context("allow-list"));
+  if (!file.valid()) return fail(key_file_error(errno_error(errno, path), "allow-list"));
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail(errno_error(errno, path));
   if (!S_ISREG(info.st_mode)) return fail(bad_config("allow-list {} is not a regular file", path));

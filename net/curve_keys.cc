@@ -73,7 +73,7 @@ Result<std::string> read_descriptor(int fd) {
 
 Result<std::string> read_private_file(FileSystem& files, const std::string& path) {
   const auto file = files.open_for_read(path);
-  if (!file) return fail(file.error().with_context("key file"));
+  if (!file) return fail(key_file_error(file.error(), "key file"));
   KILN_TRY(require_private_file(file->get(), "key file", path));
   auto read = read_to_end(file->get(), kKeyFileBytesMax);
   if (!read) return fail(damaged(path));

@@ -14,10 +14,11 @@ constexpr std::chrono::milliseconds kAskAgain{5'000};
 // A key as it was given, or the file that holds it.
 Result<std::string> public_key_text(const std::string& given) {
   if (net::is_z85_key(given)) return given;
-  KILN_TRY_ASSIGN(std::string text, read_file(given, kSmallFileBytesMax));
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  if (net::is_z85_key(text)) return text;
-  return fail(bad_config("{}: neither a public key nor a file that holds one", given));
+  if (const auto text = read_file(given, kSmallFileBytesMax); text) {
+    std::string key(trim(*text));
+    if (net::is_z85_key(key)) return key;
+  }
+  return fail(bad_config("--coordinator-key: '{}' is neither a public key nor a file with one", given));
 }
 
 Result<net::SocketSecurity> security_of(const FarmAddress& address) {

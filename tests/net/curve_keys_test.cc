@@ -56,6 +56,7 @@ TEST(CurveKeysTest, MissingFileIsNotFound) {
   const auto keys = load_curve_keys(posix_file_system(), folder / "key");
   ASSERT_FALSE(keys);
   EXPECT_EQ(keys.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(exit_code(keys.error()), 66);
 }
 
 TEST(CurveKeysTest, RefusesEveryDamagedFile) {
