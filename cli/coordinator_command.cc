@@ -61,6 +61,10 @@ Result<int> run(const CoordinatorFlags& flags, const GlobalOptions& global) {
   const Status status = coordinator::run_coordinator(options, [&](const coordinator::CoordinatorDoors& doors) -> Status {
     KILN_TRY(write_notice(options.state_dir, doors));
     noticed = true;
+    if (global.json) {
+      fmt::print("{}", encode_notice(notice_of(doors)));
+      std::fflush(stdout);
+    }
     log::info("coordinator at {}, store at {}, metrics at {}/metrics", doors.endpoint, doors.store, doors.http);
     return {};
   });

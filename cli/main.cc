@@ -8,36 +8,36 @@
 #include <string_view>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "cli/command.h"
+#include "cli/error_report.h"
 #include "cli/version.h"
 
 namespace kiln::cli {
 namespace {
 
-// Names of files may hold line breaks, and terminals obey other control characters.
-void print_error(const Error& error, const GlobalOptions& options) {
-  const std::string message = one_line(error.message);
-  if (options.json) {
-    const nlohmann::json body = {{"error",
-                                  {{"code", to_string(error.code)},
-                                   {"message", message},
-                                   {"exit_code", exit_code(error)}}}};
-    fmt::print("{}\n", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+// With --json also what needs no command: who this is, and what there is.
+std::string about_json(const CLI::App& app) {
+  nlohmann::json commands = nlohmann::json::object();
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    commands[command->get_name()] = command->get_description();
   }
-  fmt::print(stderr, "kiln: {}\n", message);
+  return nlohmann::json{{"version", KILN_VERSION}, {"about", version_text()}, {"commands", commands}}.dump();
 }
 
 // CLI11 has exit codes and a layout of its own; ours are one line and those in base/error.h.
 int report_parse_error(const CLI::App& app, const CLI::ParseError& error, GlobalOptions options, int argc,
                        char** argv) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   // Parsing may have ended before it came to this one.
   options.json = std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "--json"; });
+  if (options.json && dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr) {
+    fmt::print("{}\n", about_json(app));
+    return 0;
+  }
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   std::string message = error.what();
   std::replace(message.begin(), message.end(), '\n', ' ');
-  print_error(make_error(ErrorCode::kInvalidArgument, ExitCode::kUsage, "{}; --help shows what there is", message),
-              options);
+  report_error(make_error(ErrorCode::kInvalidArgument, ExitCode::kUsage, "{}; --help shows what there is", message),
+               options.json);
   return static_cast<int>(ExitCode::kUsage);
 }
 
@@ -68,14 +68,14 @@ int run(int argc, char** argv) {
     return report_parse_error(app, error, options, argc, argv);
   }
   if (!action) {
-    fmt::print("{}", app.help());
+    fmt::print("{}", options.json ? about_json(app) + "\n" : app.help());
     return 0;
   }
   log::set_up("kiln", options.verbose ? log::Level::kDebug : log::Level::kWarning);
   std::signal(SIGPIPE, SIG_IGN);
   const Result<int> result = action(options);
   if (result) return *result;
-  print_error(result.error(), options);
+  report_error(result.error(), options.json);
   return exit_code(result.error());
 }
 

@@ -74,6 +74,8 @@ void put(const WorkerStatus& in, farm::WorkerStatus& out) {
   out.set_heard_s_ago(finite(in.heard_s_ago));
   out.set_compiling(in.compiling);
   for (const auto& item : in.lanes) put(item, *out.add_lanes());
+  out.set_pool(in.pool);
+  out.set_compiles(in.compiles);
 }
 
 WorkerStatus get(const farm::WorkerStatus& in, WireReader& read) {
@@ -88,6 +90,8 @@ WorkerStatus get(const farm::WorkerStatus& in, WireReader& read) {
   if (read.may_hold(in.lanes().size(), kLanesMax, "WorkerStatus.lanes")) {
     for (const auto& item : in.lanes()) out.lanes.push_back(get(item, read));
   }
+  out.pool = read.label(in.pool(), "WorkerStatus.pool");
+  out.compiles = in.compiles();
   return out;
 }
 

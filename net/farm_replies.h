@@ -117,6 +117,8 @@ struct WorkerStatus {
   double heard_s_ago = 0.0;
   bool compiling = false;
   std::vector<LaneStatus> lanes;
+  std::string pool;
+  bool compiles = false;  // it can make artifacts
   bool operator==(const WorkerStatus&) const = default;
 };
 struct WorkerList {

@@ -201,15 +201,13 @@ Result<int> logs_command(FarmLink& link, const LogsOptions& options, const Globa
   KILN_TRY_ASSIGN(const net::TaskLogs logs, link.ask_for<net::TaskLogs>(net::GetLogs{options.task}));
   if (!global.json) fmt::print(stderr, "{}", log_table(logs));
   KILN_TRY_ASSIGN(const net::AttemptLog* chosen, chosen_attempt(logs, options));
-  if (global.json) {
-    fmt::print("{}\n", to_json(net::ClientReply{logs}));
-    return 0;
+  std::string text;
+  if (chosen != nullptr) {
+    KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{"logs", false}));
+    KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
+    KILN_TRY_ASSIGN(text, store.text(chosen->log, kLogBytesMax));
   }
-  if (chosen == nullptr) return 0;
-  KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{"logs", false}));
-  KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
-  KILN_TRY_ASSIGN(const std::string text, store.text(chosen->log, kLogBytesMax));
-  fmt::print("{}", text);
+  fmt::print("{}", global.json ? logs_json(logs, chosen, text) + "\n" : text);
   return 0;
 }
 

@@ -79,7 +79,9 @@ json of(const net::LaneStatus& lane) {
   return {{"lane", lane.offer.lane.value},
           {"arch", lane.offer.kind.arch},
           {"isa", lane.offer.kind.isa},
+          {"device_name", lane.offer.kind.device_name},
           {"threads", lane.offer.kind.threads},
+          {"toolchain", lane.offer.kind.toolchain},
           {"budget_bytes", lane.offer.budget_bytes},
           {"state", lane.state},
           {"why", lane.why},
@@ -95,7 +97,7 @@ json of(const net::WorkerList& list) {
     for (const net::LaneStatus& lane : worker.lanes) lanes.push_back(of(lane));
     out.push_back({{"worker", worker.worker}, {"connected", worker.connected}, {"draining", worker.draining},
                    {"cores", worker.cores}, {"memory_bytes", worker.memory_bytes}, {"heard_s_ago", worker.heard_s_ago},
-                   {"compiling", worker.compiling}, {"lanes", lanes}});
+                   {"pool", worker.pool}, {"compiles", worker.compiles}, {"compiling", worker.compiling}, {"lanes", lanes}});
   }
   return {{"workers", out}};
 }
@@ -125,6 +127,13 @@ json of(const net::Trace& trace) { return json::parse(chrome_trace(trace)); }
 
 std::string to_json(const net::ClientReply& reply) {
   const json out = std::visit([](const auto& body) { return of(body); }, reply);
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string logs_json(const net::TaskLogs& logs, const net::AttemptLog* shown, const std::string& text) {
+  json out = of(logs);
+  out["attempt"] = shown == nullptr ? json(nullptr) : json(shown->attempt);
+  out["text"] = shown == nullptr ? json(nullptr) : json(text);
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

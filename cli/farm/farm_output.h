@@ -18,6 +18,8 @@ namespace kiln::cli {
 [[nodiscard]] std::string worker_table(const net::WorkerList& list);
 [[nodiscard]] std::string farm_text(const net::FarmStatus& status);
 [[nodiscard]] std::string log_table(const net::TaskLogs& logs);
+// One JSON value, with the log of the attempt that is shown; nothing: there is none.
+[[nodiscard]] std::string logs_json(const net::TaskLogs& logs, const net::AttemptLog* shown, const std::string& text);
 // For chrome://tracing and ui.perfetto.dev: a process for each worker, a thread for each lane.
 [[nodiscard]] std::string chrome_trace(const net::Trace& trace);
 

@@ -14,6 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/signal_fd.h"
+#include "cli/error_report.h"
 #include "cli/kept_process.h"
 #include "cli/mpi/launch_job.h"
 #include "net/allow_list.h"
@@ -144,7 +145,7 @@ Result<int> run_lead_rank(const Launch& launch, const MpiFlags& flags, const Glo
   }
   // The client may wait for an answer that never comes; nothing of it is worth waiting for.
   lead.stop();
-  if (!ended) fmt::print(stderr, "kiln: {}\n", ended.error().message);
+  if (!ended) report_error(ended.error(), global.json);
   std::fflush(nullptr);
   std::_Exit(ended ? *ended : exit_code(ended.error()));
 }

@@ -68,6 +68,8 @@ net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, c
   out.memory_bytes = session.hello.memory_bytes;
   out.heard_s_ago = static_cast<double>((turn.now.at - session.heard_at).count()) / 1000.0;
   out.compiling = session.compile_task != 0;
+  out.pool = session.hello.pool;
+  out.compiles = session.hello.compiles;
   for (const auto& [id, lane] : session.lanes) {
     net::LaneStatus one;
     one.offer = lane.offer;

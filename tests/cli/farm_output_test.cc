@@ -70,7 +70,7 @@ TEST(FarmOutputTest, JobAsJson) {
 
 TEST(FarmOutputTest, EveryAnswerIsOneLineOfJson) {
   net::WorkerList workers;
-  workers.workers.push_back({.worker = "w1", .connected = true, .lanes = {net::LaneStatus{}}});
+  workers.workers.push_back({.worker = "w1", .connected = true, .lanes = {net::LaneStatus{}}, .pool = {}});
   const net::ClientReply replies[] = {net::Done{"note"},
                                       net::Refused{make_error(ErrorCode::kNotFound, "x: no such job")},
                                       net::JobList{{sample_status().summary}},
@@ -87,6 +87,29 @@ TEST(FarmOutputTest, EveryAnswerIsOneLineOfJson) {
   }
   EXPECT_EQ(parsed(workers)["workers"][0]["lanes"].size(), 1U);
   EXPECT_EQ(parsed(net::Explanation{{"because"}})["lines"], json({"because"}));
+}
+
+TEST(FarmOutputTest, WorkersAsJsonSayWhatTheirLanesAre) {
+  net::WorkerStatus worker{.worker = "w1", .connected = true, .lanes = {}, .pool = "night", .compiles = true};
+  net::LaneStatus lane;
+  lane.offer.kind = {"sm_90", "avx512", "NVIDIA H100", 0, "0123abcd"};
+  worker.lanes = {lane};
+  const json one = parsed(net::WorkerList{{worker}})["workers"][0];
+  EXPECT_EQ(one["pool"], "night");
+  EXPECT_EQ(one["compiles"], true);
+  const json& kind = one["lanes"][0];
+  EXPECT_EQ(json({kind["arch"], kind["isa"], kind["device_name"], kind["threads"], kind["toolchain"]}),
+            json({"sm_90", "avx512", "NVIDIA H100", 0, "0123abcd"}));
+}
+
+TEST(FarmOutputTest, LogsAsJsonHoldTheTextOfTheAttemptThatIsShown) {
+  const net::TaskLogs logs{{{1, "w1", LaneId{0}, "failed: x", {kHash, 4}}, {2, "w1", LaneId{0}, "running", {}}}};
+  const json shown = json::parse(logs_json(logs, &logs.attempts[0], "on\xe9\n"));
+  EXPECT_EQ(shown["attempts"].size(), 2U);
+  EXPECT_EQ(shown["attempt"], 1);
+  EXPECT_THAT(shown["text"].get<std::string>(), ::testing::StartsWith("on"));
+  const json none = json::parse(logs_json(logs, nullptr, ""));
+  EXPECT_TRUE(none["attempt"].is_null() && none["text"].is_null());
 }
 
 TEST(FarmOutputTest, GrantsDoNotShowWhatTheyAllow) {
@@ -120,7 +143,7 @@ TEST(FarmOutputTest, LanesOfWorkersSayWhyTheyDoNotWork) {
   lane.offer.budget_bytes = 512ULL << 20U;
   lane.state = "set aside";
   lane.why = "failed 3 times in a row";
-  net::WorkerStatus worker{.worker = "w1", .connected = true, .lanes = {lane}};
+  net::WorkerStatus worker{.worker = "w1", .connected = true, .lanes = {lane}, .pool = {}};
   EXPECT_THAT(worker_table({{worker}}), HasSubstr("failed 3 times in a row"));
   EXPECT_THAT(worker_table({{worker}}), HasSubstr("512 MiB"));
   worker.connected = false;

@@ -64,6 +64,19 @@ TEST(FlagsTest, WhatIsWrongIsOneLineBeforeAnythingIsStarted) {
   }
 }
 
+TEST(FlagsTest, JsonIsOneValueAlsoWithoutACommand) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"--json"}, {"--version", "--json"}, {"--json", "--version"}}) {
+    const CommandOutput output = kiln(words);
+    EXPECT_EQ(output.status.exit_code, 0);
+    const json about = json::parse(output.out);
+    EXPECT_FALSE(about["version"].get<std::string>().empty());
+    EXPECT_THAT(about["about"].get<std::string>(), HasSubstr("package format"));
+    EXPECT_TRUE(about["commands"].contains("submit") && about["commands"].contains("worker"));
+  }
+  EXPECT_THAT(kiln({"--version"}).out, HasSubstr("package format"));
+  EXPECT_THAT(kiln({}).out, HasSubstr("Usage:"));
+}
+
 TEST(FlagsTest, ACommandThatFailsPrintsItsErrorAsOneValue) {
   const json error = json::parse(kiln({"--json", "jobs", "--coordinator", "foo"}).out)["error"];
   EXPECT_EQ(error["exit_code"], 2);

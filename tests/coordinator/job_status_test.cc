@@ -181,7 +181,11 @@ TEST(JobPlaceTest, OnlyLanesOfItsPoolGetAJobAndExplainSaysSo) {
   const auto explained = std::get<net::Explanation>(farm.ask(net::Explain{0, "job"}));
   EXPECT_EQ(explained.lines.at(0), "no lane may take it; a lane 0: a is not in the pool blue");
   EXPECT_EQ(farm.status("job").summary.reason, explained.lines[0]);
-  farm.connect(WorkerBuilder("b").pool("blue"));
+  farm.connect(WorkerBuilder("b").pool("blue").no_compiler());
+  const auto workers = std::get<net::WorkerList>(farm.ask(net::ListWorkers{})).workers;
+  EXPECT_EQ(workers.at(1).pool, "blue");
+  EXPECT_FALSE(workers[1].compiles);
+  EXPECT_TRUE(workers[0].compiles);
   EXPECT_EQ(farm.take_assign("b").job, "job");
   farm.submit(JobBuilder("any"));
   EXPECT_EQ(farm.take_assigns("a").size() + farm.take_assigns("c").size(), 1U) << "without a pool it goes anywhere";

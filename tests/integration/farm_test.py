@@ -72,7 +72,10 @@ class FarmTest(FarmCase):
         spans = [event for event in self.ask("trace", job)["traceEvents"] if event["ph"] == "X"]
         self.assertEqual(len(spans), 1 + FRAMES // 20 + 1)  # probe, segments, join
         for task in (span["args"]["task"] for span in spans):
-            [attempt] = self.ask("logs", task)["attempts"]
+            logs = self.ask("logs", task)
+            [attempt] = logs["attempts"]
+            self.assertEqual(logs["attempt"], 1)
+            self.assertIn(f"task {task}", logs["text"])
             self.assertEqual([attempt["worker"], attempt["outcome"]], ["w1", "done"])
         self.assertIn(f"task {spans[0]['args']['task']}", self.kiln("logs", spans[0]["args"]["task"]).out)
         for command in (("jobs", "--all"), ("status", job)):
@@ -164,7 +167,8 @@ class FarmTest(FarmCase):
 
 class BadRequestTest(FarmCase):
     def test_what_does_not_exist_is_one_line_with_exit_code_3(self):
-        self.start_coordinator()
+        coordinator = self.start_coordinator("--json")
+        self.assertEqual(json.loads(coordinator.stdout.readline()), self.notice())
         for command in ("status", "cancel", "pause", "resume", "retry", "rm", "watch", "explain", "trace"):
             self.refused(self.kiln(command, "nope", "--json"), 3, "nope")
         self.refused(self.kiln("fetch", "nope", "-o", self.folder / "x", "--json"), 3, "nope")

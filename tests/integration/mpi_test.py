@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -105,6 +106,14 @@ class MpiTest(MpiCase):
         run = self.ended(self.launch(2, self.folder / "none.toml"), 66)
         self.assertIn("none.toml", run.err)
         self.assertFalse(self.farm.exists())
+
+    def test_coordinator_that_cannot_be_started_is_one_value_on_stdout(self):
+        self.start_coordinator()  # it has the state folder
+        job = self.job_file(clips.make(self.folder / "in.mp4", frames=4, rate="25"))
+        run = self.finish(self.launch(1, job, "--json"), END_DEADLINE_S)
+        error = json.loads(run.out)["error"]
+        self.assertEqual([run.code, error["exit_code"]], [75, 75], run.err)
+        self.assertEqual(error["message"], "the coordinator ended with exit code 75")
 
     def test_killed_worker_below_its_rank_is_started_again_and_the_job_finishes(self):
         source = clips.make(self.folder / "in.mp4", frames=LONG_FRAMES, rate="25")
