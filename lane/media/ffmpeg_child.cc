@@ -89,6 +89,7 @@ Result<std::unique_ptr<FfmpegChild>> FfmpegChild::start(FfmpegOptions options) {
     KILN_TRY_ASSIGN(out, make_pipe(kPipeBytes));
   }
   spawn.stdin_fd = options.feed_stdin ? in.read_end.get() : options.stdin_fd;
+  spawn.inherit = options.inherit;
   spawn.stdout_fd = out.write_end.get();
   spawn.stderr_fd = err.write_end.get();
   KILN_TRY_ASSIGN(child->process_, ChildProcess::spawn(spawn));

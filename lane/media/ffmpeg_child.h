@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/process.h"
@@ -23,6 +24,7 @@ struct FfmpegOptions {
   std::vector<std::string> arguments;
   bool feed_stdin = false;   // write_all() reaches its standard input
   int stdin_fd = -1;         // or: a descriptor it reads itself; borrowed for the start
+  std::vector<std::pair<int, int>> inherit;  // further descriptors for it: SpawnOptions::inherit
   bool read_stdout = false;  // read_some() takes its standard output
   const CancelSignal* cancel = nullptr;
   std::chrono::milliseconds idle_deadline = kFfmpegIdleDeadline;

@@ -1,6 +1,7 @@
 #include "lane/media/join_streams.h"
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <string_view>
 
@@ -49,6 +50,15 @@ std::string name_of(const SourceStream& stream) {
   if (!stream.file_name.empty()) name += ", " + stream.file_name;
   return name + ")";
 }
+
+struct PictureKind {
+  std::string_view codec;
+  std::string_view extension;
+  std::string_view mime_type;
+};
+constexpr std::array kPictureKinds{PictureKind{"mjpeg", "jpg", "image/jpeg"}, PictureKind{"png", "png", "image/png"},
+                                   PictureKind{"bmp", "bmp", "image/bmp"},    PictureKind{"gif", "gif", "image/gif"},
+                                   PictureKind{"tiff", "tif", "image/tiff"},  PictureKind{"webp", "webp", "image/webp"}};
 
 struct Planner {
   const ClipInfo& clip;
@@ -109,7 +119,18 @@ struct Planner {
     ++subtitle_count;
   }
 
+  // Where a file was attached it keeps its name.
+  void attach_cover(const SourceStream& stream) {
+    const auto* kind = std::find_if(kPictureKinds.begin(), kPictureKinds.end(),
+                                    [&](const PictureKind& known) { return known.codec == stream.codec; });
+    if (kind == kPictureKinds.end()) return leave_out(stream, "mkv is not written with one");
+    plan.covers.push_back({stream.index, 0,
+                           stream.file_name.empty() ? fmt::format("cover.{}", kind->extension) : stream.file_name,
+                           stream.mime_type.empty() ? std::string(kind->mime_type) : stream.mime_type});
+  }
+
   void add_cover(const SourceStream& stream) {
+    if (container == Container::kMatroska) return attach_cover(stream);
     const bool picture = any_of(stream.codec, {"mjpeg", "png", "bmp"});
     if (container != Container::kMp4 || !picture) {
       return leave_out(stream, fmt::format("{} is not written with one", to_string(container)));
@@ -144,6 +165,7 @@ struct Planner {
 StreamPlan plan_streams(const ClipInfo& clip, Container container, const MediaTools& tools) {
   Planner planner{clip, container, tools, {}};
   for (const auto& stream : clip.other_streams) planner.add(stream);
+  for (CoverPlan& cover : planner.plan.covers) cover.first_output_index = planner.output_count;
   return std::move(planner.plan);
 }
 

@@ -9,9 +9,18 @@
 
 namespace kiln::lane {
 
+// A picture that is to be attached to a Matroska file.
+struct CoverPlan {
+  int source_index = 0;
+  int first_output_index = 0;  // of the first that is attached
+  std::string file_name;
+  std::string mime_type;
+};
+
 struct StreamPlan {
   std::vector<std::string> arguments;  // ffmpeg's, with the source as input 1
   std::vector<std::string> warnings;   // for people: what is converted or left out
+  std::vector<CoverPlan> covers;
 };
 
 // Everything that `container` can hold is copied. Audio that it cannot hold is re-encoded (lossless

@@ -10,6 +10,7 @@
 #include "base/output_name.h"
 #include "lane/media/ffmpeg_child.h"
 #include "lane/media/join_arguments.h"
+#include "lane/media/join_cover.h"
 #include "lane/media/join_losses.h"
 #include "lane/media/join_streams.h"
 #include "lane/media/join_timeline.h"
@@ -68,9 +69,10 @@ Status write_images(const Timeline& timeline, const std::vector<SegmentFile>& se
 
 Status run_join(const MediaTools& tools, const std::vector<std::string>& arguments,
                 std::span<const std::byte> head, const Timeline& timeline,
-                const std::vector<SegmentFile>& segments, const std::string& output,
+                const std::vector<SegmentFile>& segments, const AttachedCovers& covers, const std::string& output,
                 const CancelSignal* cancel) {
   FfmpegOptions options;
+  options.inherit = covers.inherit;
   options.program = tools.ffmpeg_path;
   options.arguments = arguments;
   options.feed_stdin = true;
@@ -87,6 +89,10 @@ Status run_join(const MediaTools& tools, const std::vector<std::string>& argumen
   const Error error = ffmpeg_error(status, child->complaints(), "joining into " + output, ExitCode::kFailed);
   if (!fed || !status.ok() || exit_code(error) == static_cast<int>(ExitCode::kIo)) return fail(error);
   return {};
+}
+
+void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  list.insert(list.end(), more.begin(), more.end());
 }
 
 Status sync_file(const std::string& path) {
@@ -121,15 +127,18 @@ Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, 
     return report;
   }
   KILN_TRY(check_writable(output));
-  const StreamPlan streams = plan_streams(clip, request.container, tools);
+  StreamPlan streams = plan_streams(clip, request.container, tools);
   const std::optional<int> turn = turn_to_mark(tools, clip, request.container);
   describe_picture(settings.hdr, turn, timeline.track);
   KILN_TRY_ASSIGN(const auto head,
                   mov_head(timeline.track, {request.width, request.height, scaled_matrix(clip, request)},
                            timeline.last_duration));
   const std::vector<std::string> muxer_options = turn ? turn_arguments() : std::vector<std::string>();
+  const AttachedCovers covers = attach_covers(tools, clip, streams.covers);
+  append(streams.arguments, covers.arguments);
+  append(streams.warnings, covers.warnings);
   KILN_TRY(run_join(tools, join_arguments(clip, settings, timeline, streams, muxer_options, output), head, timeline,
-                    segments, output, cancel));
+                    segments, covers, output, cancel));
   if (turn) KILN_TRY(mark_as_turned(output));
   KILN_TRY_ASSIGN(report.tick, verify_times(tools, clip, output));
   KILN_TRY(sync_file(output));

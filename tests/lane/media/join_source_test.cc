@@ -133,6 +133,36 @@ TEST(JoinSourceTest, MatroskaKeepsTracksSubtitlesChaptersAttachmentsAndMetadata)
   EXPECT_EQ(stream_field(joined->path, "v:0", "format_tags=title"), "A film");
 }
 
+// ffmpeg reads such an attachment as a video track.
+TEST(JoinSourceTest, MatroskaKeepsCoverPicturesAsAttachments) {
+  const TempFolder folder;
+  const std::string cover = folder / "front.jpg";
+  const std::string source = folder / "in.mkv";
+  const std::string movie = folder / "in.mp4";
+  std::ofstream(folder / "font.ttf") << "not a font";
+  test::ffmpeg({"-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", cover});
+  test::ffmpeg({"-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2", "-c:v", "libx264", "-attach", cover,
+                "-metadata:s:1", "mimetype=image/jpeg", "-metadata:s:1", "title=Front", "-attach", folder / "font.ttf",
+                "-metadata:s:2", "mimetype=font/ttf", source});
+  test::ffmpeg({"-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2", "-i", cover, "-map", "0", "-map", "1", "-c:v:0",
+                "libx264", "-c:v:1", "copy", "-disposition:v:1", "attached_pic", movie});
+  for (const auto& [from, name] : {std::pair(source, "front.jpg"), std::pair(movie, "cover.jpg")}) {
+    const ClipInfo clip = probed(from);
+    const auto joined = test::render(folder, clip, test::request_for(clip, Codec::kH264, Container::kMatroska), 3);
+    ASSERT_TRUE(joined) << joined.error().message;
+    EXPECT_TRUE(joined->report.warnings.empty()) << joined->report.warnings[0];
+    test::expect_times(joined->path, clip);
+    EXPECT_EQ(packets_md5(joined->path, "v:1"), packets_md5(from, "v:1"));
+    EXPECT_EQ(stream_field(joined->path, "v:1", "stream_disposition=attached_pic"), "1");
+    EXPECT_EQ(stream_field(joined->path, "v:1", "stream_tags=filename"), name);
+    EXPECT_EQ(stream_field(joined->path, "v:1", "stream_tags=mimetype"), "image/jpeg");
+    if (from != source) continue;
+    EXPECT_EQ(stream_field(joined->path, "v:1", "stream_tags=title"), "Front");
+    EXPECT_EQ(stream_field(joined->path, "t:0", "stream_tags=filename"), "font.ttf");
+    EXPECT_EQ(stream_field(joined->path, "t:0", "stream_tags=mimetype"), "font/ttf");
+  }
+}
+
 TEST(JoinSourceTest, Mp4ConvertsSubtitlesAndSaysWhatItLeavesOut) {
   const TempFolder folder;
   const std::string source = rich_film(folder);
