@@ -106,7 +106,8 @@ Status run_importer(const ImportOptions& import, const GlobalOptions& options) {
   return fail(failure_of(status, printed));
 }
 
-nlohmann::json to_json(const std::string& folder, const sharding::PackageManifest& manifest) {
+nlohmann::json to_json(const std::string& folder, const CheckedPackage& package) {
+  const sharding::PackageManifest& manifest = package.manifest;
   return {{"package", folder},
           {"name", manifest.name},
           {"architecture", manifest.architecture},
@@ -114,6 +115,7 @@ nlohmann::json to_json(const std::string& folder, const sharding::PackageManifes
           {"frames", manifest.frames()},
           {"graphs", manifest.graphs.size()},
           {"parameters", manifest.parameters.size()},
+          {"one_thread", package.one_thread},
           {"tiling",
            {{"kind", to_string(manifest.tiling.kind)},
             {"halo", manifest.tiling.halo},
@@ -122,16 +124,18 @@ nlohmann::json to_json(const std::string& folder, const sharding::PackageManifes
 
 Result<int> run_import(const ImportOptions& import, const GlobalOptions& options) {
   KILN_TRY(run_importer(import, options));
-  const auto manifest = check_package(import.output);
-  if (!manifest) {
+  const auto package = check_package(import.output);
+  if (!package) {
     // It was written a moment ago by us and nobody can use it.
     std::error_code ignored;
     std::filesystem::remove_all(import.output, ignored);
-    return fail(manifest.error());
+    return fail(package.error());
   }
   if (options.json) {
-    fmt::print("{}\n", to_json(import.output, *manifest)
+    fmt::print("{}\n", to_json(import.output, *package)
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else if (package->one_thread) {
+    fmt::print("import: on CPUs it runs with one thread a lane, for the same bits everywhere: give it several lanes\n");
   }
   return 0;
 }

@@ -8,8 +8,13 @@
 
 namespace kiln::cli {
 
+struct CheckedPackage {
+  sharding::PackageManifest manifest;
+  bool one_thread = false;  // lanes run it with one thread each: its bits depend on their number
+};
+
 // Reads every file of a package as a lane will: hashes, the manifest, each graph's operators and symbols.
-// The manifest, or an error that names the file.
-[[nodiscard]] Result<sharding::PackageManifest> check_package(const std::string& folder);
+// What it is, or an error that names the file.
+[[nodiscard]] Result<CheckedPackage> check_package(const std::string& folder);
 
 }  // namespace kiln::cli

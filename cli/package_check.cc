@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "cli/import_command.h"
 #include "sharding/graph/exported_graph.h"
+#include "sharding/graph/thread_dependence.h"
 #include "sharding/package/pt2_archive.h"
 
 namespace kiln::cli {
@@ -15,33 +16,34 @@ Status check_hash(const std::string& path, const Digest& found, const std::strin
   return fail(input_refused("{}: not what the manifest says; the file was changed. Import the model again", path));
 }
 
-Status check_graph(const std::string& folder, const sharding::PackageManifest& manifest,
-                   const sharding::PackageGraph& entry) {
+Status check_graph(const std::string& folder, const sharding::PackageGraph& entry, CheckedPackage& package) {
   const std::string path = folder + "/" + entry.file;
   KILN_TRY_ASSIGN(const std::string file, read_file(path, sharding::kPt2BytesMax));
   KILN_TRY(check_hash(path, sha256(file), entry.sha256));
   KILN_TRY_ASSIGN(const std::string_view json,
                   sharding::read_pt2_graph(std::as_bytes(std::span(file.data(), file.size()))));
   KILN_TRY_ASSIGN(const sharding::ExportedGraph graph, sharding::parse_exported_graph(json, path));
-  if (graph.inputs.size() == manifest.parameters.size() + 1) return {};
+  if (sharding::find_shared_sum(graph) != nullptr) package.one_thread = true;
+  if (graph.inputs.size() == package.manifest.parameters.size() + 1) return {};
   return fail(input_refused("{}: takes {} inputs, and the manifest lists the frames and {} parameters", path,
-                            graph.inputs.size(), manifest.parameters.size()));
+                            graph.inputs.size(), package.manifest.parameters.size()));
 }
 
 }  // namespace
 
-Result<sharding::PackageManifest> check_package(const std::string& folder) {
+Result<CheckedPackage> check_package(const std::string& folder) {
   const std::string origin = folder + "/manifest.toml";
   KILN_TRY_ASSIGN(const std::string text, read_file(origin, sharding::kManifestBytesMax));
-  KILN_TRY_ASSIGN(sharding::PackageManifest manifest, sharding::parse_package_manifest(text, origin));
-  for (const sharding::PackageGraph& entry : manifest.graphs) {
-    KILN_TRY(check_graph(folder, manifest, entry));
+  CheckedPackage package;
+  KILN_TRY_ASSIGN(package.manifest, sharding::parse_package_manifest(text, origin));
+  for (const sharding::PackageGraph& entry : package.manifest.graphs) {
+    KILN_TRY(check_graph(folder, entry, package));
   }
-  const std::string weights = folder + "/" + manifest.weights.file;
+  const std::string weights = folder + "/" + package.manifest.weights.file;
   KILN_TRY_ASSIGN(const UniqueFd file, posix_file_system().open_for_read(weights));
   KILN_TRY_ASSIGN(const Digest digest, sha256_of_fd(file.get()));
-  KILN_TRY(check_hash(weights, digest, manifest.weights.sha256));
-  return manifest;
+  KILN_TRY(check_hash(weights, digest, package.manifest.weights.sha256));
+  return package;
 }
 
 }  // namespace kiln::cli

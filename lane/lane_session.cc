@@ -130,6 +130,9 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   source.weights = mappings.back().bytes();
   pipeline_.reset();  // it runs the network that goes
   KILN_TRY_ASSIGN(network_, Network::load(source));
+  if (network_->threads() < source.threads) {
+    log::info("this network runs with one thread, so that its bits are those of every lane; more lanes use more cores");
+  }
   UpscaleCallbacks callbacks;
   callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
   callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };

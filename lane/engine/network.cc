@@ -16,6 +16,7 @@
 #include "lane/engine/torch_types.h"
 #include "sharding/compile_key.h"
 #include "sharding/graph/liveness.h"
+#include "sharding/graph/thread_dependence.h"
 #include "sharding/package/pt2_archive.h"
 
 namespace kiln::lane {
@@ -111,6 +112,7 @@ class LoadedNetwork final : public Network {
   [[nodiscard]] Result<std::vector<TensorSpec>> input_specs(TileShape shape) const override;
   [[nodiscard]] Result<std::uint64_t> peak_activation_bytes(TileShape shape) const override;
   [[nodiscard]] std::uint64_t weights_bytes() const override;
+  [[nodiscard]] int threads() const override { return threads_; }
 
  private:
   Status load_graph(const NetworkSource::Graph& graph);
@@ -152,6 +154,8 @@ Status LoadedNetwork::load_graph(const NetworkSource::Graph& graph) {
   KILN_TRY_ASSIGN(sharding::ExportedGraph parsed,
                   sharding::parse_exported_graph(json, graph.description.component));
   KILN_TRY(check_signature(parsed, geometry_, weights_));
+  // Another lane has another number of threads, and must give the same bits.
+  if (sharding::find_shared_sum(parsed) != nullptr) threads_ = 1;
   KILN_TRY_ASSIGN(auto runner, GraphRunner::create(std::move(parsed), device_.str()));
   graphs_.push_back({graph.description, std::move(runner)});
   return {};

@@ -56,7 +56,7 @@ struct NetworkSource {
   std::span<const std::byte> weights;  // the safetensors file; not needed any more after load
   sharding::GraphDtype dtype = sharding::GraphDtype::kFloat32;
   std::string device = "cpu";  // "cpu" | "cuda:N"
-  int threads = 1;             // of the CPU; set for the whole process
+  int threads = 1;  // of the CPU, set for the whole process; one whatever this says where bits depend on it
 };
 
 class Network {
@@ -83,6 +83,8 @@ class Network {
   // Computed from the graph alone: nothing is allocated.
   [[nodiscard]] virtual Result<std::uint64_t> peak_activation_bytes(TileShape shape) const = 0;
   [[nodiscard]] virtual std::uint64_t weights_bytes() const = 0;
+  // That it runs with: fewer than it was given where its bits depend on them.
+  [[nodiscard]] virtual int threads() const = 0;
 };
 
 // Once at the start of a lane, before the first tensor: raises glibc's mmap and trim thresholds, so that

@@ -34,6 +34,7 @@ class BoxNetwork : public Network {
   Result<std::vector<TensorSpec>> input_specs(TileShape) const override { return std::vector<TensorSpec>(); }
   Result<std::uint64_t> peak_activation_bytes(TileShape) const override { return 0; }
   std::uint64_t weights_bytes() const override { return 0; }
+  [[nodiscard]] int threads() const override { return 1; }
 
   int runs = 0;
 
