@@ -97,6 +97,7 @@ struct Planner {
                                           name_of(stream), coding, to_string(container), advice(stream, "; .mkv can")));
     }
     map(stream);
+    if (container == Container::kMatroska && stream.codec == "opus") plan.opus.push_back({stream.index, audio_count});
     plan.arguments.insert(plan.arguments.end(), {fmt::format("-c:a:{}", audio_count), coding});
     if (coding == "aac") {
       plan.arguments.insert(plan.arguments.end(), {fmt::format("-b:a:{}", audio_count), "256k"});

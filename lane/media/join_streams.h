@@ -17,10 +17,17 @@ struct CoverPlan {
   std::string mime_type;
 };
 
+// A track that Matroska gets as it is.
+struct OpusTrack {
+  int source_index = 0;
+  int audio_index = 0;  // among the sound tracks of the output
+};
+
 struct StreamPlan {
   std::vector<std::string> arguments;  // ffmpeg's, with the source as input 1
   std::vector<std::string> warnings;   // for people: what is converted or left out
   std::vector<CoverPlan> covers;
+  std::vector<OpusTrack> opus;
 };
 
 // Everything that `container` can hold is copied. Audio that it cannot hold is re-encoded (lossless

@@ -15,6 +15,7 @@
 #include "lane/media/join_streams.h"
 #include "lane/media/join_timeline.h"
 #include "lane/media/join_verify.h"
+#include "lane/media/mkv_codec_delay.h"
 #include "lane/media/mkv_rotation.h"
 #include "lane/media/mov_track.h"
 #include "lane/media/sample_entry.h"
@@ -137,6 +138,8 @@ Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, 
   const AttachedCovers covers = attach_covers(tools, clip, streams.covers);
   append(streams.arguments, covers.arguments);
   append(streams.warnings, covers.warnings);
+  KILN_TRY_ASSIGN(const auto delays, codec_delay_arguments(tools, clip, streams.opus, output));
+  append(streams.arguments, delays);
   KILN_TRY(run_join(tools, join_arguments(clip, settings, timeline, streams, muxer_options, output), head, timeline,
                     segments, covers, output, cancel));
   if (turn) KILN_TRY(mark_as_turned(output));

@@ -68,6 +68,19 @@ class TimesTest(KilnCase):
             self.assertLessEqual(abs(offset - wanted), Fraction(1, 500))
             self.check_times(source, output)
 
+    def test_opus_stays_in_place_from_copy_to_copy(self):
+        source = self.folder / "in.mkv"
+        clips.ffmpeg(*clips.pictures(12, rate="25"), "-f", "lavfi", "-t", "0.5", "-i", "sine", "-map", "0:v", "-map", "1:a",
+                     "-frames:v", "12", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-c:a", "libopus", source)
+        wanted = clips.times(source, "a:0")
+        for name in ("once.mkv", "twice.mkv"):
+            output = self.folder / name
+            self.upscale(source, output, "--segment-frames", 8)
+            self.check_times(source, output)
+            worst = max(abs(a - b) for a, b in zip(wanted, clips.times(output, "a:0"), strict=True))
+            self.assertLessEqual(worst, Fraction(1, 500))
+            source = output
+
 
 class EverythingElseTest(KilnCase):
     def make_rich(self):

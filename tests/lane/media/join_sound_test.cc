@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "lane/media/join_sound.h"
+#include "lane/media/mkv_codec_delay.h"
 #include "lane/media/segment_join.h"
 #include "tests/lane/media/synthetic_clips.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 using kiln::test::TempFolder;
 using test::packet_times_s;
+using test::packets_md5;
 using test::samples_md5;
 using test::stream_field;
 using test::tools;
@@ -103,6 +105,39 @@ TEST(HeldSoundTest, WhatIsSaidToBeHeldIsWritten) {
     copy.insert(copy.end(), {"-f", muxer, folder / "out"});
     test::ffmpeg(copy);
   }
+}
+
+// Each run would move it by the same 6.5 ms: two in a row show it plainly.
+class JoinOpusTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(JoinOpusTest, StaysInPlaceFromCopyToCopy) {
+  const TempFolder folder;
+  const TempFolder again;
+  const std::string source = film(folder, GetParam(), {"-c:v", "libx264", "-preset", "veryfast", "-c:a", "libopus"});
+  const auto once = test::render(folder, probed(source), test::request_for(probed(source), Codec::kH264, Container::kMatroska), 7);
+  ASSERT_TRUE(once) << once.error().message;
+  const ClipInfo clip = probed(once->path);
+  const auto twice = test::render(again, clip, test::request_for(clip, Codec::kH264, Container::kMatroska), 7);
+  ASSERT_TRUE(twice) << twice.error().message;
+  for (const auto* copy : {&*once, &*twice}) {
+    EXPECT_EQ(packets_md5(copy->path, "a:0"), packets_md5(source, "a:0"));
+    EXPECT_NEAR(sound_offset_s(copy->path), sound_offset_s(source), 0.0015);
+    EXPECT_TRUE(copy->report.warnings.empty());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, JoinOpusTest, ::testing::Values("in.mkv", "in.mp4"),
+                         [](const auto& source) { return std::string(source.param).substr(3); });
+
+TEST(CodecDelayTest, IsMadeGoodWhereATrialShowsIt) {
+  const std::vector<OpusTrack> tracks{{2, 0}, {5, 3}, {6, 4}};
+  // Ticks of a millisecond; nothing to mend but a rounding; one packet alone says nothing.
+  EXPECT_EQ(arguments_after_trial("0,-0.007000\n1,0.001000\n0,47.993000\n1,48.000000\n2,-0.007000\n", tracks),
+            (std::vector<std::string>{"-bsf:a:0", "setts=ts=TS+7"}));
+  // Ticks of a sample.
+  EXPECT_EQ(arguments_after_trial("1,-0.007000,\n1,0.993000,\n", tracks),
+            (std::vector<std::string>{"-bsf:a:3", "setts=ts=TS+336"}));
+  EXPECT_TRUE(arguments_after_trial("", tracks).empty());
 }
 
 }  // namespace
