@@ -46,9 +46,38 @@ TEST_F(ImageArchiveTest, SameImagesGiveTheSameBytes) {
   EXPECT_EQ(first, read_file(folder_ / "b.tar", 1U << 20U).value());
 }
 
-TEST_F(ImageArchiveTest, NameThatIsTooLongIsRefused) {
-  std::ofstream(folder_ / ("images/" + std::string(100, 'n'))) << "x";
-  EXPECT_FALSE(write_image_archive(folder_ / "images", folder_ / "c.tar"));
+TEST_F(ImageArchiveTest, NamesOfAnyLengthComeBackHereAndWithTar) {
+  for (const std::size_t length : {99U, 100U, 101U, 255U}) {
+    std::ofstream(folder_ / ("images/" + std::string(length, 'n'))) << length;
+  }
+  const Status written = write_image_archive(folder_ / "images", folder_ / "c.tar");
+  ASSERT_TRUE(written) << written.error().message;
+  for (const char* folder : {"ours", "tar"}) std::filesystem::create_directories(folder_ / folder);
+  const Status read = read_image_archive(folder_ / "c.tar", folder_ / "ours");
+  ASSERT_TRUE(read) << read.error().message;
+  SpawnOptions tar;
+  tar.argv = {"tar", "-xf", folder_ / "c.tar", "-C", folder_ / "tar"};
+  const auto done = run_command(tar, std::chrono::seconds(20));
+  ASSERT_TRUE(done && done->status.ok()) << done->err;
+  for (const char* folder : {"ours/", "tar/"}) {
+    for (const std::size_t length : {99U, 100U, 101U, 255U}) {
+      EXPECT_EQ(read_file(folder_ / (folder + std::string(length, 'n')), 1000).value_or(""), std::to_string(length));
+    }
+  }
+}
+
+// Whatever is changed in what a long name takes.
+TEST_F(ImageArchiveTest, DamagedLongNamesAreRefused) {
+  std::filesystem::create_directories(folder_ / "long");
+  std::ofstream(folder_ / ("long/" + std::string(120, 'n'))) << "x";
+  ASSERT_TRUE(write_image_archive(folder_ / "long", folder_ / "c.tar"));
+  const std::string whole = read_file(folder_ / "c.tar", 1U << 20U).value();
+  for (const std::size_t at : {0U, 124U, 156U, 512U, 516U, 523U, 640U, 900U, 1024U}) {
+    std::string changed = whole;
+    changed[at] = '/';
+    std::ofstream(folder_ / "d.tar", std::ios::binary) << changed;
+    EXPECT_FALSE(read_image_archive(folder_ / "d.tar", folder_ / "long")) << at;
+  }
 }
 
 TEST_F(ImageArchiveTest, NoImagesAreAnError) {
