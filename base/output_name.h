@@ -10,6 +10,8 @@
 
 namespace kiln {
 
+inline constexpr std::size_t kFileNameBytesMax = 255;  // what file systems take
+
 // What follows the last part's last dot, in lower case; empty where there is none.
 [[nodiscard]] std::string extension_of(std::string_view path);
 
@@ -17,7 +19,7 @@ namespace kiln {
 [[nodiscard]] std::optional<ImagePattern> output_pattern(const std::string& path);
 [[nodiscard]] bool is_output_pattern(const std::string& path);
 
-// Exit code 2: no output can have that name. The message begins with the path as it was given.
+// Exit code 2: no output can have that name; 73: it is too long for a file. The message begins with the path as it was given.
 [[nodiscard]] Status check_output_name(const std::string& path);
 
 }  // namespace kiln

@@ -11,9 +11,17 @@ namespace {
 
 constexpr std::string_view kScheme = "http://";
 constexpr mode_t kOutputMode = 0644;
+constexpr std::size_t kPartialDigits = 16;
 
 std::string target_of(const std::string& sha256, const std::string& query) {
   return "/cas/" + sha256 + (query.empty() ? "" : "?" + query);
+}
+
+// The name of a file may be as long as names can be: nothing is put in front or behind it.
+std::string partial_of(const std::string& path) {
+  Sha256 hash;
+  hash.update(path.substr(path.rfind('/') + 1));
+  return parent_directory(path) + "/.kiln-" + hash.finish().hex().substr(0, kPartialDigits) + "-fetch";
 }
 
 }  // namespace
@@ -42,7 +50,7 @@ Result<net::BlobRef> BlobTransfer::upload(const std::string& path) {
 }
 
 Status BlobTransfer::download(const net::BlobRef& blob, const std::string& path) {
-  const std::string partial = path + ".kiln-part";
+  const std::string partial = partial_of(path);
   const UniqueFd file(::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kOutputMode));
   if (!file.valid()) return fail(output_unwritable("{}: {}", partial, errno_error(errno, "open").message));
   const auto finish = [&]() -> Status {

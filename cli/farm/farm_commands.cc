@@ -57,6 +57,9 @@ std::string text_of(const net::ClientReply& reply) {
 
 Status check_place(const std::string& path, bool overwrite) {
   std::error_code error;
+  if (fs::path(path).filename().string().size() > kFileNameBytesMax) {
+    return fail(output_unwritable("{}: its name is longer than {} bytes; choose a shorter one", path, kFileNameBytesMax));
+  }
   const bool there = is_output_pattern(path) ? !images_at(path).empty() : fs::exists(path, error);
   if (!overwrite && there) {
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", path));

@@ -244,6 +244,11 @@ Result<JobDraft> parse_job_file(std::string_view text, const std::string& origin
   if (draft.request.clips.empty()) return fail(bad_config("{}: it has no [[clip]]", origin));
   draft.model = absolute(folder, draft.model);
   name_outputs(draft.request.clips);
+  for (const net::ClipRequest& clip : draft.request.clips) {
+    if (const Status good = check_output_name(clip.output.file_name); !good) {
+      return fail(bad_config("{}: {}", origin, good.error().message));
+    }
+  }
   if (draft.request.title.empty()) draft.request.title = one_line(fs::path(origin).stem().string());
   draft.request.job = make_job_name(draft.request.title);
   return draft;

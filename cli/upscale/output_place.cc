@@ -34,7 +34,7 @@ constexpr std::string_view kMovingName = ".moving";
 constexpr std::uint64_t kMovingBytesMax = 1ULL << 30U;
 
 std::string part_name(const std::string& job) { return ".kiln-" + job.substr(0, 8) + "-part"; }
-std::string part_folder(const std::string& output, const std::string& job) {
+std::string part_path(const std::string& output, const std::string& job) {
   return folder_of(output) + "/" + part_name(job);
 }
 std::string mark_of(const std::string& temporary_folder) { return temporary_folder + "/" + std::string(kMovingName); }
@@ -77,13 +77,13 @@ Status move_images(FileSystem& files, const std::string& temporary_folder, const
 }  // namespace
 
 Status OutputPlace::complete(FileSystem& files, const std::string& output, const std::string& job) {
-  if (!is_output_pattern(output) || !is_moving(part_folder(output, job))) return {};
-  return move_images(files, part_folder(output, job), output);
+  if (!is_output_pattern(output) || !is_moving(part_path(output, job))) return {};
+  return move_images(files, part_path(output, job), output);
 }
 
 void OutputPlace::remove_leftovers(const std::string& output, const std::string& job) {
   std::error_code error;
-  if (is_output_pattern(output)) fs::remove_all(part_folder(output, job), error);
+  if (is_output_pattern(output)) fs::remove_all(part_path(output, job), error);
 }
 
 Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::string& job, bool overwrite) {
@@ -104,14 +104,14 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
     return fail(output_unwritable("{}: exists already; choose another name or give --overwrite", output));
   }
   if (pattern) {
-    place.temporary_folder_ = part_folder(output, job);
+    place.temporary_folder_ = part_path(output, job);
     place.temporary_ = place.temporary_folder_ + "/" + name;
     fs::remove_all(place.temporary_folder_, error);
     if (!fs::create_directory(place.temporary_folder_, error)) {
       return fail(output_unwritable("{}: {}", place.temporary_folder_, error.message()));
     }
   } else {
-    place.temporary_ = folder + "/" + part_name(job) + "-" + name;
+    place.temporary_ = part_path(output, job);
     fs::remove(place.temporary_, error);
   }
   return place;

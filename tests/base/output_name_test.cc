@@ -24,5 +24,16 @@ TEST(OutputNameTest, WhatIsNoOutputIsRefusedByTheNameItWasGiven) {
   }
 }
 
+TEST(OutputNameTest, NamesBeyondWhatAFileMayHaveAreRefused) {
+  const std::string stem(kFileNameBytesMax - 4, 'n');
+  EXPECT_TRUE(check_output_name(stem + ".mkv"));
+  EXPECT_TRUE(check_output_name(stem.substr(8) + "%d.png"));
+  for (const std::string& name : {stem + "n.mkv", stem.substr(7) + "%d.png", std::string("%0252d.png")}) {
+    const Status refused = check_output_name("a/" + name);
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(exit_code(refused.error()), 73);
+  }
+}
+
 }  // namespace
 }  // namespace kiln

@@ -133,6 +133,17 @@ TEST_F(OutputPlaceTest, AMarkRemovesNothingButImagesOfItsSequence) {
   EXPECT_EQ(read(folder_ + "/precious"), "mine");
 }
 
+TEST_F(OutputPlaceTest, NamesMayBeAsLongAsAFilesAreAndNoLonger) {
+  const std::string longest = folder_ + "/" + std::string(251, 'n') + ".mkv";
+  const OutputPlace place = OutputPlace::reserve(longest, kJob, false).value();
+  write(place.temporary(), "video");
+  ASSERT_TRUE(place.commit(posix_file_system()));
+  EXPECT_EQ(read(longest), "video");
+  const auto refused = OutputPlace::reserve(folder_ + "/n" + std::string(251, 'n') + ".mkv", kJob, false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(exit_code(refused.error()), 73);
+}
+
 TEST_F(OutputPlaceTest, AVideoMayHaveANumberFieldInItsName) {
   for (const char* name : {"/100%d.mkv", "/shot%03d.mkv"}) {
     const OutputPlace place = OutputPlace::reserve(folder_ + name, kJob, false).value();

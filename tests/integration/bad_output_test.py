@@ -64,6 +64,17 @@ class BadOutputTest(KilnCase):
             self.refused(run, 73, "source")
             self.assertEqual(self.source.read_bytes(), before)
 
+    def test_names_as_long_as_files_may_have(self):
+        video = self.folder / ("v" * 251 + ".mkv")
+        self.upscale(self.source, video)
+        self.assertEqual(len(clips.frame_hashes(video)), 3)
+        out = self.folder / "out"
+        out.mkdir()
+        self.upscale(self.source, out / ("n" * 240 + "%03d.png"))
+        self.assertEqual(sorted(path.name for path in out.iterdir()), ["n" * 240 + f"00{n}.png" for n in (1, 2, 3)])
+        longer = self.folder / ("v" * 252 + ".mkv")
+        self.refused(self.run_command(self.arguments(self.source, longer)), 73, str(longer), "255", "shorter")
+
     def test_folder_that_is_not_there(self):
         self.refuse(73, [str(self.folder / "none"), "no such folder"], self.source, self.folder / "none" / "out.mp4")
 
