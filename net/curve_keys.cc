@@ -95,10 +95,12 @@ CurveKeyPair::~CurveKeyPair() { wipe(secret_z85); }
 Result<CurveKeyPair> generate_curve_keys() {
   Z85Text public_key{};
   Z85Text secret_key{};
-  if (::zmq_curve_keypair(public_key.data(), secret_key.data()) != 0) {
-    return fail(make_error(ErrorCode::kUnimplemented, "no key pair: this libzmq has no CURVE ({})",
-                           ::zmq_strerror(errno)));
-  }
+  do {
+    if (::zmq_curve_keypair(public_key.data(), secret_key.data()) != 0) {
+      return fail(make_error(ErrorCode::kUnimplemented, "no key pair: this libzmq has no CURVE ({})",
+                             ::zmq_strerror(errno)));
+    }
+  } while (public_key[0] == '-');  // one in 85; behind --coordinator-key it would look like another flag
   CurveKeyPair keys(public_key.data(), secret_key.data());
   ::explicit_bzero(secret_key.data(), secret_key.size());
   return keys;

@@ -174,7 +174,8 @@ def read_keys(path: Path, coordinator_key: str) -> tuple[bytes, bytes, bytes]:
     if not coordinator_key:
         raise KilnError("--key needs --coordinator-key: the public key of the coordinator", 78)
     if not is_key(coordinator_key):
-        given, coordinator_key = coordinator_key, " ".join(read_words(Path(coordinator_key)))
+        given, file = coordinator_key, Path(coordinator_key)
+        coordinator_key = " ".join(read_words(file)) if file.exists() else ""
         if not is_key(coordinator_key):
             raise KilnError(f"{given}: neither a public key nor a file that holds one", 78)
     return words[3].encode(), words[5].encode(), coordinator_key.encode()
@@ -186,7 +187,7 @@ def read_words(path: Path) -> list[str]:
         with open(path, "rb") as file:
             return file.read(SMALL_FILE_BYTES_MAX).decode("ascii", errors="replace").split()
     except OSError as error:
-        raise KilnError(f"{path}: {error.strerror}", 3 if isinstance(error, FileNotFoundError) else 1) from None
+        raise KilnError(f"{path}: {error.strerror}", 66 if isinstance(error, FileNotFoundError) else 1) from None
 
 
 def is_key(text: str) -> bool:

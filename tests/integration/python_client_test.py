@@ -155,11 +155,11 @@ class PythonClientTest(FarmCase):
         cases = [
             ("tcp://HOST:PORT", 2, ["foo"]),
             ("tcp://HOST:PORT", 2, ["tcp://127.0.0.1:1x"]),
-            ("short", 3, [self.endpoint, "--key", key, "--coordinator-key", "short"]),
+            ("short", 78, [self.endpoint, "--key", key, "--coordinator-key", "short"]),
             ("neither", 78, [self.endpoint, "--key", key, "--coordinator-key", binary]),
             ("--coordinator-key", 78, [self.endpoint, "--key", key]),
             ("not a key file", 65, [self.endpoint, "--key", binary, "--coordinator-key", public]),
-            ("none", 3, [self.endpoint, "--key", none, "--coordinator-key", public])]
+            ("none", 66, [self.endpoint, "--key", none, "--coordinator-key", public])]
         for (words, code, flags), ours in zip(cases, self.clients(*([*flags, "cancel", "x"] for _, _, flags in cases)), strict=True):
             with self.subTest(flags):
                 self.ends_with(ours, code, words)

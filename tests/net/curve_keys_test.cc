@@ -28,6 +28,7 @@ TEST(CurveKeysTest, SurviveTheirFileWhichOnlyTheOwnerReads) {
   EXPECT_EQ(read->public_z85, keys.public_z85);
   EXPECT_EQ(read->secret_z85, keys.secret_z85);
   EXPECT_NE(generate_curve_keys()->secret_z85, keys.secret_z85);
+  for (int i = 0; i < 500; ++i) EXPECT_NE(generate_curve_keys()->public_z85[0], '-') << "a command line takes it for a flag";
 }
 
 TEST(CurveKeysTest, AFileThatIsThereIsNeverReplaced) {
