@@ -6,22 +6,18 @@
 #include "base/atomic_file.h"
 #include "base/sealed_file.h"
 #include "base/text.h"
+#include "base/wall_clock.h"
 
 namespace kiln::cache {
 namespace {
 
 constexpr std::int64_t kNsPerS = 1'000'000'000;
 
-std::int64_t system_now_unix_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 }  // namespace
 
 DiskStore::DiskStore(FileSystem& files, DiskStoreOptions options, std::unique_ptr<FileLock> lock)
     : files_(files), options_(std::move(options)), lock_(std::move(lock)), folders_(files, options_.root) {
-  if (!options_.now_unix_s) options_.now_unix_s = &system_now_unix_s;
+  if (!options_.now_unix_s) options_.now_unix_s = &unix_seconds;
   trusted_ = std::make_shared<const TrustedKeys>(std::move(options_.trusted));
 }
 

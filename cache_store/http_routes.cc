@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/sealed_file.h"
+#include "base/wall_clock.h"
 #include "cache_store/artifact_frame.h"
 #include "cache_store/lease_table.h"
 #include "cache_store/store_metrics.h"
@@ -24,11 +25,6 @@ using net::json_response;
 using net::problem;
 
 constexpr std::uint64_t kBlobBytesMax = 1ULL << 42U;  // 4 TiB: what a Content-Length may say at all
-
-std::int64_t system_now_unix_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 HttpResponse wrong_method(std::string_view allowed) {
   HttpResponse response = problem(405, ErrorCode::kUnimplemented, fmt::format("only {} here", allowed));
@@ -126,7 +122,7 @@ nlohmann::json hex_list(const std::vector<Digest>& digests) {
 struct StoreRoutes::Impl {
   Impl(LocalStore& routes_store, StoreRoutesOptions routes_options)
       : store(routes_store), options(std::move(routes_options)) {
-    if (!options.now_unix_s) options.now_unix_s = &system_now_unix_s;
+    if (!options.now_unix_s) options.now_unix_s = &unix_seconds;
   }
 
   HttpDecision handle(const HttpRequest& request);

@@ -11,6 +11,7 @@
 
 #include "base/atomic_file.h"
 #include "base/sealed_file.h"
+#include "base/wall_clock.h"
 #include "cache_store/artifact_frame.h"
 #include "cache_store/artifact_trust.h"
 
@@ -18,11 +19,6 @@ namespace kiln::cache {
 namespace {
 
 constexpr std::uint64_t kAnyBytes = ~std::uint64_t{0};
-
-std::int64_t system_now_unix_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 Result<UniqueFd> memory_file(const char* name) {
   UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -45,7 +41,7 @@ PublishOutcome outcome_of(const net::HttpAnswer& answer) {
 class HttpStore final : public RemoteStore {
  public:
   explicit HttpStore(RemoteStoreOptions options) : options_(std::move(options)), client_(options_.client) {
-    if (!options_.now_unix_s) options_.now_unix_s = &system_now_unix_s;
+    if (!options_.now_unix_s) options_.now_unix_s = &unix_seconds;
   }
 
   Result<std::optional<StoredArtifact>> find(const Digest& key) override;

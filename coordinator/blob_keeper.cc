@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "base/wall_clock.h"
 #include "net/http_client.h"
 
 namespace kiln::coordinator {
@@ -17,10 +18,6 @@ constexpr std::string_view kScheme = "http://";
 
 std::string host_of(const std::string& url) {
   return url.starts_with(kScheme) ? url.substr(kScheme.size()) : url;
-}
-
-std::int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 Result<net::HttpClientOptions> client_options(const GrantIssuer& grants) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/wall_clock.h"
 #include "cache_store/artifact_admission.h"
 #include "lane/chores.h"
 #include "lane/media/clip_description.h"
@@ -16,11 +17,6 @@
 
 namespace kiln::lane {
 namespace {
-
-std::int64_t unix_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::uint64_t resident_bytes() {
   unsigned long long pages = 0;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/sealed_file.h"
+#include "base/wall_clock.h"
 #include "cache_store/artifact_file_check.h"
 #include "cache_store/artifact_trust.h"
 
@@ -41,11 +42,6 @@ std::uint64_t micros(double value, double per_unit) {
   return static_cast<std::uint64_t>(std::llround(value * per_unit));
 }
 
-std::int64_t now_unix_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 cache::ArtifactManifest describe(const MakerContext& context, const sharding::CompileKey& key,
                                  const std::vector<sharding::TensorSpec>& inputs, const CompiledLibrary& made) {
   const auto& target = context.options->target;
@@ -67,7 +63,7 @@ cache::ArtifactManifest describe(const MakerContext& context, const sharding::Co
   manifest.compile_peak_rss_bytes = made.compile_peak_rss_bytes;
   manifest.run_us = micros(made.run_ms, 1e3);
   manifest.run_peak_bytes = made.run_peak_bytes;
-  manifest.created_unix_s = now_unix_s();
+  manifest.created_unix_s = unix_seconds();
   manifest.epoch = context.options->epoch;
   return manifest;
 }
