@@ -12,7 +12,8 @@ import fixtures
 import processes
 from kiln_case import KilnCase
 
-SILENCE_S = 3
+SILENCE_S = 6
+START_S = 15  # a lane that loads LibTorch beside other work takes several seconds: it must not be taken for a hung one
 FRAMES = 12
 SEGMENT_FRAMES = 6
 
@@ -23,7 +24,7 @@ class HungLaneTest(KilnCase):
         self.source = clips.make(self.folder / "in.mp4", frames=FRAMES)
         self.output = self.folder / "out.mkv"
         self.environment = {**fixtures.environment(), "KILN_LANE_SILENCE_S": str(SILENCE_S),
-                            "KILN_WORKER_LANE_START_S": str(SILENCE_S)}
+                            "KILN_WORKER_LANE_START_S": str(START_S)}
 
     def stopping_tools(self, name: str, condition: str) -> Path:
         """ffmpeg and ffprobe; the named one, called so for the first time, stops the lane that called it, and itself."""

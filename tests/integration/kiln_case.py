@@ -87,7 +87,11 @@ class KilnCase(unittest.TestCase):
         return (self.folder / f"stderr-{self.started.index(command)}").read_text()
 
     def finish(self, command: subprocess.Popen, deadline_s: float = RUN_DEADLINE_S) -> Run:
-        out, _ = command.communicate(timeout=deadline_s)
+        try:
+            out, _ = command.communicate(timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            self.fail(f"not at its end after {deadline_s} s; it said:\n{self.said(command)}\n"
+                      f"and these run:\n{processes.table()}")
         return Run(command.returncode, out, self.said(command))
 
     # ---- what must hold ----

@@ -87,3 +87,9 @@ def wait_for(what: str, condition: Callable[[], object], deadline_s: float = 60.
         if time.monotonic() > until:
             raise AssertionError(f"waited {deadline_s:g} s for {what}")
         time.sleep(POLL_S)
+
+
+def table() -> str:
+    """Every process with its parent and state, a line each: for the message of a test that waited in vain."""
+    return "\n".join(f"{pid} parent {fields[1]} {fields[0]} {_read(pid, 'cmdline').replace(chr(0), ' ')[:200]}"
+                     for pid, fields in sorted(_all().items()))
