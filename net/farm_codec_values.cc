@@ -116,11 +116,45 @@ LaneClass get(const farm::LaneClass& in, WireReader& read) {
   return out;
 }
 
+void put(const CardFacts& in, farm::CardFacts& out) {
+  out.set_index(in.index);
+  out.set_uuid(in.uuid);
+  out.set_pci(in.pci);
+  out.set_driver(in.driver);
+  out.set_cuda(in.cuda);
+  out.set_memory_bytes(in.memory_bytes);
+  out.set_free_bytes(in.free_bytes);
+  out.set_reserved_bytes(in.reserved_bytes);
+  out.set_fp8(in.fp8);
+  out.set_link_generation(in.link_generation);
+  out.set_link_width(in.link_width);
+  out.set_numa_node(in.numa_node);
+}
+
+CardFacts get(const farm::CardFacts& in, WireReader& read) {
+  CardFacts out;
+  out.index = in.index();
+  out.uuid = read.label(in.uuid(), "CardFacts.uuid");
+  if (out.uuid.empty()) read.refuse("CardFacts.uuid", "is empty");
+  out.pci = read.label(in.pci(), "CardFacts.pci");
+  out.driver = read.label(in.driver(), "CardFacts.driver");
+  out.cuda = read.label(in.cuda(), "CardFacts.cuda");
+  out.memory_bytes = read.bytes(in.memory_bytes(), "CardFacts.memory_bytes");
+  out.free_bytes = read.bytes(in.free_bytes(), "CardFacts.free_bytes");
+  out.reserved_bytes = read.bytes(in.reserved_bytes(), "CardFacts.reserved_bytes");
+  out.fp8 = in.fp8();
+  out.link_generation = in.link_generation();
+  out.link_width = in.link_width();
+  out.numa_node = read.integer(in.numa_node(), -1, kNumaNodesMax, "CardFacts.numa_node");
+  return out;
+}
+
 void put(const LaneOffer& in, farm::LaneOffer& out) {
   out.set_lane(in.lane.value);
   put(in.kind, *out.mutable_kind());
   out.set_budget_bytes(in.budget_bytes);
   out.set_encoder_threads(in.encoder_threads);
+  if (!in.card.uuid.empty()) put(in.card, *out.mutable_card());
 }
 
 LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
@@ -129,6 +163,7 @@ LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
   out.kind = get(in.kind(), read);
   out.budget_bytes = read.bytes(in.budget_bytes(), "LaneOffer.budget_bytes");
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "LaneOffer.encoder_threads");
+  if (in.has_card()) out.card = get(in.card(), read);
   return out;
 }
 

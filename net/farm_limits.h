@@ -46,6 +46,7 @@ inline constexpr std::int64_t kNoopTasksMax = 10'000'000;
 inline constexpr int kPriorityMax = 1'000'000;
 inline constexpr int kQualityMax = 255;
 inline constexpr int kThreadsMax = 4'096;
+inline constexpr int kNumaNodesMax = 4'096;
 inline constexpr int kCoresMax = 65'536;
 inline constexpr int kExitMax = 255;
 inline constexpr std::int64_t kFrameHashBytes = 16;

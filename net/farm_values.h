@@ -66,11 +66,28 @@ struct LaneClass {
   std::string toolchain;      // digest of the toolchain that compiles for it; empty: none there
   auto operator<=>(const LaneClass&) const = default;
 };
+// What the driver says of the card of a lane. For people and for planning; no part of the class.
+struct CardFacts {
+  std::uint32_t index = 0;  // in PCI bus order
+  std::string uuid;         // empty: the lane has no card
+  std::string pci;          // "0000:0f:00.0"
+  std::string driver;       // "580.95.05"
+  std::string cuda;         // the newest that it can run: "13.0"
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t free_bytes = 0;  // when the worker started
+  std::uint64_t reserved_bytes = 0;
+  bool fp8 = false;
+  std::uint32_t link_generation = 0;  // of PCIe; 0: not known
+  std::uint32_t link_width = 0;
+  std::int32_t numa_node = -1;  // -1: not known
+  bool operator==(const CardFacts&) const = default;
+};
 struct LaneOffer {
   LaneId lane;
   LaneClass kind;
   std::uint64_t budget_bytes = 0;  // for activations: memory or cap, less what else lives there
   int encoder_threads = 1;
+  CardFacts card;  // of a lane on a card
   bool operator==(const LaneOffer&) const = default;
 };
 

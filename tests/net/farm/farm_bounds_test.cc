@@ -153,6 +153,12 @@ farm::WorkerHello& a_hello(farm::FromWorker& out) {
   return *out.mutable_hello();
 }
 
+farm::CardFacts& a_card(farm::FromWorker& out) {
+  auto& card = *a_hello(out).add_lanes()->mutable_card();
+  card.set_uuid("GPU-1");
+  return card;
+}
+
 farm::TaskResult& a_result(farm::FromWorker& out) { return *out.mutable_done()->mutable_result(); }
 
 farm::ProbeResult& a_probe(farm::FromWorker& out) { return *a_result(out).mutable_probe(); }
@@ -181,6 +187,10 @@ INSTANTIATE_TEST_SUITE_P(
                    [](auto& out) { repeat(*a_hello(out).mutable_running(), kTasksListedMax + 1, {}); }},
         WorkerCase{"NegativeCores", "WorkerHello.cores",
                    [](auto& out) { a_hello(out).set_cores(-1); }},
+        WorkerCase{"CardWithoutName", "CardFacts.uuid",
+                   [](auto& out) { a_hello(out).add_lanes()->mutable_card()->set_index(1); }},
+        WorkerCase{"NoSuchNode", "CardFacts.numa_node", [](auto& out) { a_card(out).set_numa_node(-2); }},
+        WorkerCase{"HugeCard", "CardFacts.memory_bytes", [](auto& out) { a_card(out).set_memory_bytes(~0ULL); }},
         WorkerCase{"LongKey", "WorkerHello.signing_key",
                    [](auto& out) { a_hello(out).set_signing_key(std::string(kKeysBytesMax + 1, 'a')); }},
         WorkerCase{"HugeMemory", "Heartbeat.memory_available_bytes",

@@ -66,7 +66,7 @@ WorkerRig::WorkerRig(int lanes, WorkerRules rules) {
   identity.worker = "w";
   identity.instance = "i";
   identity.compiles = true;
-  for (int i = 0; i < lanes; ++i) identity.lanes.push_back({LaneId{static_cast<std::uint32_t>(i)}, {}, 1 << 30, 1});
+  for (int i = 0; i < lanes; ++i) identity.lanes.push_back({LaneId{static_cast<std::uint32_t>(i)}, {}, 1 << 30, 1, {}});
   effects_ = begin_worker(state_, identity, now_);
 }
 
