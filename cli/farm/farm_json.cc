@@ -75,6 +75,22 @@ json of(const net::JobList& list) {
   return {{"jobs", out}};
 }
 
+json of(const net::CardFacts& card) {
+  if (card.uuid.empty()) return nullptr;
+  return {{"index", card.index},
+          {"uuid", card.uuid},
+          {"pci", card.pci},
+          {"driver", card.driver},
+          {"cuda", card.cuda},
+          {"memory_bytes", card.memory_bytes},
+          {"free_bytes", card.free_bytes},
+          {"reserved_bytes", card.reserved_bytes},
+          {"fp8", card.fp8},
+          {"link_generation", card.link_generation},
+          {"link_width", card.link_width},
+          {"numa_node", card.numa_node}};
+}
+
 json of(const net::LaneStatus& lane) {
   return {{"lane", lane.offer.lane.value},
           {"arch", lane.offer.kind.arch},
@@ -83,6 +99,7 @@ json of(const net::LaneStatus& lane) {
           {"threads", lane.offer.kind.threads},
           {"toolchain", lane.offer.kind.toolchain},
           {"budget_bytes", lane.offer.budget_bytes},
+          {"card", of(lane.offer.card)},
           {"state", lane.state},
           {"why", lane.why},
           {"task", lane.task},

@@ -18,6 +18,16 @@ std::string frames_text(const net::JobSummary& job) {
   return fmt::format("{}/{}", job.frames_done, job.frames_total);
 }
 
+std::string card_line(const net::LaneOffer& offer) {
+  const net::CardFacts& card = offer.card;
+  std::string line = fmt::format("{:>29} card {}: {}, {} of {} free when it started, driver {}, CUDA {}", "", card.index,
+                                 offer.kind.device_name, format_bytes(card.free_bytes), format_bytes(card.memory_bytes),
+                                 card.driver, card.cuda);
+  if (card.link_generation > 0) line += fmt::format(", PCIe {} x{}", card.link_generation, card.link_width);
+  if (card.numa_node >= 0) line += fmt::format(", NUMA node {}", card.numa_node);
+  return line + "\n";
+}
+
 }  // namespace
 
 std::string_view to_string(net::JobState state) {
@@ -78,6 +88,7 @@ std::string worker_table(const net::WorkerList& list) {
                          worker.connected ? lane.state : "lost",
                          lane.offer.kind.arch == "cpu" ? lane.offer.kind.isa : lane.offer.kind.arch,
                          static_cast<double>(lane.offer.budget_bytes) / kMiB, lane.frames_per_second, note);
+      if (!lane.offer.card.uuid.empty()) out += card_line(lane.offer);
     }
   }
   return out;

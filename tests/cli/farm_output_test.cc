@@ -102,6 +102,29 @@ TEST(FarmOutputTest, WorkersAsJsonSayWhatTheirLanesAre) {
             json({"sm_90", "avx512", "NVIDIA H100", 0, "0123abcd"}));
 }
 
+TEST(FarmOutputTest, WorkersSayWhichCardALaneHas) {
+  net::WorkerStatus worker{.worker = "w1", .connected = true, .lanes = {}, .pool = {}};
+  net::LaneStatus lane;
+  lane.state = "idle";
+  worker.lanes = {lane, lane};
+  lane.offer.kind = {"sm_90", "avx512", "NVIDIA H100 80GB HBM3", 0, ""};
+  lane.offer.card = {1, "GPU-7", "0000:0f:00.0", "580.95.05", "13.0", 85'520'809'984, 84'996'521'984, 524'288'000, true, 5, 16, 0};
+  worker.lanes[1] = lane;
+  const json lanes = parsed(net::WorkerList{{worker}})["workers"][0]["lanes"];
+  EXPECT_TRUE(lanes[0]["card"].is_null());
+  const json& card = lanes[1]["card"];
+  EXPECT_EQ(json({card["index"], card["uuid"], card["pci"], card["driver"], card["cuda"], card["fp8"]}),
+            json({1, "GPU-7", "0000:0f:00.0", "580.95.05", "13.0", true}));
+  EXPECT_EQ(json({card["memory_bytes"], card["free_bytes"], card["reserved_bytes"]}),
+            json({85'520'809'984, 84'996'521'984, 524'288'000}));
+  EXPECT_EQ(json({card["link_generation"], card["link_width"], card["numa_node"]}), json({5, 16, 0}));
+  const std::string table = worker_table({{worker}});
+  EXPECT_THAT(table, HasSubstr("sm_90"));
+  EXPECT_THAT(table, HasSubstr("card 1: NVIDIA H100 80GB HBM3, 79.2 GiB of 79.6 GiB free when it started, driver 580.95.05, "
+                               "CUDA 13.0, PCIe 5 x16, NUMA node 0\n"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4);
+}
+
 TEST(FarmOutputTest, LogsAsJsonHoldTheTextOfTheAttemptThatIsShown) {
   const net::TaskLogs logs{{{1, "w1", LaneId{0}, "failed: x", {kHash, 4}}, {2, "w1", LaneId{0}, "running", {}}}};
   const json shown = json::parse(logs_json(logs, &logs.attempts[0], "on\xe9\n"));
