@@ -33,7 +33,7 @@ const std::array kSettings{
             "which frames a job accepts: those of the compiled artifact, of the graph, or both", 0, 0,
             kExecutors},
     Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
-            "where lanes run the network: cpu, or cuda:N, where the graph runs uncompiled"},
+            "where lanes run the network: cpu, or cuda:N"},
     Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", kPlace<&Config::activation_mib>,
             "memory (MiB) for one lane's activations, above which frames are tiled; 0: half of the machine's memory "
             "divided by its cores", 0, kMostActivationMib},

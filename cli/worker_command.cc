@@ -87,13 +87,21 @@ struct Toolchains {
 };
 
 Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, const PythonInterpreter& python,
-                                                       const std::string& torch_folder) {
+                                                       const std::string& torch_folder,
+                                                       const std::optional<worker::Card>& card) {
   worker::ArtifactBuilderOptions out;
   KILN_TRY_ASSIGN(out.child.package_folder, python_folder());
-  KILN_TRY_ASSIGN(out.toolchain, worker::probe_toolchain({torch_folder, out.child.package_folder}));
+  KILN_TRY_ASSIGN(out.toolchain, worker::probe_toolchain({.torch_folder = torch_folder,
+                                                          .package_folder = out.child.package_folder,
+                                                          .for_cards = card.has_value()}));
   out.target.isa = worker::host_isa_level();
   if (out.target.isa == sharding::IsaLevel::kNone) {
     return fail(make_error(ErrorCode::kUnimplemented, "this CPU has no AVX2"));
+  }
+  if (card) {
+    out.target.arch = card->arch;
+    out.child.device = "cuda";
+    out.child.visible_card = config.device.substr(config.device.find(':') + 1);
   }
   out.child.python = python.program;
   out.child.torch_folder = torch_folder;
@@ -106,7 +114,7 @@ Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, con
   return out;
 }
 
-Toolchains find_toolchains(const Config& config) {
+Toolchains find_toolchains(const Config& config, const std::optional<worker::Card>& card) {
   Toolchains out;
   out.torch_folder = config.torch;
   const auto python = find_python(config.python);
@@ -115,8 +123,7 @@ Toolchains find_toolchains(const Config& config) {
     return out;
   }
   if (out.torch_folder.empty()) out.torch_folder = python->torch_folder;
-  if (config.device != "cpu") return out;  // artifacts are made for the CPU only
-  auto compiles = compile_options(config, *python, out.torch_folder);
+  auto compiles = compile_options(config, *python, out.torch_folder, card);
   if (compiles) {
     out.compiles = std::move(*compiles);
   } else {
@@ -133,7 +140,7 @@ std::uint64_t cache_budget(const WorkerFlags& flags, const std::string& state) {
 }
 
 Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const Config& config,
-                                                 const Toolchains& toolchains) {
+                                                 const Toolchains& toolchains, const std::optional<worker::Card>& card) {
   worker::WorkerCapability out;
   out.name = flags.name.empty() ? worker::default_worker_name() : flags.name;
   if (!worker::is_worker_name(out.name)) {
@@ -148,9 +155,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   if (out.memory_cap_bytes == 0 && config.device == "cpu") {
     out.memory_cap_bytes = static_cast<std::uint64_t>(config.activation_mib) << 20U;
   }
-  if (config.device != "cpu") {
-    KILN_TRY_ASSIGN(out.card, worker::probe_card(config.device));
-  }
+  out.card = card;
   if (toolchains.compiles) out.toolchain = toolchains.compiles->toolchain;
   return out;
 }
@@ -169,8 +174,12 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   if (!lock) return fail(lock.error().with_context(fmt::format("state folder {}", config.state_dir)));
   KILN_TRY_ASSIGN(const auto key, cache::SigningKey::load_or_create(files, config.state_dir + "/worker.key"));
   KILN_TRY_ASSIGN(options.lane.program, lane_program());
-  Toolchains toolchains = find_toolchains(config);
-  KILN_TRY_ASSIGN(const worker::WorkerCapability capability, find_capability(flags, config, toolchains));
+  std::optional<worker::Card> card;
+  if (config.device != "cpu") {
+    KILN_TRY_ASSIGN(card, worker::probe_card(config.device));
+  }
+  Toolchains toolchains = find_toolchains(config, card);
+  KILN_TRY_ASSIGN(const worker::WorkerCapability capability, find_capability(flags, config, toolchains, card));
   options.coordinator = flags.coordinator;
   options.state = config.state_dir;
   options.identity = worker::worker_hello(capability);

@@ -23,6 +23,10 @@ Result<Enum> enum_from_string(std::string_view what, std::string_view name,
 
 }  // namespace
 
+bool is_autotuned(const CompileSettings& settings) {
+  return settings.mode == CompileMode::kMaxAutotune || settings.mode == CompileMode::kMaxAutotuneNoCudagraphs;
+}
+
 std::string_view to_string(CompileBackend backend) {
   return kBackendNames.at(static_cast<std::size_t>(backend));
 }

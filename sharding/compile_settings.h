@@ -33,6 +33,8 @@ struct CompileSettings {
   bool operator==(const CompileSettings&) const = default;
 };
 
+// Measured on the card that compiles: such an artifact is for cards of that name only.
+[[nodiscard]] bool is_autotuned(const CompileSettings& settings);
 [[nodiscard]] std::string_view to_string(CompileBackend backend);  // "inductor", "cudagraphs"
 [[nodiscard]] std::string_view to_string(CompileMode mode);        // "default", "max-autotune-no-cudagraphs", …
 [[nodiscard]] Result<CompileBackend> compile_backend_from_string(std::string_view name);

@@ -30,6 +30,9 @@ struct CompileChildOptions {
   std::string compiler = "g++";
   std::string torch_folder;    // of that interpreter; readable for the child
   sharding::IsaLevel warm_isa = sharding::IsaLevel::kNone;  // what to warm up for; kNone: imports only
+  std::string device = "cpu";  // "cuda": compiles for the one card that it sees
+  std::string visible_card;    // for "cuda": what CUDA_VISIBLE_DEVICES says to the child
+  std::vector<std::string> cards;  // for "cuda": device files of the driver; empty: all there are under /dev
   std::string torch_git;       // the child must be of this build; empty: any
   std::string recipe_sha256;   // and of these sources, which the artifact's key names; empty: any
   int threads = 1;             // of the child's trial run; no trace of it in the artifact

@@ -43,6 +43,25 @@ void add_prefixes(const std::string& program, std::vector<std::string>& folders)
   }
 }
 
+// All cards': which of them the child sees is said by its environment, and a driver asks for those files by number.
+std::vector<std::string> card_device_files() {
+  std::vector<std::string> files;
+  std::error_code error;
+  std::filesystem::directory_iterator entries("/dev", error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    if (entries->path().filename().string().starts_with("nvidia")) files.push_back(entries->path().string());
+  }
+  return files;
+}
+
+// The headers of CUDA come from the wheels beside torch: a machine's own toolkit is of another version. Those of the
+// runtime name some that only Triton's wheel has.
+void add_cuda_headers(const CompileChildOptions& options, std::vector<std::pair<std::string, std::string>>& environment) {
+  const std::filesystem::path wheels = std::filesystem::path(options.torch_folder).parent_path();
+  environment.emplace_back("CUDA_HOME", (wheels / "nvidia" / "cu13").string());
+  environment.emplace_back("CUDA_INC_PATH", (wheels / "triton" / "backends" / "nvidia" / "include").string());
+}
+
 ConfinementFolders folders_of(const CompileChildOptions& options) {
   ConfinementFolders folders;
   folders.writable = options.work_folder;  // a link is followed once, here
@@ -51,20 +70,27 @@ ConfinementFolders folders_of(const CompileChildOptions& options) {
     folders.readable.push_back(std::filesystem::path(options.torch_folder).parent_path().string());
   }
   if (!options.python.empty()) add_prefixes(options.python, folders.readable);
+  if (options.device != "cpu") folders.devices = options.cards.empty() ? card_device_files() : options.cards;
   return folders;
 }
 
 // Nothing of our own environment: no token, no proxy, no setting of torch that would shape code.
 std::vector<std::pair<std::string, std::string>> environment_of(const CompileChildOptions& options) {
-  return {{"PATH", std::string(kCompilerPath)},
+  std::vector<std::pair<std::string, std::string>> environment{
+          {"PATH", std::string(kCompilerPath)},
           {"HOME", options.work_folder},
           {"TMPDIR", options.work_folder + "/tmp"},
           {"LC_ALL", "C.UTF-8"},
           {"OMP_NUM_THREADS", "1"},
-          {"CUDA_VISIBLE_DEVICES", ""},
+          {"CUDA_VISIBLE_DEVICES", options.device == "cpu" ? "" : options.visible_card},
           {"TORCHINDUCTOR_CACHE_DIR", options.work_folder + "/cache"},
           {"TORCHINDUCTOR_COMPILE_THREADS", "1"},
           {"TORCHINDUCTOR_VEC_ISA_OK", "1"}};
+  if (options.device != "cpu") {
+    environment.emplace_back("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+    add_cuda_headers(options, environment);
+  }
+  return environment;
 }
 
 std::vector<std::string> command_of(const CompileChildOptions& options) {

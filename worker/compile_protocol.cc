@@ -84,7 +84,8 @@ ChildReply decode(const Json& json) {
 std::string encode_child_options(const CompileChildOptions& options) {
   const bool warm = options.warm_isa != sharding::IsaLevel::kNone;
   const std::string level(warm ? to_string(options.warm_isa) : std::string_view());
-  return Json{{"work_folder", options.work_folder}, {"compiler", options.compiler}, {"isa", level}}
+  return Json{{"work_folder", options.work_folder}, {"compiler", options.compiler}, {"isa", level},
+              {"device", options.device == "cpu" ? "cpu" : "cuda:0"}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

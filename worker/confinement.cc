@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,7 +42,8 @@ constexpr std::uint64_t kFsWriteFile = 1U << 1U;
 constexpr std::uint64_t kFsReadFile = 1U << 2U;
 constexpr std::uint64_t kFsReadDir = 1U << 3U;
 constexpr std::uint64_t kFsTruncate = 1U << 14U;
-constexpr std::uint64_t kFsOnFiles = kFsExecute | kFsWriteFile | kFsReadFile | kFsTruncate;
+constexpr std::uint64_t kFsIoctlDevice = 1U << 15U;
+constexpr std::uint64_t kFsOnFiles = kFsExecute | kFsWriteFile | kFsReadFile | kFsTruncate | kFsIoctlDevice;
 constexpr std::uint64_t kFsRead = kFsExecute | kFsReadFile | kFsReadDir;
 constexpr int kRulesetFdMin = 100;
 constexpr std::uint64_t kNetAll = 0x3;     // bind and connect of TCP
@@ -56,7 +58,7 @@ std::uint64_t fs_rights(long abi) {
   std::uint64_t rights = (1U << 13U) - 1;  // version 1: read, write, execute, make and remove
   if (abi >= 2) rights |= 1U << 13U;       // refer
   if (abi >= 3) rights |= kFsTruncate;
-  if (abi >= 5) rights |= 1U << 15U;  // ioctl of devices
+  if (abi >= 5) rights |= kFsIoctlDevice;
   return rights;
 }
 
@@ -79,8 +81,9 @@ UniqueFd make_ruleset(const ConfinementFolders& folders) {
   if (!ruleset.valid()) return {};
   for (const char* path : kSystemReadable) allow(ruleset.get(), path, kFsRead);
   for (const auto& path : folders.readable) allow(ruleset.get(), path, kFsRead);
+  const std::uint64_t device_rights = (kFsReadFile | kFsWriteFile | kFsIoctlDevice) & attributes.fs;
+  for (const auto& path : folders.devices) allow(ruleset.get(), path, device_rights);
   allow(ruleset.get(), "/dev/null", kFsReadFile | kFsWriteFile);
-  allow(ruleset.get(), "/proc/self", kFsRead | kFsWriteFile);
   allow(ruleset.get(), folders.writable, attributes.fs);
   // Out of the way of the low numbers where the child's descriptors are placed before it enters.
   return UniqueFd(::fcntl(ruleset.get(), F_DUPFD_CLOEXEC, kRulesetFdMin));
@@ -93,20 +96,28 @@ constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 constexpr std::uint32_t kX32Bit = 0x40000000U;
 
-// No sockets of any family (a path socket is no file to Landlock), no tracing, no other way to submit I/O.
-bool restrict_system_calls() {
+// No sockets of any family (a path socket is no file to Landlock), no tracing, no other way to submit I/O. With a card,
+// AF_UNIX sockets that would first have to be connected.
+bool restrict_system_calls(bool with_cards) {
   constexpr std::uint32_t kRefuse = SECCOMP_RET_ERRNO | EACCES;
-  std::array<sock_filter, 12> filter{{
+  constexpr std::uint32_t kSocketTypeMask = 0xF;
+  const std::uint32_t own_family = with_cards ? AF_UNIX : AF_MAX;  // no socket is of AF_MAX
+  std::array<sock_filter, 17> filter{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 6, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 5, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_connect, 4, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ptrace, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_process_vm_readv, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, kX32Bit, 11, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_connect, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ptrace, 9, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_process_vm_readv, 8, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 7, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own_family, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[1])),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSocketTypeMask),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, kRefuse),
   }};
@@ -128,14 +139,21 @@ Result<Confinement> Confinement::prepare(const ConfinementFolders& folders) {
   if (memory == MAP_FAILED) return fail(errno_error(errno, "memory shared with the compile child"));
   confinement.shared_ = new (memory) Shared;
   confinement.ruleset_ = make_ruleset(folders);
+  confinement.known_rights_ = fs_rights(::syscall(kLandlockCreateRuleset, nullptr, 0, kLandlockVersionQuery));
+  confinement.with_cards_ = !folders.devices.empty();
   return confinement;
 }
 
 Confinement::Confinement(Confinement&& other) noexcept
-    : ruleset_(std::move(other.ruleset_)), shared_(std::exchange(other.shared_, nullptr)) {}
+    : ruleset_(std::move(other.ruleset_)),
+      known_rights_(other.known_rights_),
+      with_cards_(other.with_cards_),
+      shared_(std::exchange(other.shared_, nullptr)) {}
 
 Confinement& Confinement::operator=(Confinement&& other) noexcept {
   std::swap(ruleset_, other.ruleset_);
+  std::swap(known_rights_, other.known_rights_);
+  std::swap(with_cards_, other.with_cards_);
   std::swap(shared_, other.shared_);
   return *this;
 }
@@ -145,11 +163,18 @@ Confinement::~Confinement() {
 }
 
 void Confinement::enter() const {
+  // Of the child, not of us who prepared: C libraries name their threads through it.
+  const int own = ruleset_.valid() ? ::open("/proc/self", O_PATH | O_CLOEXEC) : -1;
+  if (own >= 0) {
+    const LandlockPath rule{(kFsRead | kFsWriteFile | kFsTruncate) & known_rights_, own};
+    ::syscall(kLandlockAddRule, ruleset_.get(), kLandlockRulePathBeneath, &rule, 0);
+    ::close(own);
+  }
   // Without privilege a network namespace needs a user namespace around it.
   shared_->namespaces = ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWNET) == 0;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return;
   shared_->files = ruleset_.valid() && ::syscall(kLandlockRestrictSelf, ruleset_.get(), 0) == 0;
-  shared_->system_calls = restrict_system_calls();
+  shared_->system_calls = restrict_system_calls(with_cards_);
   // A change of credentials clears it.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
 }

@@ -2,6 +2,7 @@
 // user's files), write outside its work folder. Each part depends on the kernel; what it refuses is named.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ namespace kiln::worker {
 struct ConfinementFolders {
   std::vector<std::string> readable;  // beside the system's programs and libraries; missing ones are skipped
   std::string writable;               // the one folder
+  // Device files to read, write and control; missing ones are skipped. Where there are any, stream sockets between
+  // processes may be made, since the driver of cards makes one at its start; none may be connected.
+  std::vector<std::string> devices;
 };
 
 // Prepared in the parent; enter() runs in the child between fork and exec and is async-signal-safe.
@@ -33,6 +37,8 @@ class Confinement {
   struct Shared;  // in memory shared with the child, which notes there what worked
   Confinement() = default;
   UniqueFd ruleset_;
+  std::uint64_t known_rights_ = 0;  // those on files that this kernel can grant or refuse
+  bool with_cards_ = false;
   Shared* shared_ = nullptr;
 };
 

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kProbeFileBytesMax = 1U << 20U;
 // What shapes code; python/kiln_compile/identity.py has the same list and makes the same hash.
-constexpr std::array<std::string_view, 3> kRecipeFiles{"compiler.py", "program.py", "recipe.py"};
+constexpr std::array<std::string_view, 4> kRecipeFiles{"compiler.py", "program.py", "recipe.py", "include/nv/target"};
 constexpr std::chrono::milliseconds kCompilerDeadline{10'000};
 
 std::optional<std::uint64_t> leading_number(std::string_view text) {
@@ -144,6 +144,13 @@ Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
   KILN_TRY_ASSIGN(toolchain.recipe_sha256, recipe_identity(files.package_folder + "/kiln_compile"));
   KILN_TRY_ASSIGN(toolchain.compiler, compiler_identity(files.compiler));
   toolchain.libc = fmt::format("glibc {}", ::gnu_get_libc_version());
+  if (!files.for_cards) return toolchain;
+  toolchain.cuda = python_string(*version, "cuda");
+  toolchain.triton = python_string(text_of(files.torch_folder + "/../triton/__init__.py"), "__version__");
+  if (toolchain.cuda.empty() || toolchain.triton.empty()) {
+    return fail(make_error(ErrorCode::kFailedPrecondition,
+                           "'{}' is a torch without CUDA or without Triton, which compile for cards", files.torch_folder));
+  }
   return toolchain;
 }
 

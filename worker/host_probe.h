@@ -27,6 +27,7 @@ struct ToolchainFiles {
   std::string torch_folder;    // …/site-packages/torch of the interpreter
   std::string package_folder;  // holds kiln_compile/, whose sources are part of the identity
   std::string compiler = "g++";
+  bool for_cards = false;  // names the CUDA and the Triton of that torch too
 };
 
 // Identity of who would compile here. kNotFound when there is no compiler or no torch: graphs then run

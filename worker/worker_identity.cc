@@ -29,13 +29,13 @@ std::uint64_t budget_bytes(const WorkerCapability& capability) {
 net::LaneClass lane_class(const WorkerCapability& capability, int threads) {
   net::LaneClass out;
   out.isa = to_string(capability.isa);
-  if (capability.card) {  // its graphs run uncompiled
+  if (capability.toolchain) out.toolchain = toolchain_digest(*capability.toolchain);
+  if (capability.card) {
     out.arch = capability.card->arch;
     out.device_name = capability.card->name;
     return out;
   }
   out.threads = threads;
-  if (capability.toolchain) out.toolchain = toolchain_digest(*capability.toolchain);
   return out;
 }
 

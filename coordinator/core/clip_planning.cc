@@ -88,8 +88,8 @@ sharding::CompileKey artifact_key(const sharding::PackageManifest& manifest, con
   sharding::CompileKeyInputs inputs;
   inputs.graph_sha256 = tile.graph_sha256;
   inputs.bucket.inputs = sharding::package_inputs(manifest, sharding::GraphDtype::kFloat32, tile.height, tile.width);
-  inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value_or(sharding::IsaLevel::kNone),
-                   kind.device_name};
+  inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value_or(sharding::IsaLevel::kNone), {}};
+  if (sharding::is_autotuned(inputs.settings)) inputs.target.device_name = kind.device_name;
   inputs.toolchain = {toolchain.torch_version, toolchain.torch_git, toolchain.cuda, toolchain.triton,
                       toolchain.compiler, toolchain.libc, toolchain.recipe_sha256};
   return sharding::make_compile_key(inputs);

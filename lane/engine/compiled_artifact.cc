@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
+#include <string_view>
+
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -81,8 +83,25 @@ std::string unique_path(int fd) {
 
 struct CompiledArtifact::State {
   std::vector<cache::TensorSpec> outputs;
-  std::unique_ptr<torch::inductor::AOTIModelContainerRunnerCpu> runner;
+  std::unique_ptr<torch::inductor::AOTIModelContainerRunner> runner;
 };
+
+namespace {
+
+// LibTorch's CUDA library, which is opened only where there is a card, registers its runner when it is loaded.
+std::unique_ptr<torch::inductor::AOTIModelContainerRunner> make_runner(std::string_view device, const std::string& path) {
+  constexpr std::size_t kModels = 1;
+  constexpr bool kSingleThreaded = true;
+  if (device == "cpu") {
+    return std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(path, kModels, kSingleThreaded);
+  }
+  const auto& runners = torch::inductor::getAOTIModelRunnerRegistry();
+  const auto found = runners.find("cuda");
+  if (found == runners.end()) throw std::runtime_error("this lane has no card");
+  return found->second(path, kModels, "cuda", "", kSingleThreaded);
+}
+
+}  // namespace
 
 int count_mapped_libtorch(std::string_view maps) {
   std::set<std::string_view> paths;
@@ -106,9 +125,6 @@ CompiledArtifact::~CompiledArtifact() = default;
 
 Result<std::unique_ptr<CompiledArtifact>> CompiledArtifact::open(const ArtifactSpec& spec, int sealed_fd,
                                                                  const ArtifactHost& host) {
-  if (spec.device != "cpu") {
-    return fail(make_error(ErrorCode::kUnimplemented, "artifact: only CPU artifacts can be opened yet"));
-  }
   KILN_TRY(check_processor(spec, host.cpuid));
   KILN_TRY(require_sealed(sealed_fd));
   KILN_TRY(check_one_libtorch(host.maps));
@@ -118,8 +134,7 @@ Result<std::unique_ptr<CompiledArtifact>> CompiledArtifact::open(const ArtifactS
   auto state = std::make_unique<State>();
   state->outputs = in_any_layout(spec.outputs);
   try {
-    state->runner = std::make_unique<torch::inductor::AOTIModelContainerRunnerCpu>(
-        unique_path(sealed_fd), 1, true);
+    state->runner = make_runner(spec.device, unique_path(sealed_fd));
     if (!state->runner->getConstantNamesToOriginalFQNs().empty()) {
       return fail(refused("it holds constants of its own"));
     }

@@ -31,15 +31,19 @@ constexpr std::pair<ElementType, c10::ScalarType> kTypes[] = {
 };
 
 // The program links LibTorch's CPU part only. Opening this library registers the CUDA operators; it is
-// never closed, since LibTorch keeps pointers into it.
+// never closed, since LibTorch keeps pointers into it. Artifacts call the driver by name and do not name its library.
 Status open_cuda_library() {
   static std::once_flag once;
   static std::string problem;
   std::call_once(once, [] {
-    if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) problem = dlerror();
+    if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+      problem = fmt::format("no NVIDIA driver ({})", dlerror());
+    } else if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+      problem = fmt::format("no CUDA in this installation of torch ({})", dlerror());
+    }
   });
   if (problem.empty()) return {};
-  return fail(make_error(ErrorCode::kUnavailable, "no CUDA in this installation of torch: {}", problem));
+  return fail(make_error(ErrorCode::kUnavailable, "{}", problem));
 }
 
 Result<c10::DeviceIndex> cuda_index(std::string_view name) {

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     from kiln_compile.compiler import Compiler
 
     recipe_id = identity.recipe_sha256(folder)
-    compiler = Compiler(options["work_folder"], options["compiler"], recipe_id)
+    compiler = Compiler(options["work_folder"], options["compiler"], recipe_id, options["device"])
     reply(
         event="hello", protocol=PROTOCOL, torch_version=torch.__version__, torch_git=torch.version.git_version,
         recipe_sha256=recipe_id, import_s=time.monotonic() - started,
@@ -63,12 +63,25 @@ def _answer(compiler, request: dict, reply) -> None:
     except Exception as error:
         traceback.print_exc()
         reply(event="error", id=identity, message=_line(error))
+        if _card_is_lost():
+            os._exit(1)  # the next request gets a fresh process
     else:
         reply(event="done", id=identity, **result)
     sys.stdout.flush()
     sys.stderr.flush()
     # The library stays until the next request; whoever asked copies it at once.
     gc.collect()
+
+
+def _card_is_lost() -> bool:
+    import torch
+
+    try:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+    except Exception:
+        return True
+    return False
 
 
 def _line(error: BaseException) -> str:

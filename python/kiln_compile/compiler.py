@@ -21,8 +21,9 @@ class CompileError(Exception):
 class Compiler:
     """One for the life of the child. Folder layout: headers-*/ is kept, request/ lives for one request."""
 
-    def __init__(self, work_folder: str, compiler: str, recipe_id: str):
+    def __init__(self, work_folder: str, compiler: str, recipe_id: str, device: str = "cpu"):
         self._folder = work_folder
+        self._device = device
         self._torch_folder = os.path.dirname(torch.__file__)
         self._scripts = {
             isa: recipe.write_compiler(work_folder, compiler, isa, self._torch_folder) for isa in recipe.MARCH
@@ -49,7 +50,7 @@ class Compiler:
 
         torch._inductor.cpp_builder.CppBuilder.build = build
         try:
-            self._compile_graph(*_small_graph(), isa, "default")
+            self._compile_graph(*_small_graph(self._device), isa, "default")
         except Exception as error:
             if not _is_enough(error):
                 raise
@@ -62,17 +63,22 @@ class Compiler:
         self.clean()
         inputs = request["inputs"]
         with open(request["graph_json_path"], "rb") as file:
-            graph = program.read_graph(file.read())
+            graph = program.read_graph(file.read(), self._device)
         static = program.is_static(inputs)
-        graph, arguments = (program.specialise if static else program.keep_dynamic)(graph, inputs)
+        graph, arguments = (program.specialise if static else program.keep_dynamic)(graph, inputs, self._device)
         outputs = program.describe_outputs(graph)
         mode = request["settings"].get("mode", "default")
         library = self._compile_graph(graph, arguments, request["isa"], mode)
         result = {"library": library, "compile_s": time.monotonic() - started, "outputs": outputs}
         result.update(run_ms=0.0, run_peak_bytes=0)
         if static and request["trial"]:
-            result.update(trial.run_once(library, inputs, request["threads"]))
+            result.update(self._try(library, inputs, request["threads"]))
         return result
+
+    def _try(self, library: str, inputs: list[dict], threads: int) -> dict:
+        if self._device == "cpu":
+            return trial.run_once(library, inputs, threads)
+        return trial.run_on_card(library, inputs)
 
     def _compile_graph(self, graph, arguments, isa: str, mode: str) -> str:
         folder = os.path.join(self._folder, "request")
@@ -104,7 +110,7 @@ def _is_enough(error: BaseException | None) -> bool:
     return False
 
 
-def _small_graph():
+def _small_graph(device: str):
     """Uses what networks use: convolution, activation, addition, reshape."""
 
     def network(x, weight, bias, slope):
@@ -115,7 +121,7 @@ def _small_graph():
     from torch.fx.experimental.proxy_tensor import make_fx
 
     with FakeTensorMode():
-        x = torch.empty(1, 3, 16, 16).to(memory_format=torch.channels_last)
-        weight = torch.empty(12, 3, 3, 3).to(memory_format=torch.channels_last)
-        arguments = [x, weight, torch.empty(12), torch.empty(12)]
+        x = torch.empty(1, 3, 16, 16, device=device).to(memory_format=torch.channels_last)
+        weight = torch.empty(12, 3, 3, 3, device=device).to(memory_format=torch.channels_last)
+        arguments = [x, weight, torch.empty(12, device=device), torch.empty(12, device=device)]
         return make_fx(network, tracing_mode="fake")(*arguments), arguments

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-RECIPE_FILES = ("compiler.py", "program.py", "recipe.py")
+RECIPE_FILES = ("compiler.py", "program.py", "recipe.py", "include/nv/target")
 
 
 def recipe_sha256(folder: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.export.passes
 from torch._export.serde.serialize import SerializedArtifact, deserialize
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -12,27 +13,31 @@ class RequestError(Exception):
     """What is asked for does not fit the graph."""
 
 
-def read_graph(graph_json: bytes) -> torch.fx.GraphModule:
-    """The graph alone: no weights, no constants, no example inputs, so no pickle is ever opened."""
+def read_graph(graph_json: bytes, device: str) -> torch.fx.GraphModule:
+    """The graph alone: no weights, no constants, no example inputs, so no pickle is ever opened.
+    `device` is "cpu" or "cuda:0"; graphs are traced on the CPU and moved here."""
     artifact = SerializedArtifact(exported_program=graph_json, state_dict={}, constants={}, example_inputs=b"")
     program = deserialize(artifact)
     if program.state_dict or program.constants:
         raise RequestError("the graph holds tensors of its own; parameters must be inputs")
+    if device != "cpu":
+        program = torch.export.passes.move_to_device_pass(program, device)
     return program.graph_module
 
 
-def specialise(graph: torch.fx.GraphModule, inputs: list[dict]) -> tuple[torch.fx.GraphModule, list]:
+def specialise(graph: torch.fx.GraphModule, inputs: list[dict], device: str) -> tuple[torch.fx.GraphModule, list]:
     """The graph for exactly these sizes, and fake tensors to call it with: symbols become numbers, so that
     loops have known bounds and no guard is left."""
     _check_inputs(graph, inputs)
     with FakeTensorMode():
-        arguments = [_tensor_like(spec) for spec in inputs]
+        arguments = [_tensor_like(spec, device) for spec in inputs]
         static = make_fx(graph, tracing_mode="fake")(*arguments)
     return static, arguments
 
 
-def keep_dynamic(graph: torch.fx.GraphModule, inputs: list[dict]) -> tuple[torch.fx.GraphModule, list]:
-    """The graph as exported, for a range of sizes."""
+def keep_dynamic(graph: torch.fx.GraphModule, inputs: list[dict], device: str) -> tuple[torch.fx.GraphModule, list]:
+    """The graph as exported, for a range of sizes; it is on `device` already."""
+    del device
     _check_inputs(graph, inputs)
     arguments = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
     return graph, arguments
@@ -64,9 +69,9 @@ def _bounds(size: torch.SymInt) -> list[int]:
     return [int(bounds.lower), int(min(bounds.upper, 2**40))]
 
 
-def _tensor_like(spec: dict) -> torch.Tensor:
+def _tensor_like(spec: dict, device: str) -> torch.Tensor:
     shape = [low for low, _ in spec["shape"]]
-    return torch.empty_strided(shape, spec["strides"], dtype=getattr(torch, spec["dtype"]))
+    return torch.empty_strided(shape, spec["strides"], dtype=getattr(torch, spec["dtype"]), device=device)
 
 
 def _check_inputs(graph: torch.fx.GraphModule, inputs: list[dict]) -> None:

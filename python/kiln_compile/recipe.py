@@ -13,7 +13,8 @@ VECTOR_BITS = {"avx2": 256, "avx512": 512}
 # A compiler for a declared target. Inductor always says -march=native, which is this host and not the
 # lane's. The paths of this host are taken out, and the stack is not executable (newer C libraries refuse to
 # load what asks for that). libtorch.so, of which nothing is used, would pull CUDA's libraries
-# into every lane. A compiler whose child is gone is of no use: it and every program that it
+# into every lane. The driver's library is opened by whoever has a card, before an artifact is; a compiler would look for
+# it under a name that only toolkits have. A compiler whose child is gone is of no use: it and every program that it
 # starts die with their parents.
 COMPILER_SCRIPT = """#!/bin/sh
 link=
@@ -23,20 +24,23 @@ for argument do
     -march=native) argument=-march={march} ;;
     -mtune=native) argument=-mtune=generic ;;
     -shared) link='-Wl,-z,noexecstack -Wl,--build-id=none -s' ;;
-    -ltorch) continue ;;
+    -ltorch | -lcuda) continue ;;
   esac
   set -- "$@" "$argument"
 done
 exec setpriv --pdeathsig KILL -- {compiler} -wrapper setpriv,--pdeathsig,KILL,-- \\
-  {prefix_maps} "$@" $link
+  {prefix_maps} "$@" -I{headers} $link
 """
 
 
 def write_compiler(folder: str, compiler: str, isa: str, torch_folder: str) -> str:
     """Writes the script and returns its path; its name holds g++, by which Inductor knows the dialect."""
-    maps = [f"-ffile-prefix-map={folder}=kiln", f"-ffile-prefix-map={torch_folder}=torch"]
+    headers = os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+    places = {folder: "kiln", os.path.dirname(torch_folder): "wheels", headers: "headers"}
+    maps = [f"-ffile-prefix-map={place}={name}" for place, name in places.items()]
     text = COMPILER_SCRIPT.format(
-        march=MARCH[isa], compiler=shlex.quote(compiler), prefix_maps=" ".join(map(shlex.quote, maps))
+        march=MARCH[isa], compiler=shlex.quote(compiler), prefix_maps=" ".join(map(shlex.quote, maps)),
+        headers=shlex.quote(headers),
     )
     path = os.path.join(folder, f"kiln-{isa}-g++")
     with open(path, "w", encoding="utf-8") as file:
@@ -46,7 +50,8 @@ def write_compiler(folder: str, compiler: str, isa: str, torch_folder: str) -> s
 
 
 def inductor_options(isa: str, mode: str, compiler_script: str, library: str) -> dict:
-    """Options of torch._inductor.aot_compile for one CPU artifact."""
+    """Options of torch._inductor.aot_compile for one artifact. Those of the C++ code count on a card too, where the
+    code that starts the kernels is C++."""
     from torch._inductor import list_mode_options
 
     options = {} if mode == "default" else dict(list_mode_options(mode))

@@ -3,7 +3,7 @@
     python3 tests/gpu/farm_run.py --bundle TAR --package DIR --out DIR [--device cuda:0]
 
 A coordinator, a worker with CPU lanes and a worker whose lane is the card. The bundle's clip is rendered by each, compiled on
-the CPU and uncompiled on the card, and the frames are compared; then the card's lane is killed with -9 in the middle of a
+the CPU, uncompiled and compiled on the card, and the frames are compared; then the card's lane is killed with -9 in the middle of a
 job, which must end all the same. With --device cpu it is a rehearsal."""
 
 import argparse
@@ -124,14 +124,16 @@ def main():
     farm = Farm(options)
     try:
         farm.begin(options.device)
-        jobs = {"on-cpu": farm.submit("on-cpu", "cpu", "compiled"), "on-card": farm.submit("on-card", "card", "uncompiled")}
+        jobs = {"on-cpu": farm.submit("on-cpu", "cpu", "compiled"), "on-card": farm.submit("on-card", "card", "uncompiled"),
+                "compiled-on-card": farm.submit("compiled-on-card", "card", "compiled")}
         for name, job in jobs.items():
             farm.finish(name, job)
         farm.compare("on-cpu-0", "on-card-0")
-        job = farm.submit("killed", "card", "uncompiled", repeats=3)
+        farm.compare("compiled-on-card-0", "on-card-0")
+        job = farm.submit("killed", "card", "compiled", repeats=3)
         farm.results["lane killed"] = farm.kill_a_lane("card")
         farm.finish("killed", job)
-        farm.compare("killed-1", "on-card-0")
+        farm.compare("killed-1", "compiled-on-card-0")
         farm.results["workers"] = farm.ask("workers")["workers"]
     except Exception as error:  # what was seen so far is worth having
         farm.results["error"] = repr(error)

@@ -54,6 +54,25 @@ TEST_F(ConfinementTest, NoConnectionLeavesTheChild) {
   EXPECT_EQ(ask("network"), "Permission denied, Permission denied");
 }
 
+TEST_F(ConfinementTest, CardsDriverMakesItsSocketAndNothingIsConnected) {
+  if (!kernel_has_system_call_filter()) GTEST_SKIP() << "this kernel filters no system calls";
+  CompileChildOptions options = fake_options();
+  start(options);
+  EXPECT_EQ(ask("sockets"), "Permission denied, Permission denied, Permission denied, Permission denied");
+  options.device = "cuda";
+  options.cards = {"/dev/null"};
+  start(options);
+  EXPECT_EQ(ask("sockets"), "allowed, Permission denied, Permission denied, Permission denied");
+  EXPECT_EQ(ask("network"), "Permission denied, Permission denied");
+}
+
+// A driver that cannot does not start. As C libraries do it: fopen(…, "w") cuts the file too.
+TEST_F(ConfinementTest, ItsThreadsMayBeNamed) {
+  start(fake_options());
+  EXPECT_EQ(ask("cut /proc/self/comm"), "allowed");
+  EXPECT_EQ(ask("cut /proc/" + std::to_string(::getpid()) + "/comm"), "Permission denied");
+}
+
 TEST_F(ConfinementTest, WritesOnlyInItsWorkFolder) {
   if (!kernel_has_file_rules()) GTEST_SKIP() << "this kernel has no file rules (Landlock)";
   start(fake_options());

@@ -100,6 +100,12 @@ def main():
             done(identity, json.dumps(dict(os.environ)))
         elif word == "network":
             done(identity, f"{attempt(connect)}, {attempt(connect_path)}")
+        elif word == "sockets":
+            kinds = ((socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, socket.SOCK_DGRAM),
+                     (socket.AF_INET, socket.SOCK_STREAM), (socket.AF_NETLINK, socket.SOCK_RAW))  # fmt: skip
+            done(identity, ", ".join(attempt(lambda kind=kind: socket.socket(*kind).close()) for kind in kinds))
+        elif word == "cut":
+            done(identity, attempt(lambda: open(argument, "w").close()))
         elif word == "write":
             done(identity, attempt(lambda: write_to(argument)))
         elif word == "read":

@@ -42,6 +42,16 @@ TEST(HostProbeTest, FindsToolchainQuicklyAndTwiceTheSame) {
   EXPECT_EQ(first->libc.rfind("glibc 2.", 0), 0U);
   EXPECT_EQ(first->recipe_sha256.size(), 64U);
   EXPECT_TRUE(first->cuda.empty());
+  EXPECT_TRUE(first->triton.empty());
+}
+
+TEST(HostProbeTest, ForCardsItNamesCudaAndTriton) {
+  ToolchainFiles files = real_files();
+  files.for_cards = true;
+  const auto toolchain = probe_toolchain(files);
+  ASSERT_TRUE(toolchain) << toolchain.error().message;
+  EXPECT_EQ(toolchain->cuda, "13.0");
+  EXPECT_EQ(toolchain->triton.rfind("3.", 0), 0U) << toolchain->triton;
 }
 
 // Every source that shapes code is in the key, and the child names the same hash as its own.
@@ -57,7 +67,7 @@ TEST(HostProbeTest, RecipeIsTheHashOfAllSourcesThatShapeCode) {
                 "import sys; sys.path.insert(0, sys.argv[1]); from kiln_compile import identity;"
                 "print(identity.recipe_sha256(sys.argv[1] + '/kiln_compile'), end='')", folder.path()};
   std::set<std::string> seen{recipe()};
-  for (const char* name : {"recipe.py", "program.py", "compiler.py"}) {
+  for (const char* name : {"recipe.py", "program.py", "compiler.py", "include/nv/target"}) {
     std::ofstream(folder / ("kiln_compile/" + std::string(name)), std::ios::app) << "# changed\n";
     EXPECT_TRUE(seen.insert(recipe()).second) << name;
     EXPECT_EQ(run_command(child, std::chrono::seconds(30))->out, recipe());
