@@ -9,6 +9,7 @@ sides. Needs torch and the standard library. With --device cpu and --sizes 180x3
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
@@ -125,10 +126,12 @@ def measure(manifest: dict, package: pathlib.Path, child: Child, dtype: str, hei
     tensors = []
     for shape, spec in zip(shapes, specs):
         tensor = torch.empty_strided(shape, spec["strides"], dtype=torch_dtype, device=device)
-        tensors.append(tensor.copy_(torch.rand(shape) * 0.1))
+        spread = (shape[1] * 9) ** -0.5 if len(shape) == 4 else 0.1  # values neither vanish nor overflow in fp16
+        tensors.append(tensor.copy_((torch.rand(shape) * 2 - 1) * spread))
     if device == "cpu":
         runner = torch._C._aoti.AOTIModelContainerRunnerCpu(made["library"], 1)
     else:
+        ctypes.CDLL("libcuda.so.1", mode=ctypes.RTLD_GLOBAL)  # artifacts name its functions, not the library
         runner = torch._C._aoti.AOTIModelContainerRunnerCuda(made["library"], 1, device, "")
     peer = torch.compile(compact, dynamic=False)
     with torch.inference_mode():
