@@ -33,7 +33,8 @@ const std::array kSettings{
             "which frames a job accepts: those of the compiled artifact, of the graph, or both", 0, 0,
             kExecutors},
     Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
-            "where lanes run the network: cpu, or cuda:N"},
+            "where lanes run the network: cpu; cuda, a lane on every card; cuda:N, or cuda:0,cuda:2, on these; auto: every card, or "
+            "where there is none the CPU"},
     Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", kPlace<&Config::activation_mib>,
             "memory (MiB) for one lane's activations, above which frames are tiled; 0: half of the machine's memory "
             "divided by its cores", 0, kMostActivationMib},

@@ -17,6 +17,7 @@
 #include "cli/mpi/lead_rank.h"
 #include "cli/mpi/mpi_library.h"
 #include "cli/mpi/rank_host.h"
+#include "worker/device_choice.h"
 #include "worker/host_probe.h"
 
 namespace kiln::cli {
@@ -129,6 +130,11 @@ Result<MpiFlags> finish_flags(MpiFlags flags, const GlobalOptions& global) {
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   if (flags.state.empty()) flags.state = loaded.config.state_dir + "/mpi";
+  KILN_TRY_ASSIGN(const worker::DeviceWish wish, worker::parse_device(flags.wishes.device));
+  if (wish.kind == worker::DeviceKind::kAuto || wish.cards.size() > 1) {
+    return fail(bad_config("--device {}: every rank is a worker with one device: cpu, cuda:N, or cuda, where each worker "
+                           "of a host takes another card", flags.wishes.device));
+  }
   namespace fs = std::filesystem;
   std::error_code error;
   flags.state = fs::absolute(flags.state, error).string();

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/upscale/run_upscale.h"
+#include "worker/device_choice.h"
 
 namespace kiln::cli {
 namespace {
@@ -40,6 +41,7 @@ Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions
   }
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   options.config = loaded.config;
+  KILN_TRY(worker::parse_device(options.config.device));
   if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   options.json = global.json;
   options.verbose = global.verbose;

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -15,6 +16,7 @@
 #include "cli/farm_rules.h"
 #include "cli/flag_checks.h"
 #include "cli/program_files.h"
+#include "worker/device_choice.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
 
@@ -82,26 +84,27 @@ Result<net::SocketSecurity> read_security(const WorkerFlags& flags) {
 
 // Where compiling is not possible, lanes run graphs as they are.
 struct Toolchains {
+  std::optional<PythonInterpreter> python;
   std::string torch_folder;
   std::optional<worker::ArtifactBuilderOptions> compiles;
 };
 
 Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, const PythonInterpreter& python,
                                                        const std::string& torch_folder,
-                                                       const std::optional<worker::Card>& card) {
+                                                       const worker::Card* card) {
   worker::ArtifactBuilderOptions out;
   KILN_TRY_ASSIGN(out.child.package_folder, python_folder());
   KILN_TRY_ASSIGN(out.toolchain, worker::probe_toolchain({.torch_folder = torch_folder,
                                                           .package_folder = out.child.package_folder,
-                                                          .for_cards = card.has_value()}));
+                                                          .for_cards = card != nullptr}));
   out.target.isa = worker::host_isa_level();
   if (out.target.isa == sharding::IsaLevel::kNone) {
     return fail(make_error(ErrorCode::kUnimplemented, "this CPU has no AVX2"));
   }
-  if (card) {
-    out.target.arch = card->arch;
+  if (card != nullptr) {
+    out.target.arch = worker::arch_name(card->capability);
     out.child.device = "cuda";
-    out.child.visible_card = config.device.substr(config.device.find(':') + 1);
+    out.child.visible_card = card->uuid;
   }
   out.child.python = python.program;
   out.child.torch_folder = torch_folder;
@@ -114,22 +117,62 @@ Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, con
   return out;
 }
 
-Toolchains find_toolchains(const Config& config, const std::optional<worker::Card>& card) {
+Toolchains find_torch(const Config& config) {
   Toolchains out;
   out.torch_folder = config.torch;
-  const auto python = find_python(config.python);
+  auto python = find_python(config.python);
   if (!python) {
     log::warn("nothing is compiled here: {}", python.error().message);
     return out;
   }
   if (out.torch_folder.empty()) out.torch_folder = python->torch_folder;
-  auto compiles = compile_options(config, *python, out.torch_folder, card);
+  out.python = std::move(*python);
+  return out;
+}
+
+// For the CPU, or for the kind of the first card and on that card.
+void find_compiler(const Config& config, const std::vector<worker::Card>& cards, Toolchains& toolchains) {
+  if (!toolchains.python) return;
+  const worker::Card* card = cards.empty() ? nullptr : &cards.front();
+  auto compiles = compile_options(config, *toolchains.python, toolchains.torch_folder, card);
   if (compiles) {
-    out.compiles = std::move(*compiles);
+    toolchains.compiles = std::move(*compiles);
   } else {
     log::warn("nothing is compiled here: {}", compiles.error().message);
   }
-  return out;
+}
+
+// The cards that the lanes run on, into `out`; none: lanes run on the CPU.
+Status find_cards(const Config& config, const std::string& torch_folder, worker::WorkerCapability& out) {
+  KILN_TRY_ASSIGN(const worker::DeviceWish wish, worker::parse_device(config.device));
+  if (wish.kind == worker::DeviceKind::kCpu) return {};
+  if (worker::wants_cards(wish) && config.lanes > 1) {
+    return fail(bad_config("--lanes {} with device {}: a card has one lane", config.lanes, config.device));
+  }
+  std::vector<std::string> said;
+  const auto found = worker::probe_cards({}, said);
+  worker::TorchCuda torch;
+  if (const auto cuda = worker::torch_cuda(torch_folder)) torch = worker::parse_cuda_version(*cuda);
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  auto choice = worker::choose_cards(wish, found, visible == nullptr ? std::nullopt : std::optional<std::string>(visible), torch);
+  if (!choice) return fail(choice.error().with_context(fmt::format("device {}", config.device)));
+  said.insert(said.end(), choice->said.begin(), choice->said.end());
+  for (const std::string& line : said) log::warn("{}", line);
+  if (choice->cards.empty()) return {};
+  out.driver = found->driver;
+  out.driver_cuda = found->cuda;
+  out.cards = std::move(choice->cards);
+  return {};
+}
+
+void say_cards(const worker::WorkerCapability& capability) {
+  for (std::size_t i = 0; i < capability.cards.size(); ++i) {
+    const worker::Card& card = capability.cards[i];
+    log::info("lane {}: {}", i, worker::describe(card));
+    if (worker::card_budget_bytes(card, capability.vram_cap_bytes) > 0) continue;
+    log::warn("lane {}: card {} has no room: {} of {} are free; other programs hold the rest", i, card.index,
+              format_bytes(card.free_bytes), format_bytes(card.memory_bytes));
+  }
 }
 
 std::uint64_t cache_budget(const WorkerFlags& flags, const std::string& state) {
@@ -140,7 +183,7 @@ std::uint64_t cache_budget(const WorkerFlags& flags, const std::string& state) {
 }
 
 Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const Config& config,
-                                                 const Toolchains& toolchains, const std::optional<worker::Card>& card) {
+                                                 Toolchains& toolchains) {
   worker::WorkerCapability out;
   out.name = flags.name.empty() ? worker::default_worker_name() : flags.name;
   if (!worker::is_worker_name(out.name)) {
@@ -151,11 +194,12 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   out.threads_per_lane = config.threads_per_lane;
   out.host = worker::probe_resources();
   out.isa = worker::host_isa_level();
-  out.memory_cap_bytes = config.device == "cpu" ? flags.memory_cap_bytes : flags.vram_cap_bytes;
-  if (out.memory_cap_bytes == 0 && config.device == "cpu") {
-    out.memory_cap_bytes = static_cast<std::uint64_t>(config.activation_mib) << 20U;
-  }
-  out.card = card;
+  out.memory_cap_bytes = flags.memory_cap_bytes;
+  if (out.memory_cap_bytes == 0) out.memory_cap_bytes = static_cast<std::uint64_t>(config.activation_mib) << 20U;
+  out.vram_cap_bytes = flags.vram_cap_bytes;
+  KILN_TRY(find_cards(config, toolchains.torch_folder, out));
+  say_cards(out);
+  find_compiler(config, out.cards, toolchains);
   if (toolchains.compiles) out.toolchain = toolchains.compiles->toolchain;
   return out;
 }
@@ -174,20 +218,14 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   if (!lock) return fail(lock.error().with_context(fmt::format("state folder {}", config.state_dir)));
   KILN_TRY_ASSIGN(const auto key, cache::SigningKey::load_or_create(files, config.state_dir + "/worker.key"));
   KILN_TRY_ASSIGN(options.lane.program, lane_program());
-  std::optional<worker::Card> card;
-  if (config.device != "cpu") {
-    KILN_TRY_ASSIGN(card, worker::probe_card(config.device));
-  }
-  Toolchains toolchains = find_toolchains(config, card);
-  KILN_TRY_ASSIGN(const worker::WorkerCapability capability, find_capability(flags, config, toolchains, card));
+  Toolchains toolchains = find_torch(config);
+  KILN_TRY_ASSIGN(const worker::WorkerCapability capability, find_capability(flags, config, toolchains));
   options.coordinator = flags.coordinator;
   options.state = config.state_dir;
   options.identity = worker::worker_hello(capability);
   options.lane.torch_folder = toolchains.torch_folder;
   options.lane.verbose = global.verbose;
-  options.device = config.device;
-  options.threads_per_lane = worker::lane_threads(capability);
-  options.encoder_threads = options.identity.lanes[0].encoder_threads;
+  options.places = worker::lane_places(capability);
   options.ffmpeg = config.ffmpeg;
   options.http_listen = flags.http;
   options.cache_bytes = cache_budget(flags, config.state_dir);
@@ -211,7 +249,8 @@ void add_options(CLI::App& command, WorkerFlags& flags) {
   command.add_option("--http", flags.http, "For /metrics, /healthz and /readyz, HOST:PORT (default: none)");
   takes_bytes(command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB"),
               Bytes::kAny);
-  takes_bytes(command.add_option("--vram-cap", flags.vram_cap_bytes, "The same of a card"), Bytes::kAny);
+  takes_bytes(command.add_option("--vram-cap", flags.vram_cap_bytes,
+                                 "Of its card's memory, what a lane may hold: context, weights and activations"), Bytes::kAny);
   command.add_option("--away-max", flags.away_max_s, "Seconds without a coordinator after which it ends (default: never)")
       ->check(CLI::NonNegativeNumber);
   takes_bytes(command.add_option("--cache-size", flags.cache_bytes, "Disk space for fetched files (default: 16GiB, at most "

@@ -1,49 +1,149 @@
 #include "worker/card_probe.h"
 
-#include <charconv>
-#include <chrono>
+#include <sched.h>
 
-#include "base/process.h"
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <optional>
+
+#include "base/fd.h"
 #include "base/text.h"
 
 namespace kiln::worker {
 namespace {
 
-constexpr std::chrono::seconds kDeadline{20};
-constexpr unsigned kMiBShift = 20;
+constexpr std::uint64_t kSysFileBytesMax = 64U << 10U;
+constexpr int kCoresMax = 8'192;
+// CUDA 13 has no code for what came before Turing, and a torch that is built with it neither.
+constexpr int kLeanCudaMajor = 13;
+constexpr ComputeCapability kLeanLeast{7, 5};
+
+std::optional<int> whole_number(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
 
 }  // namespace
 
-Result<Card> parse_card(std::string_view line) {
-  const auto fields = split(trim(line), ',');
-  const auto refuse = [&] { return fail(make_error(ErrorCode::kDataLoss, "nvidia-smi says '{}' of a card", trim(line))); };
-  if (fields.size() != 3) return refuse();
-  Card card;
-  card.name = trim(fields[0]);
-  card.arch = "sm_";
-  for (const char c : trim(fields[1])) {
-    if (c >= '0' && c <= '9') card.arch += c;
-  }
-  const std::string_view memory = trim(fields[2]);
-  std::uint64_t mib = 0;
-  const auto [end, error] = std::from_chars(memory.data(), memory.data() + memory.size(), mib);
-  if (error != std::errc() || end != memory.data() + memory.size() || card.arch == "sm_" || card.name.empty()) return refuse();
-  card.memory_bytes = mib << kMiBShift;
-  return card;
+std::string arch_name(ComputeCapability capability) { return fmt::format("sm_{}{}", capability.major, capability.minor); }
+
+bool has_fp8(ComputeCapability capability) { return capability >= kFp8Least; }
+
+std::string pci_name(const PciPlace& place) {
+  return fmt::format("{:04x}:{:02x}:{:02x}.0", place.domain, place.bus, place.device);
 }
 
-Result<Card> probe_card(const std::string& device) {
-  constexpr std::string_view kPrefix = "cuda:";
-  if (!device.starts_with(kPrefix)) return fail(bad_config("device '{}' is neither cpu nor cuda:N", device));
-  SpawnOptions options;
-  options.argv = {"nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits", "-i",
-                  device.substr(kPrefix.size())};
-  auto output = run_command(std::move(options), kDeadline);
-  if (!output || !output->status.ok()) {
-    return fail(make_error(ErrorCode::kNotFound, "{}: no such card ({})", device,
-                           output ? std::string(trim(output->out + output->err)) : output.error().message));
+std::string to_string(CudaVersion version) {
+  return version == CudaVersion{} ? std::string() : fmt::format("{}.{}", version.major, version.minor);
+}
+
+CudaVersion parse_cuda_version(std::string_view text) {
+  const auto parts = split(trim(text), '.');
+  if (parts.size() < 2) return {};
+  const auto major = whole_number(parts[0]);
+  const auto minor = whole_number(parts[1]);
+  return major && minor ? CudaVersion{*major, *minor} : CudaVersion{};
+}
+
+Result<std::vector<int>> parse_core_list(std::string_view text) {
+  std::vector<int> cores;
+  if (trim(text).empty()) return cores;  // a node without cores
+  for (const std::string_view part : split(trim(text), ',')) {
+    const auto dash = part.find('-');
+    const auto first = whole_number(part.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : whole_number(part.substr(dash + 1));
+    if (!first || !last || *first < 0 || *last < *first || *last >= kCoresMax) {
+      return fail(make_error(ErrorCode::kDataLoss, "'{}' is no list of cores", one_line(std::string(trim(text)))));
+    }
+    for (int core = *first; core <= *last; ++core) cores.push_back(core);
   }
-  return parse_card(output->out);
+  std::sort(cores.begin(), cores.end());
+  cores.erase(std::unique(cores.begin(), cores.end()), cores.end());
+  return cores;
+}
+
+std::vector<int> shared_cores(const std::vector<int>& cores, const std::vector<int>& allowed) {
+  std::vector<int> both;
+  std::copy_if(cores.begin(), cores.end(), std::back_inserter(both),
+               [&](int core) { return std::binary_search(allowed.begin(), allowed.end(), core); });
+  return both;
+}
+
+// Within one major version of CUDA a program runs on drivers of every minor one.
+std::string driver_misfit(const CardList& list, TorchCuda torch) {
+  if (!torch) return {};
+  if (*torch == CudaVersion{}) return "the installed torch has no CUDA; install the one that scripts/setup installs";
+  if (list.cuda.major >= torch->major) return {};
+  return fmt::format("NVIDIA driver {} can run CUDA {} at most, and the installed torch needs CUDA {}: install a newer driver",
+                     list.driver, to_string(list.cuda), to_string(*torch));
+}
+
+std::string card_misfit(const Card& card, TorchCuda torch) {
+  if (!torch || torch->major < kLeanCudaMajor || card.capability >= kLeanLeast) return {};
+  return fmt::format("card {} ({}) is {}: CUDA {} runs on {} and newer", card.index, card.name, arch_name(card.capability),
+                     to_string(*torch), arch_name(kLeanLeast));
+}
+
+void find_cores(Card& card, const std::string& sys, const std::vector<int>& allowed) {
+  const auto node_text = read_file(fmt::format("{}/bus/pci/devices/{}/numa_node", sys, pci_name(card.pci)), kSysFileBytesMax);
+  const auto node = node_text ? whole_number(trim(*node_text)) : std::nullopt;
+  if (!node || *node < 0) return;  // -1: a machine that is one node, or does not say
+  card.numa_node = *node;
+  const auto list = read_file(fmt::format("{}/devices/system/node/node{}/cpulist", sys, *node), kSysFileBytesMax);
+  if (!list) return;
+  if (const auto cores = parse_core_list(*list)) card.cores = shared_cores(*cores, allowed);
+}
+
+Result<CardList> list_cards(CardDriver& driver, std::vector<std::string>& said) {
+  CardList list;
+  KILN_TRY_ASSIGN(list.driver, driver.driver_version());
+  KILN_TRY_ASSIGN(list.cuda, driver.cuda_version());
+  KILN_TRY_ASSIGN(unsigned count, driver.card_count());
+  if (count > kCardsMax) {
+    said.push_back(fmt::format("{} cards here; the first {} are looked at", count, kCardsMax));
+    count = kCardsMax;
+  }
+  for (unsigned index = 0; index < count; ++index) {
+    auto card = driver.card(index);
+    if (card) {
+      list.cards.push_back(std::move(*card));
+    } else {
+      said.push_back(card.error().message);
+    }
+  }
+  return list;
+}
+
+Result<CardList> probe_cards(const CardProbe& probe, std::vector<std::string>& said) {
+  KILN_TRY_ASSIGN(const auto driver, open_nvml(probe.library));
+  KILN_TRY_ASSIGN(CardList list, list_cards(*driver, said));
+  const std::vector<int> allowed = allowed_cores();
+  for (Card& card : list.cards) find_cores(card, probe.sys, allowed);
+  return list;
+}
+
+std::string describe(const Card& card) {
+  std::string text = fmt::format("card {}, {} ({}), {} of {} free", card.index, card.name, arch_name(card.capability),
+                                 format_bytes(card.free_bytes), format_bytes(card.memory_bytes));
+  if (card.numa_node >= 0) text += fmt::format(", NUMA node {} with {} cores", card.numa_node, card.cores.size());
+  return text;
+}
+
+std::vector<int> allowed_cores() {
+  std::vector<int> cores;
+  const std::size_t bytes = CPU_ALLOC_SIZE(kCoresMax);
+  cpu_set_t* set = CPU_ALLOC(kCoresMax);
+  if (set == nullptr) return cores;
+  if (::sched_getaffinity(0, bytes, set) == 0) {
+    for (int core = 0; core < kCoresMax; ++core) {
+      if (CPU_ISSET_S(core, bytes, set)) cores.push_back(core);
+    }
+  }
+  CPU_FREE(set);
+  return cores;
 }
 
 }  // namespace kiln::worker

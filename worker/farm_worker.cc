@@ -78,9 +78,10 @@ FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey
   options_.identity.signing_key = signing_key_.public_key().hex();
   options_.identity.compiles = options_.compiles.has_value();
   if (options_.compiles) child_ = std::make_unique<CompileChild>(child_options(*options_.compiles));
-  for (const net::LaneOffer& offer : options_.identity.lanes) {
-    LaneHostOptions lane{options_.lane, options_.threads_per_lane, options_.encoder_threads, options_.device,
-                         options_.ffmpeg, options_.state + "/logs", options_.state + "/ffmpeg"};
+  for (std::size_t i = 0; i < options_.identity.lanes.size(); ++i) {
+    const net::LaneOffer& offer = options_.identity.lanes[i];
+    LaneHostOptions lane{options_.lane, options_.places.at(i), options_.ffmpeg, options_.state + "/logs",
+                         options_.state + "/ffmpeg"};
     lanes_[offer.lane] = std::make_unique<LaneHost>(offer.lane, std::move(lane));
   }
 }

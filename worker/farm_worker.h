@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cache_store/signing_key.h"
 #include "net/farm_worker_messages.h"
 #include "net/socket_types.h"
 #include "worker/artifact_builder.h"
 #include "worker/core/worker_rules.h"
+#include "worker/lane_place.h"
 #include "worker/lane_process.h"
 
 namespace kiln::worker {
@@ -30,9 +32,7 @@ struct FarmWorkerOptions {
   std::string state;        // its lock is the caller's
   net::WorkerHello identity;  // name, pool, lanes with their offers, …; instance and signing key are filled in
   LaneStart lane;
-  std::string device = "cpu";
-  int threads_per_lane = 1;
-  int encoder_threads = 1;
+  std::vector<LanePlace> places;  // of the lanes in `identity`, in its order
   std::string ffmpeg;
   std::uint64_t cache_bytes = 0;  // of the folder of fetched blobs
   std::optional<ArtifactBuilderOptions> compiles;  // absent: nothing is compiled here

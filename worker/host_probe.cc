@@ -127,6 +127,12 @@ std::uint64_t compile_memory_limit_bytes(const HostResources& resources, std::ui
   return resources.memory_bytes == 0 ? asked_bytes : std::min(asked_bytes, resources.memory_bytes / 2);
 }
 
+std::optional<std::string> torch_cuda(const std::string& torch_folder) {
+  const auto version = read_file(torch_folder + "/version.py", kProbeFileBytesMax);
+  if (!version) return std::nullopt;
+  return python_string(*version, "cuda");
+}
+
 Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
   sharding::Toolchain toolchain;
   auto version = read_file(files.torch_folder + "/version.py", kProbeFileBytesMax);

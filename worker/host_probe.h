@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -29,6 +30,9 @@ struct ToolchainFiles {
   std::string compiler = "g++";
   bool for_cards = false;  // names the CUDA and the Triton of that torch too
 };
+
+// The CUDA that the torch in that folder is built for, "13.0"; empty: none. nullopt: no torch is there.
+[[nodiscard]] std::optional<std::string> torch_cuda(const std::string& torch_folder);
 
 // Identity of who would compile here. kNotFound when there is no compiler or no torch: graphs then run
 // uncompiled, and the message says what to install.

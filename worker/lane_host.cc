@@ -33,15 +33,17 @@ Status LaneHost::start() {
   }
   LaneStart start = options_.start;
   start.stderr_fd = log_.get();
-  start.nice = options_.device == "cpu" ? kLaneNice : 0;  // who feeds a card must not wait
+  start.nice = options_.place.device == "cpu" ? kLaneNice : 0;  // who feeds a card must not wait
+  start.card_uuid = options_.place.card_uuid;
+  start.cores = options_.place.cores;
   KILN_TRY_ASSIGN(process_, LaneProcess::start(id_, start));
   net::SetUp set_up;
   set_up.lane = id_;
-  set_up.threads = options_.threads;
-  set_up.device = options_.device;
+  set_up.threads = options_.place.threads;
+  set_up.device = options_.place.device;
   set_up.ffmpeg = options_.ffmpeg;
   set_up.answers_folder = options_.answers_folder;
-  set_up.encoder_threads = options_.encoder_threads;
+  set_up.encoder_threads = options_.place.encoder_threads;
   set_up.trusted_keys = cache::TrustedKeys{}.to_text();  // each artifact comes with those of its day
   return send(set_up);
 }

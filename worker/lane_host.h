@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "worker/artifact_builder.h"
+#include "worker/lane_place.h"
 #include "worker/lane_process.h"
 #include "worker/model_package.h"
 
@@ -22,9 +23,7 @@ inline constexpr std::chrono::milliseconds kDyingLaneDeadline{2'000};
 
 struct LaneHostOptions {
   LaneStart start;
-  int threads = 1;
-  int encoder_threads = 1;
-  std::string device = "cpu";
+  LanePlace place;
   std::string ffmpeg;
   std::string log_folder;
   std::string answers_folder;  // of the lanes' ffmpeg

@@ -1,5 +1,8 @@
 #include "worker/lane_process.h"
 
+#include <sched.h>
+
+#include <algorithm>
 #include <cstdlib>
 
 #include "net/lane_codec.h"
@@ -17,6 +20,15 @@ std::string library_path(const std::string& torch_folder) {
   return path;
 }
 
+// As sched_setaffinity takes them, made before the fork. A host may have more cores than a cpu_set_t.
+std::vector<unsigned long> core_mask(const std::vector<int>& cores) {
+  constexpr std::size_t kBits = 8 * sizeof(unsigned long);
+  if (cores.empty()) return {};
+  std::vector<unsigned long> mask(static_cast<std::size_t>(*std::max_element(cores.begin(), cores.end())) / kBits + 1);
+  for (const int core : cores) mask[static_cast<std::size_t>(core) / kBits] |= 1UL << (static_cast<std::size_t>(core) % kBits);
+  return mask;
+}
+
 }  // namespace
 
 Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
@@ -31,6 +43,14 @@ Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
     options.set_env.emplace_back("LD_LIBRARY_PATH", library_path(start.torch_folder));
   }
   options.nice = start.nice;
+  options.set_env.emplace_back("CUDA_VISIBLE_DEVICES", start.card_uuid);
+  if (!start.cores.empty()) {
+    // Cores that went away since they were looked at are no reason to have no lane.
+    options.before_exec = [mask = core_mask(start.cores)] {
+      ::sched_setaffinity(0, mask.size() * sizeof(unsigned long), reinterpret_cast<const cpu_set_t*>(mask.data()));
+      return true;
+    };
+  }
   LaneProcess lane;
   lane.id_ = id;
   KILN_TRY_ASSIGN(lane.process_, ChildProcess::spawn(options));

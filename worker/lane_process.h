@@ -24,6 +24,8 @@ struct LaneStart {
   bool verbose = false;
   int stderr_fd = 2;  // borrowed for the start
   int nice = 0;       // above the worker's; its ffmpeg children inherit it
+  std::string card_uuid;   // the one card that it sees; empty: none
+  std::vector<int> cores;  // that it and its children run on; empty: where the worker may
 };
 
 // Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.

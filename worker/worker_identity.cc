@@ -7,44 +7,102 @@
 
 #include "base/sha256.h"
 #include "sharding/output_plan.h"
+#include "worker/card_probe.h"
 
 namespace kiln::worker {
 namespace {
 
 constexpr std::size_t kNameCharsMax = 64;
-// Of a card's memory: the rest is context, weights and what its drivers keep.
-constexpr std::uint64_t kCardShareNumerator = 7;
-constexpr std::uint64_t kCardShareDenominator = 10;
+// Of a card's memory, or of the cap: context, code, weights and what the allocator cannot use.
+constexpr std::uint64_t kReserveNumerator = 3;
+constexpr std::uint64_t kReserveDenominator = 10;
 
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
-std::uint64_t budget_bytes(const WorkerCapability& capability) {
+std::uint64_t activation_bytes(const WorkerCapability& capability) {
   if (capability.memory_cap_bytes > 0) return capability.memory_cap_bytes;
-  if (capability.card) return capability.card->memory_bytes / kCardShareDenominator * kCardShareNumerator;
   return sharding::plan_activation_bytes(capability.host.memory_bytes, static_cast<int>(capability.host.cores));
 }
 
-net::LaneClass lane_class(const WorkerCapability& capability, int threads) {
-  net::LaneClass out;
-  out.isa = to_string(capability.isa);
-  if (capability.toolchain) out.toolchain = toolchain_digest(*capability.toolchain);
-  if (capability.card) {
-    out.arch = capability.card->arch;
-    out.device_name = capability.card->name;
-    return out;
-  }
-  out.threads = threads;
+net::CardFacts card_facts(const WorkerCapability& capability, const Card& card) {
+  net::CardFacts out;
+  out.index = card.index;
+  out.uuid = card.uuid;
+  out.pci = pci_name(card.pci);
+  out.driver = capability.driver;
+  out.cuda = to_string(capability.driver_cuda);
+  out.memory_bytes = card.memory_bytes;
+  out.free_bytes = card.free_bytes;
+  out.reserved_bytes = card.reserved_bytes;
+  out.fp8 = has_fp8(card.capability);
+  out.link_generation = card.link_generation;
+  out.link_width = card.link_width;
+  out.numa_node = card.numa_node;
   return out;
+}
+
+net::LaneOffer card_offer(const WorkerCapability& capability, const Card& card) {
+  net::LaneOffer offer;
+  offer.kind.isa = to_string(capability.isa);
+  offer.kind.arch = arch_name(card.capability);
+  // Its worker compiles for one kind of card; graphs of the others run uncompiled.
+  const bool compiles = capability.toolchain && card.capability == capability.cards.front().capability;
+  if (compiles) offer.kind.toolchain = toolchain_digest(*capability.toolchain);
+  offer.kind.device_name = card.name;
+  offer.budget_bytes = card_budget_bytes(card, capability.vram_cap_bytes);
+  offer.card = card_facts(capability, card);
+  return offer;
+}
+
+net::LaneOffer cpu_offer(const WorkerCapability& capability, int threads) {
+  net::LaneOffer offer;
+  offer.kind.isa = to_string(capability.isa);
+  offer.kind.threads = threads;
+  if (capability.toolchain) offer.kind.toolchain = toolchain_digest(*capability.toolchain);
+  offer.budget_bytes = activation_bytes(capability);
+  return offer;
+}
+
+// Lanes that are pinned to the same cores share these; a quota of the whole host holds as well.
+int share_of_cores(const WorkerCapability& capability, const Card& card) {
+  const auto cores = static_cast<int>(capability.host.cores);
+  const int of_host = cores / lane_count(capability);
+  if (card.cores.empty()) return std::max(1, of_host);
+  const auto sharers = std::count_if(capability.cards.begin(), capability.cards.end(),
+                                     [&](const Card& other) { return other.cores == card.cores; });
+  const auto of_node = static_cast<int>(card.cores.size()) / std::max(1, static_cast<int>(sharers));
+  return std::max(1, std::min(of_host, of_node));
 }
 
 }  // namespace
 
-int lane_threads(const WorkerCapability& capability) {
-  return sharding::plan_lane_threads(static_cast<int>(capability.host.cores), capability.lanes,
-                                     capability.threads_per_lane)
-      .threads;
+int lane_count(const WorkerCapability& capability) {
+  return capability.cards.empty() ? capability.lanes : static_cast<int>(capability.cards.size());
+}
+
+std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
+  const std::uint64_t whole = cap_bytes == 0 ? card.memory_bytes : std::min(card.memory_bytes, cap_bytes);
+  const std::uint64_t reserve = whole / kReserveDenominator * kReserveNumerator;
+  const std::uint64_t free = std::min(whole, card.free_bytes);
+  return free <= reserve ? 0 : (free - reserve) / kBudgetGrain * kBudgetGrain;
+}
+
+std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
+  const auto cores = static_cast<int>(capability.host.cores);
+  const int lanes = lane_count(capability);
+  const int threads = sharding::plan_lane_threads(cores, lanes, capability.threads_per_lane).threads;
+  if (capability.cards.empty()) {
+    return std::vector<LanePlace>(static_cast<std::size_t>(lanes),
+                                  LanePlace{"cpu", "", {}, threads, std::max(1, cores / lanes)});
+  }
+  std::vector<LanePlace> places;
+  for (const Card& card : capability.cards) {
+    const int share = share_of_cores(capability, card);
+    places.push_back({"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), share});
+  }
+  return places;
 }
 
 std::string toolchain_digest(const sharding::Toolchain& toolchain) {
@@ -57,19 +115,17 @@ std::string toolchain_digest(const sharding::Toolchain& toolchain) {
 }
 
 net::WorkerHello worker_hello(const WorkerCapability& capability) {
-  const auto cores = static_cast<int>(capability.host.cores);
-  const int threads = lane_threads(capability);
+  const std::vector<LanePlace> places = lane_places(capability);
   net::WorkerHello hello;
   hello.worker = capability.name;
   hello.pool = capability.pool;
-  hello.cores = cores;
+  hello.cores = static_cast<int>(capability.host.cores);
   hello.memory_bytes = capability.host.memory_bytes;
-  for (int i = 0; i < capability.lanes; ++i) {
-    net::LaneOffer offer;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    net::LaneOffer offer = capability.cards.empty() ? cpu_offer(capability, places[i].threads)
+                                                    : card_offer(capability, capability.cards[i]);
     offer.lane.value = static_cast<std::uint32_t>(i);
-    offer.kind = lane_class(capability, threads);
-    offer.budget_bytes = budget_bytes(capability);
-    offer.encoder_threads = std::max(1, cores / capability.lanes);
+    offer.encoder_threads = places[i].encoder_threads;
     hello.lanes.push_back(std::move(offer));
   }
   if (!capability.toolchain) return hello;

@@ -59,6 +59,7 @@ Status UpscaleSession::look_at_lanes() {
   if (!list) return {};
   for (const net::WorkerStatus& worker : list->workers) {
     if (!worker.connected || worker.lanes.empty()) continue;
+    lanes_ = worker.lanes.size();
     report_.threads_per_lane = worker.lanes.front().offer.kind.threads;
     if (!lanes_fit_) KILN_TRY(fit_lanes(worker));
     return lanes_fit_ ? check_progress_is_possible(worker) : Status{};
@@ -71,12 +72,18 @@ Status UpscaleSession::look_at_lanes() {
 Status UpscaleSession::fit_lanes(const net::WorkerStatus& worker) {
   lanes_fit_ = true;
   const net::LaneClass& have = worker.lanes.front().offer.kind;
+  if (options_.config.device == "auto" && have.arch == "cpu") {
+    progress_.say(fmt::format("Lanes run on the CPU; {} says why.", farm_.log_path("worker")));
+  }
   if (have.toolchain.empty() && have.arch == "cpu" && options_.config.executor == "any") {
     progress_.say(fmt::format("Nothing is compiled here; see {}.", farm_.log_path("worker")));
   }
   for (std::size_t i = 0; i < clips_.size() && i < status_.clips.size(); ++i) {
     const net::ClipStatus& clip = status_.clips[i];
-    if (clips_[i].placed || clip.tile_height == 0 || clip.kind == have) continue;
+    // Cards of one host may be of several kinds.
+    const bool has_lane = std::any_of(worker.lanes.begin(), worker.lanes.end(),
+                                      [&](const net::LaneStatus& lane) { return lane.offer.kind == clip.kind; });
+    if (clips_[i].placed || clip.tile_height == 0 || has_lane) continue;
     net::LaneClass fitting = have;
     fitting.threads = clip.kind.threads;
     const auto now = Clock::now();

@@ -249,7 +249,7 @@ void UpscaleSession::say_warnings() {
 
 void UpscaleSession::show_progress() {
   ProgressState state;
-  state.lanes = static_cast<std::size_t>(options_.config.lanes);
+  state.lanes = lanes_ > 0 ? lanes_ : static_cast<std::size_t>(options_.config.lanes);
   state.compiling = status_.compiling;
   state.frames_total = status_.summary.frames_total;
   state.frames_done = status_.summary.frames_done;

@@ -74,6 +74,7 @@ class UpscaleSession {
   std::optional<Clock::time_point> idle_since_;
   Clock::time_point lanes_looked_at_;
   bool lanes_fit_ = false;
+  std::size_t lanes_ = 0;  // of the worker, once it is there
   std::optional<Clock::time_point> worker_restarted_at_;  // with as many threads as an earlier run had
   std::uint64_t segments_done_ = 0;
   std::uint64_t tries_failed_ = 0;

@@ -40,15 +40,92 @@ TEST(WorkerIdentityTest, WithoutToolchainNothingIsCompiled) {
   EXPECT_NE(worker_hello(plain).lanes[0].kind, worker_hello(capability()).lanes[0].kind);
 }
 
-TEST(WorkerIdentityTest, CardsAreOfferedByTheirArchitecture) {
-  WorkerCapability card = capability();
-  card.card = parse_card("NVIDIA H100 80GB HBM3, 9.0, 80000\n").value();
-  card.toolchain.reset();
-  const net::LaneOffer offer = worker_hello(card).lanes[0];
-  EXPECT_EQ(offer.kind.arch, "sm_90");
-  EXPECT_EQ(offer.kind.device_name, "NVIDIA H100 80GB HBM3");
-  EXPECT_EQ(offer.kind.threads, 0);
-  EXPECT_EQ(offer.budget_bytes, (80000ULL << 20U) / 10 * 7);
+Card card(unsigned index, std::string name, ComputeCapability capability, std::uint64_t mib) {
+  Card out;
+  out.index = index;
+  out.uuid = fmt::format("GPU-{}", index);
+  out.name = std::move(name);
+  out.capability = capability;
+  out.memory_bytes = mib << 20U;
+  out.free_bytes = out.memory_bytes;
+  return out;
+}
+
+WorkerCapability with_cards(std::vector<Card> cards) {
+  WorkerCapability out = capability();
+  out.lanes = 1;
+  out.toolchain.reset();
+  out.driver = "580.95.05";
+  out.driver_cuda = {13, 0};
+  out.cards = std::move(cards);
+  return out;
+}
+
+TEST(WorkerIdentityTest, EachCardIsALaneOfItsOwnKind) {
+  const auto hello = worker_hello(with_cards({card(0, "NVIDIA H100 80GB HBM3", {9, 0}, 80'000),
+                                              card(2, "NVIDIA GeForce RTX 3060", {8, 6}, 12'288)}));
+  ASSERT_EQ(hello.lanes.size(), 2U);
+  const net::LaneOffer& large = hello.lanes[0];
+  EXPECT_EQ(large.kind.arch, "sm_90");
+  EXPECT_EQ(large.kind.device_name, "NVIDIA H100 80GB HBM3");
+  EXPECT_EQ(large.kind.threads, 0);
+  EXPECT_EQ(large.encoder_threads, 4);
+  EXPECT_EQ(large.card.uuid, "GPU-0");
+  EXPECT_EQ(large.card.driver, "580.95.05");
+  EXPECT_EQ(large.card.cuda, "13.0");
+  EXPECT_TRUE(large.card.fp8);
+  const net::LaneOffer& small = hello.lanes[1];
+  EXPECT_EQ(small.lane.value, 1U);
+  EXPECT_EQ(small.kind.arch, "sm_86");
+  EXPECT_EQ(small.card.index, 2U);
+  EXPECT_FALSE(small.card.fp8);
+  EXPECT_LT(small.budget_bytes, large.budget_bytes);
+}
+
+TEST(WorkerIdentityTest, LanesOfTheFirstCardsKindAreCompiledFor) {
+  WorkerCapability mixed = with_cards({card(0, "a", {9, 0}, 1), card(1, "b", {8, 6}, 1), card(2, "a", {9, 0}, 1)});
+  mixed.toolchain = capability().toolchain;
+  const auto hello = worker_hello(mixed);
+  EXPECT_EQ(hello.lanes[0].kind.toolchain, toolchain_digest(*mixed.toolchain));
+  EXPECT_EQ(hello.lanes[0].kind, hello.lanes[2].kind);
+  EXPECT_EQ(hello.lanes[1].kind.toolchain, "");
+}
+
+TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
+  struct Row {
+    std::uint64_t total, free, cap, budget;  // MiB
+  };
+  for (const Row& row : {Row{80'000, 80'000, 0, 56'000}, Row{80'000, 79'990, 0, 55'936}, Row{80'000, 30'000, 0, 5'952},
+                         Row{80'000, 24'000, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'408},
+                         Row{80'000, 1'000, 2'048, 384}, Row{2'048, 2'048, 80'000, 1'408}, Row{80'000, 80'000, 64, 0}}) {
+    Card one = card(0, "card", {9, 0}, row.total);
+    one.free_bytes = row.free << 20U;
+    EXPECT_EQ(card_budget_bytes(one, row.cap << 20U) >> 20U, row.budget) << row.total << " " << row.free << " " << row.cap;
+  }
+  WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
+  capped.memory_cap_bytes = 1U << 20U;  // is of CPU lanes
+  capped.vram_cap_bytes = 2ULL << 30U;
+  EXPECT_EQ(worker_hello(capped).lanes[0].budget_bytes, 1'408ULL << 20U);
+}
+
+TEST(WorkerIdentityTest, LanesOfCardsSeeOneCardAndShareTheCoresOfItsNode) {
+  std::vector<Card> cards = {card(0, "a", {9, 0}, 1), card(1, "a", {9, 0}, 1), card(2, "a", {9, 0}, 1)};
+  cards[0].cores = cards[1].cores = {0, 1, 2};
+  const auto places = lane_places(with_cards(cards));
+  ASSERT_EQ(places.size(), 3U);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(places[i].device, "cuda:0");
+    EXPECT_EQ(places[i].card_uuid, cards[i].uuid);
+    EXPECT_EQ(places[i].cores, cards[i].cores);
+  }
+  EXPECT_EQ(places[0].encoder_threads, 1);  // three cores for two lanes
+  EXPECT_EQ(places[0].threads, 1);
+  EXPECT_EQ(places[2].encoder_threads, 2);  // eight cores for three lanes, and no node is known
+  const auto of_cpu = lane_places(capability());
+  ASSERT_EQ(of_cpu.size(), 2U);
+  EXPECT_EQ(of_cpu[1].device, "cpu");
+  EXPECT_TRUE(of_cpu[1].card_uuid.empty());
+  EXPECT_EQ(of_cpu[1].threads, 4);
 }
 
 TEST(WorkerIdentityTest, ToolchainsThatDifferInAnythingHaveOtherDigests) {
@@ -64,20 +141,6 @@ TEST(WorkerIdentityTest, Names) {
   EXPECT_TRUE(is_worker_name("gpu-4.rack_1"));
   for (const char* bad : {"", "a b", "a/b", "ü"}) EXPECT_FALSE(is_worker_name(bad)) << bad;
   EXPECT_FALSE(is_worker_name(std::string(65, 'a')));
-}
-
-TEST(CardProbeTest, OneLineOfTheDriversTool) {
-  const Card card = parse_card("NVIDIA GeForce RTX 3060, 8.6, 12288").value();
-  EXPECT_EQ(card.name, "NVIDIA GeForce RTX 3060");
-  EXPECT_EQ(card.arch, "sm_86");
-  EXPECT_EQ(card.memory_bytes, 12288ULL << 20U);
-  for (const char* bad : {"", "No devices were found", "card, 8.6", "card, 8.6, much", "card, , 5"}) {
-    EXPECT_FALSE(parse_card(bad)) << bad;
-  }
-}
-
-TEST(CardProbeTest, DevicesThatAreNoCardsAreRefused) {
-  EXPECT_EQ(exit_code(probe_card("tpu:0").error()), 78);
 }
 
 }  // namespace
