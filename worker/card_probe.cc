@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <future>
 #include <iterator>
 #include <optional>
+#include <thread>
 
 #include "base/fd.h"
 #include "base/text.h"
@@ -24,6 +26,22 @@ std::optional<int> whole_number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
   return value;
+}
+
+struct Answer {
+  Result<CardList> list = CardList{};
+  std::vector<std::string> said;
+};
+
+Answer ask_driver(const std::string& library) {
+  Answer answer;
+  auto driver = open_nvml(library);
+  if (driver) {
+    answer.list = list_cards(**driver, answer.said);
+  } else {
+    answer.list = fail(driver.error());
+  }
+  return answer;
 }
 
 }  // namespace
@@ -118,8 +136,20 @@ Result<CardList> list_cards(CardDriver& driver, std::vector<std::string>& said) 
 }
 
 Result<CardList> probe_cards(const CardProbe& probe, std::vector<std::string>& said) {
-  KILN_TRY_ASSIGN(const auto driver, open_nvml(probe.library));
-  KILN_TRY_ASSIGN(CardList list, list_cards(*driver, said));
+  std::promise<Answer> promise;
+  auto answer = promise.get_future();
+  // Nothing can call a thread back out of the driver: one that stays there is left behind.
+  std::thread([library = probe.library, promise = std::move(promise)]() mutable {
+    promise.set_value(ask_driver(library));
+  }).detach();
+  if (answer.wait_for(probe.deadline) != std::future_status::ready) {
+    return fail(make_error(ErrorCode::kDeadlineExceeded,
+                           "the NVIDIA driver does not answer ({} ms): see what the kernel's log says of its cards",
+                           probe.deadline.count()));
+  }
+  Answer got = answer.get();
+  said.insert(said.end(), got.said.begin(), got.said.end());
+  KILN_TRY_ASSIGN(CardList list, std::move(got.list));
   const std::vector<int> allowed = allowed_cores();
   for (Card& card : list.cards) find_cores(card, probe.sys, allowed);
   return list;

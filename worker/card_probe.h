@@ -1,6 +1,7 @@
 // Which cards this host has, what they can do, and whether the installed torch can use them.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,10 +36,11 @@ void find_cores(Card& card, const std::string& sys, const std::vector<int>& allo
 struct CardProbe {
   std::string library = kNvmlName;
   std::string sys = "/sys";
+  std::chrono::milliseconds deadline{20'000};  // a card that is wedged holds whoever asks for it
 };
 // A card that cannot be read is left out, and `said` gets a line.
 [[nodiscard]] Result<CardList> list_cards(CardDriver& driver, std::vector<std::string>& said);
-// The above, of this host.
+// The above, of this host. kDeadlineExceeded: the driver does not answer.
 [[nodiscard]] Result<CardList> probe_cards(const CardProbe& probe, std::vector<std::string>& said);
 // "card 0, NVIDIA H100 80GB HBM3 (sm_90), 79.1 GiB of 79.6 GiB free, NUMA node 0 with 16 cores". For people.
 [[nodiscard]] std::string describe(const Card& card);

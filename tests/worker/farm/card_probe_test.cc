@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -31,7 +32,7 @@ class CardProbeTest : public ::testing::Test {
   static std::string library(const std::string& age = "new") {
     return fmt::format("{}/tests/fake_nvml_{}/libnvidia-ml.so.1", std::getenv("KILN_BINARY_DIR"), age);
   }
-  Result<CardList> probe(const std::string& sys = "/nowhere") { return probe_cards({library(), sys}, said_); }
+  Result<CardList> probe(const std::string& sys = "/nowhere") { return probe_cards({library(), sys, std::chrono::seconds(20)}, said_); }
 
   std::map<std::string, std::string> set_;
   std::vector<std::string> said_;
@@ -110,6 +111,14 @@ TEST_F(CardProbeTest, DriversThatDoNotWorkAreOneLine) {
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, ErrorCode::kUnimplemented);
   EXPECT_THAT(old.error().message, HasSubstr("has no nvmlDeviceGetMemoryInfo_v2: this NVIDIA driver is too old"));
+}
+
+TEST_F(CardProbeTest, ADriverThatDoesNotAnswerIsOneLine) {
+  set("FAKE_NVML_INIT", "-1");
+  const auto list = probe_cards({library(), "/nowhere", std::chrono::milliseconds(20)}, said_);
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().code, ErrorCode::kDeadlineExceeded);
+  EXPECT_THAT(list.error().message, HasSubstr("the NVIDIA driver does not answer (20 ms)"));
 }
 
 class SilentDriver : public CardDriver {

@@ -1,6 +1,8 @@
 // A library that answers as libnvidia-ml.so.1 does, for hosts without a card. FAKE_NVML_CARDS is how many it shows (each
-// next one another kind), FAKE_NVML_CUDA what its driver can run ("13000"), FAKE_NVML_INIT the code that its start returns,
+// next one another kind), FAKE_NVML_CUDA what its driver can run ("13000"), FAKE_NVML_INIT the code that its start returns (-1: never),
 // FAKE_NVML_LOST the card that cannot be opened.
+#include <unistd.h>
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -40,7 +42,11 @@ int copy(char* out, unsigned length, const char* text) {
 
 extern "C" {
 
-int nvmlInit_v2() { return variable("FAKE_NVML_INIT", 0); }
+int nvmlInit_v2() {
+  const int code = variable("FAKE_NVML_INIT", 0);
+  while (code < 0) ::pause();
+  return code;
+}
 int nvmlShutdown() { return 0; }
 const char* nvmlErrorString(int code) {
   if (code == 9) return "Driver Not Loaded";
