@@ -50,6 +50,7 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_results_total", "Results taken", counters.results);
   text.counter("kiln_late_messages_total", "Messages of an older attempt or session", counters.late_messages);
   text.counter("kiln_requests_refused_total", "Requests of clients that could not be taken", counters.requests_refused);
+  text.counter("kiln_jobs_full_total", "Jobs that were refused because too many are kept", counters.jobs_full);
   text.counter("kiln_workers_lost_total", "Workers that fell silent", counters.workers_lost);
   text.counter("kiln_workers_refused_total", "Workers that were not let in", counters.workers_refused);
   text.counter("kiln_waiters_full_total", "Clients answered at once because too many wait", counters.waiters_full);

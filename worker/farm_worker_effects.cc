@@ -140,6 +140,13 @@ Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
   return lane.send(segment_task(run, clip));
 }
 
+void FarmWorker::Impl::count_compile(const Result<CompiledLibrary>& made) {
+  ++(made ? compiles_.made : compiles_.failed);
+  if (made) return;
+  if (made.error().code == ErrorCode::kDeadlineExceeded) ++compiles_.over_deadline;
+  if (made.error().code == ErrorCode::kResourceExhausted) ++compiles_.over_memory;
+}
+
 void FarmWorker::Impl::compile(const RunPtr& run) {
   const TaskKey key = run->key();
   if (run->files.artifact) {  // the store has it: somebody was faster, or it was never gone
@@ -157,7 +164,7 @@ void FarmWorker::Impl::compile(const RunPtr& run) {
     mailbox_.post([this, key, library, spent = Clock::now() - begun] {
       running_.erase(kCompileSlot);
       compiles_.spent += std::chrono::duration_cast<std::chrono::milliseconds>(spent);
-      ++(*library ? compiles_.made : compiles_.failed);
+      count_compile(*library);
       const RunPtr compiled = find_run(key);
       if (!compiled) return;
       if (*library) {

@@ -59,6 +59,7 @@ struct FarmWorker::Impl {
   [[nodiscard]] Status run_on_lane(TaskRun& run, LaneHost& lane);
   [[nodiscard]] Status run_segment(TaskRun& run, LaneHost& lane);
   void compile(const RunPtr& run);
+  void count_compile(const Result<CompiledLibrary>& made);
   void offer(TaskKey key, Result<std::shared_ptr<const ReadyArtifact>> artifact);
   [[nodiscard]] RunPtr find_run(TaskKey key) const;
   void run_failed(TaskRun& run, net::TaskFault fault);

@@ -78,6 +78,9 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
   text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});
   text.counter("kiln_worker_compiles_total", "", compiles.failed, {{"outcome", "failed"}});
+  text.counter("kiln_worker_compile_kills_total", "Compile children that were ended, by the bound that they crossed",
+               compiles.over_deadline, {{"why", "deadline"}});
+  text.counter("kiln_worker_compile_kills_total", "", compiles.over_memory, {{"why", "memory"}});
   text.counter("kiln_worker_compile_milliseconds_total", "Time spent making artifacts",
                static_cast<std::uint64_t>(compiles.spent.count()));
   text.counter("kiln_worker_socket_dropped_total", "Messages of the coordinator that were dropped", stats.socket.dropped_too_large,

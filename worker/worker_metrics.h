@@ -21,6 +21,8 @@ struct CompileCounts {
   std::uint64_t made = 0;
   std::uint64_t found = 0;  // in the store
   std::uint64_t failed = 0;
+  std::uint64_t over_deadline = 0;  // of the failed: the child was ended
+  std::uint64_t over_memory = 0;
   std::chrono::milliseconds spent{0};  // making them, failed ones as well
 };
 

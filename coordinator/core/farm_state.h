@@ -86,6 +86,7 @@ struct Counters {
   std::uint64_t assignments_again = 0;  // the worker did not have it
   std::uint64_t results = 0;
   std::uint64_t requests_refused = 0;
+  std::uint64_t jobs_full = 0;          // of these, jobs that were one too many
   std::uint64_t workers_lost = 0;
   std::uint64_t workers_refused = 0;
   std::uint64_t waiters_full = 0;

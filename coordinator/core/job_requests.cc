@@ -46,8 +46,9 @@ Status check_upscale(const net::JobRequest& request) {
   return {};
 }
 
-Status check_submission(const Turn& turn, const net::JobRequest& request) {
+Status check_submission(Turn& turn, const net::JobRequest& request) {
   if (turn.durable().jobs.size() >= turn.state.rules.jobs_max) {
+    ++turn.live().counters.jobs_full;
     return fail(make_error(ErrorCode::kResourceExhausted, ExitCode::kTryAgain,
                            "{} jobs are kept already; remove some (kiln rm JOB)", turn.durable().jobs.size()));
   }

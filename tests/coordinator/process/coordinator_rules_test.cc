@@ -1,6 +1,8 @@
 // The rules of the configuration, as a coordinator that runs follows them.
 #include <gmock/gmock.h>
 
+#include <chrono>
+
 #include "tests/base/temp_folder.h"
 #include "tests/coordinator/process/coordinator_process.h"
 
@@ -37,6 +39,12 @@ TEST(CoordinatorRulesTest, TheFileDecidesHeartbeatTriesAndHowManyJobsAreKept) {
   const auto second = client->ask_for<net::Done>(net::Submit{noop_job("second")});
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("1 jobs are kept already"));
+  std::string metrics;  // published a few times a second
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (metrics.find("kiln_jobs_full_total 1\n") == std::string::npos && std::chrono::steady_clock::now() < until) {
+    metrics = farm.http("/metrics");
+  }
+  EXPECT_THAT(metrics, HasSubstr("kiln_jobs_full_total 1\n"));
 }
 
 TEST(CoordinatorRulesTest, ABadRuleEndsItWithTheLine) {

@@ -1,13 +1,32 @@
 // A real worker compiles for the farm, publishes what it signed, and renders with it.
 #include <gmock/gmock.h>
 
+#include <stdlib.h>
+
+#include "net/http_client.h"
 #include "sharding/package/package_inputs.h"
 #include "tests/worker/farm/fake_farm.h"
 
 namespace kiln::worker {
 namespace {
 
-using FarmCompileTest = FarmWorkerTest;
+using ::testing::HasSubstr;
+
+class FarmCompileTest : public FarmWorkerTest {
+ protected:
+  // Of the worker's own door, whose address its log says.
+  std::string metrics() const {
+    constexpr std::string_view kSaid = "metrics at http://";
+    const std::string log = *read_file(folder_ / "worker.log", 1U << 20U);
+    const std::size_t begin = log.find(kSaid);
+    if (begin == std::string::npos) return log;
+    const std::string url = log.substr(begin + kSaid.size(), log.find('\n', begin) - begin - kSaid.size());
+    net::HttpClientOptions options;
+    options.server = *net::parse_host_port(url.substr(0, url.find('/')));
+    const auto answer = net::HttpClient(options).get("/metrics", 1U << 20U);
+    return answer ? answer->body : answer.error().message;
+  }
+};
 
 // As the coordinator computes it.
 std::string key_of(const std::string& package_folder, const net::WorkerHello& hello, const net::TileChoice& tile) {
@@ -78,6 +97,26 @@ TEST_F(FarmCompileTest, CancelledCompileLeavesTheWorkerWell) {
   coordinator_.say(net::CancelTask{task.task, task.attempt, "test"});
   run(assign(segment_spec(0, 5)));
   EXPECT_FALSE(coordinator_.hear<net::TaskDone>(std::chrono::milliseconds(0)));
+}
+
+// The least that the configuration takes; torch and a compile need more.
+TEST_F(FarmCompileTest, ChildEndedForItsMemoryIsCounted) {
+  ::setenv("KILN_COMPILE_MEMORY_MIB", "512", 1);
+  ::setenv("KILN_LOG_LEVEL", "info", 1);
+  start_worker({"--http", "127.0.0.1:0"});
+  ::unsetenv("KILN_COMPILE_MEMORY_MIB");
+  ::unsetenv("KILN_LOG_LEVEL");
+  const net::WorkerHello hello = coordinator_.hellos[0];
+  probe(make_clip("clip.mkv", 10));
+  net::CompileSpec compile;
+  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
+  compile.graph = probed_.tiles[0].graph;
+  compile.height = probed_.tiles[0].height;
+  compile.width = probed_.tiles[0].width;
+  EXPECT_THAT(run_failing(assign(compile)).fault.message, HasSubstr("512.0 MiB"));
+  ASSERT_TRUE(coordinator_.wait_for([&] {
+    return metrics().find("kiln_worker_compile_kills_total{why=\"memory\"} 1\n") != std::string::npos;
+  })) << metrics();
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ TEST(WorkerDoorTest, LanesTasksTransfersAndCompilesAreCounted) {
   stats.cache_budget_bytes = 99;
   stats.traffic.fetched_bytes = 1'000;
   stats.traffic.stores_failed = 4;
-  stats.compiles = {5, 6, 1, std::chrono::milliseconds(1'500)};
+  stats.compiles = {5, 6, 4, 1, 2, std::chrono::milliseconds(1'500)};
   const std::string text = worker_metrics(state, stats);
   for (const char* line : {"kiln_worker_lanes{state=\"up\"} 1\n", "kiln_worker_lanes{state=\"down\"} 1\n",
                            "kiln_worker_tasks_total{outcome=\"done\"} 7\n", "kiln_worker_tasks_total{outcome=\"crash\"} 2\n",
@@ -58,7 +58,8 @@ TEST(WorkerDoorTest, LanesTasksTransfersAndCompilesAreCounted) {
                            "kiln_worker_cache_budget_bytes 99\n", "kiln_worker_fetched_bytes_total 1000\n",
                            "kiln_worker_transfers_failed_total{way=\"store\"} 4\n",
                            "kiln_worker_compiles_total{outcome=\"found\"} 6\n", "kiln_worker_compile_milliseconds_total 1500\n",
-                           "kiln_worker_connected 0\n"}) {
+                           "kiln_worker_compile_kills_total{why=\"deadline\"} 1\n",
+                           "kiln_worker_compile_kills_total{why=\"memory\"} 2\n", "kiln_worker_connected 0\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }
