@@ -12,7 +12,7 @@
 namespace kiln::cli {
 namespace {
 
-constexpr double kSpeedWindow_s = 20.0;
+constexpr double kSpeedWindowS = 20.0;
 constexpr int kBarWidth = 24;
 constexpr int kColumnsDefault = 80;
 
@@ -54,7 +54,7 @@ ProgressLine::~ProgressLine() { clear(); }
 void ProgressLine::show(const ProgressState& state, double elapsed_s) {
   if (!enabled_) return;
   recent_.emplace_back(elapsed_s, state.frames_done);
-  while (recent_.size() > 2 && recent_.front().first < elapsed_s - kSpeedWindow_s) recent_.pop_front();
+  while (recent_.size() > 2 && recent_.front().first < elapsed_s - kSpeedWindowS) recent_.pop_front();
   const double seconds = elapsed_s - recent_.front().first;
   const auto frames = static_cast<double>(state.frames_done - recent_.front().second);
   const double speed = seconds > 0.0 ? frames / seconds : 0.0;
