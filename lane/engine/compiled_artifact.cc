@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 #include <torch/csrc/inductor/aoti_runner/model_container_runner_cpu.h>
 
-#include <string_view>
-
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <set>
+#include <stdexcept>
+#include <string_view>
 
 #include "base/sealed_file.h"
 #include "base/text.h"

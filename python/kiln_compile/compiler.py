@@ -65,7 +65,10 @@ class Compiler:
         with open(request["graph_json_path"], "rb") as file:
             graph = program.read_graph(file.read(), self._device)
         static = program.is_static(inputs)
-        graph, arguments = (program.specialise if static else program.keep_dynamic)(graph, inputs, self._device)
+        if static:
+            graph, arguments = program.specialise(graph, inputs, self._device)
+        else:
+            graph, arguments = program.keep_dynamic(graph, inputs)
         outputs = program.describe_outputs(graph)
         mode = request["settings"].get("mode", "default")
         library = self._compile_graph(graph, arguments, request["isa"], mode)

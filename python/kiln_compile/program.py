@@ -35,9 +35,8 @@ def specialise(graph: torch.fx.GraphModule, inputs: list[dict], device: str) -> 
     return static, arguments
 
 
-def keep_dynamic(graph: torch.fx.GraphModule, inputs: list[dict], device: str) -> tuple[torch.fx.GraphModule, list]:
-    """The graph as exported, for a range of sizes; it is on `device` already."""
-    del device
+def keep_dynamic(graph: torch.fx.GraphModule, inputs: list[dict]) -> tuple[torch.fx.GraphModule, list]:
+    """The graph as exported, for a range of sizes, on the device where it was read to."""
     _check_inputs(graph, inputs)
     arguments = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
     return graph, arguments

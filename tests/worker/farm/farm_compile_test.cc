@@ -12,22 +12,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class FarmCompileTest : public FarmWorkerTest {
- protected:
-  // Of the worker's own door, whose address its log says.
-  std::string metrics() const {
-    constexpr std::string_view kSaid = "metrics at http://";
-    const std::string log = *read_file(folder_ / "worker.log", 1U << 20U);
-    const std::size_t begin = log.find(kSaid);
-    if (begin == std::string::npos) return log;
-    const std::string url = log.substr(begin + kSaid.size(), log.find('\n', begin) - begin - kSaid.size());
-    net::HttpClientOptions options;
-    options.server = *net::parse_host_port(url.substr(0, url.find('/')));
-    const auto answer = net::HttpClient(options).get("/metrics", 1U << 20U);
-    return answer ? answer->body : answer.error().message;
-  }
-};
-
 // As the coordinator computes it.
 std::string key_of(const std::string& package_folder, const net::WorkerHello& hello, const net::TileChoice& tile) {
   const auto text = read_file(package_folder + "/manifest.toml", sharding::kManifestBytesMax);
@@ -43,6 +27,33 @@ std::string key_of(const std::string& package_folder, const net::WorkerHello& he
   return sharding::make_compile_key(inputs).hex();
 }
 
+class FarmCompileTest : public FarmWorkerTest {
+ protected:
+  // The artifact of the probed clip's first tile, for that worker.
+  net::CompileSpec compile_spec(const net::WorkerHello& hello) const {
+    const net::TileChoice& tile = probed_.tiles[0];
+    net::CompileSpec compile;
+    compile.key = key_of(package_folder_, hello, tile);
+    compile.graph = tile.graph;
+    compile.height = tile.height;
+    compile.width = tile.width;
+    return compile;
+  }
+
+  // Of the worker's own door, whose address its log says.
+  std::string metrics() const {
+    constexpr std::string_view kSaid = "metrics at http://";
+    const std::string log = *read_file(folder_ / "worker.log", 1U << 20U);
+    const std::size_t begin = log.find(kSaid);
+    if (begin == std::string::npos) return log;
+    const std::string url = log.substr(begin + kSaid.size(), log.find('\n', begin) - begin - kSaid.size());
+    net::HttpClientOptions options;
+    options.server = *net::parse_host_port(url.substr(0, url.find('/')));
+    const auto answer = net::HttpClient(options).get("/metrics", 1U << 20U);
+    return answer ? answer->body : answer.error().message;
+  }
+};
+
 TEST_F(FarmCompileTest, MadeOncePublishedAndRenderedWith) {
   start_worker();
   const net::WorkerHello hello = coordinator_.hellos[0];
@@ -53,11 +64,7 @@ TEST_F(FarmCompileTest, MadeOncePublishedAndRenderedWith) {
   store_.start();
   probe(make_clip("clip.mkv", 60));
 
-  net::CompileSpec compile;
-  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
-  compile.graph = probed_.tiles[0].graph;
-  compile.height = probed_.tiles[0].height;
-  compile.width = probed_.tiles[0].width;
+  const net::CompileSpec compile = compile_spec(hello);
   const net::TaskDone made = run(assign(compile), kCompiled);
   const auto& result = std::get<net::CompileResult>(made.result);
   EXPECT_EQ(result.key, compile.key);
@@ -86,11 +93,7 @@ TEST_F(FarmCompileTest, CancelledCompileLeavesTheWorkerWell) {
   start_worker();
   const net::WorkerHello hello = coordinator_.hellos[0];
   probe(make_clip("clip.mkv", 10));
-  net::CompileSpec compile;
-  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
-  compile.graph = probed_.tiles[0].graph;
-  compile.height = probed_.tiles[0].height;
-  compile.width = probed_.tiles[0].width;
+  const net::CompileSpec compile = compile_spec(hello);
   const net::Assign task = assign(compile);
   coordinator_.say(task);
   ASSERT_TRUE(coordinator_.wait_for([&] { return lane_pids().size() > 1; }));  // the child beside the lane
@@ -108,11 +111,7 @@ TEST_F(FarmCompileTest, ChildEndedForItsMemoryIsCounted) {
   ::unsetenv("KILN_LOG_LEVEL");
   const net::WorkerHello hello = coordinator_.hellos[0];
   probe(make_clip("clip.mkv", 10));
-  net::CompileSpec compile;
-  compile.key = key_of(package_folder_, hello, probed_.tiles[0]);
-  compile.graph = probed_.tiles[0].graph;
-  compile.height = probed_.tiles[0].height;
-  compile.width = probed_.tiles[0].width;
+  const net::CompileSpec compile = compile_spec(hello);
   EXPECT_THAT(run_failing(assign(compile)).fault.message, HasSubstr("512.0 MiB"));
   ASSERT_TRUE(coordinator_.wait_for([&] {
     return metrics().find("kiln_worker_compile_kills_total{why=\"memory\"} 1\n") != std::string::npos;
