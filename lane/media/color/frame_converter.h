@@ -48,6 +48,11 @@ class FrameConverter {
   [[nodiscard]] PixelFormat format() const { return format_; }
   [[nodiscard]] int width() const { return width_; }
   [[nodiscard]] int height() const { return height_; }
+  // What it computes with; kernels on other devices take the same.
+  [[nodiscard]] const SignalMatrix& matrix() const { return matrix_; }
+  [[nodiscard]] const CodeScale& luma_scale() const { return luma_; }
+  [[nodiscard]] const CodeScale& chroma_scale() const { return chroma_; }
+  [[nodiscard]] ChromaOffset siting_offset() const { return offset_; }
 
  private:
   FrameConverter() = default;

@@ -1,0 +1,71 @@
+// The kernels, for NVRTC: thin wrappers around frame_functions.h. Names are kiln_WHAT_SAMPLE_RGB, as in
+// kiln_to_rgb_u8_f16; lane/gpu/frame_kernels.cc looks them up.
+#define KILN_DEVICE __device__ __forceinline__
+
+#include "lane/gpu/kernels/frame_functions.h"
+
+namespace kiln::lane::kernels {
+
+// NVRTC has no type for it without a header; the conversions are single instructions.
+struct RgbFloat16 {
+  KILN_DEVICE static float load(const void* rgb, Offset i) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<const unsigned short*>(rgb)[i]));
+    return value;
+  }
+  KILN_DEVICE static void store(void* rgb, Offset i, float value) {
+    unsigned short bits;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+    static_cast<unsigned short*>(rgb)[i] = bits;
+  }
+};
+
+template <typename Sample, typename Rgb>
+KILN_DEVICE void run_to_rgb(const FrameParameters& p, const Sample* planes, void* rgb) {
+  pair_to_rgb<Sample, Rgb>(p, planes, rgb, static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x),
+                           static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y));
+}
+
+template <typename Sample, typename Rgb>
+KILN_DEVICE void run_from_rgb(const FrameParameters& p, const void* rgb, Sample* planes) {
+  pixel_to_planes<Sample, Rgb>(p, rgb, planes, static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x),
+                               static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y));
+}
+
+template <typename Sample, typename Rgb>
+KILN_DEVICE void run_from_rgb_halved(const FrameParameters& p, const void* rgb, Sample* planes) {
+  __shared__ HalvingTile tile;
+  const int x = static_cast<int>(blockIdx.x);
+  const int y = static_cast<int>(blockIdx.y);
+  const int thread = static_cast<int>(threadIdx.x);
+  read_tile<Sample, Rgb>(p, rgb, planes, tile, x, y, thread);
+  __syncthreads();
+  halve_tile_across(p, tile, thread);
+  __syncthreads();
+  write_tile_chroma(p, tile, planes, x, y, thread);
+}
+
+}  // namespace kiln::lane::kernels
+
+using namespace kiln::lane::kernels;
+
+#define KILN_KERNELS(suffix, Sample, Rgb)                                                                                \
+  extern "C" __global__ void kiln_to_rgb_##suffix(const __grid_constant__ FrameParameters p, const Sample* __restrict__ planes, \
+                                                  void* __restrict__ rgb) {                                              \
+    run_to_rgb<Sample, Rgb>(p, planes, rgb);                                                                             \
+  }                                                                                                                      \
+  extern "C" __global__ void kiln_from_rgb_##suffix(const __grid_constant__ FrameParameters p, const void* __restrict__ rgb,    \
+                                                    Sample* __restrict__ planes) {                                       \
+    run_from_rgb<Sample, Rgb>(p, rgb, planes);                                                                           \
+  }                                                                                                                      \
+  extern "C" __global__ void __launch_bounds__(kTileThreads) kiln_from_rgb_halved_##suffix(                              \
+      const __grid_constant__ FrameParameters p, const void* __restrict__ rgb, Sample* __restrict__ planes) {            \
+    run_from_rgb_halved<Sample, Rgb>(p, rgb, planes);                                                                    \
+  }
+
+KILN_KERNELS(u8_f32, unsigned char, RgbFloat32)
+KILN_KERNELS(u8_f16, unsigned char, RgbFloat16)
+KILN_KERNELS(u8_bf16, unsigned char, RgbBfloat16)
+KILN_KERNELS(u16_f32, unsigned short, RgbFloat32)
+KILN_KERNELS(u16_f16, unsigned short, RgbFloat16)
+KILN_KERNELS(u16_bf16, unsigned short, RgbBfloat16)
