@@ -62,6 +62,7 @@ struct Config {
   int threads_per_lane = 0;  // 0: this machine's cores divided by `lanes`
   int segment_frames = 0;    // 0: chosen from the clip's length and the lanes
   std::string executor = "any";
+  std::string precision = "auto";
   std::string device = "cpu";
   int activation_mib = 0;   // 0: half of this machine's memory divided by its cores
   int lane_silence_s = 600;

@@ -9,6 +9,7 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::array kExecutors{"any"sv, "compiled"sv, "uncompiled"sv};
+constexpr std::array kPrecisions{"auto"sv, "float32"sv, "float16"sv, "bfloat16"sv};
 constexpr std::array kCodecs{""sv, "h264"sv, "hevc"sv, "av1"sv, "ffv1"sv, "prores"sv, "png"sv};
 constexpr std::array kLogLevels{"debug"sv, "info"sv, "warning"sv, "error"sv};
 
@@ -32,6 +33,9 @@ const std::array kSettings{
     Setting{"run.executor", "KILN_EXECUTOR", kPlace<&Config::executor>,
             "which frames a job accepts: those of the compiled artifact, of the graph, or both", 0, 0,
             kExecutors},
+    Setting{"run.precision", "KILN_PRECISION", kPlace<&Config::precision>,
+            "what the network is computed in; auto: float16 on cards with matrix units for it (sm_70 and later), else float32",
+            0, 0, kPrecisions},
     Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
             "where lanes run the network: cpu; cuda, a lane on every card; cuda:N, or cuda:0,cuda:2, on these; auto: every card, or "
             "where there is none the CPU"},

@@ -28,7 +28,7 @@ struct RunFlags {
       {"--codec", "video.codec", ""},      {"--quality", "video.quality", ""},
       {"--state", "run.state", ""},         {"--python", "programs.python", ""},
       {"--ffmpeg", "programs.ffmpeg", ""},  {"--torch", "programs.torch", ""},
-      {"--device", "run.device", ""},
+      {"--device", "run.device", ""},       {"--precision", "run.precision", ""},
   };
 };
 

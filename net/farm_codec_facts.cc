@@ -39,6 +39,7 @@ void put(const CompileWanted& in, farm::CompileWanted& out) {
   out.set_graph(in.graph);
   out.set_height(in.height);
   out.set_width(in.width);
+  out.set_dtype(wire_dtype(in.dtype));
 }
 
 CompileWanted get(const farm::CompileWanted& in, WireReader& read) {
@@ -50,6 +51,7 @@ CompileWanted get(const farm::CompileWanted& in, WireReader& read) {
   out.graph = in.graph();
   out.height = read.side32(in.height(), "CompileWanted.height");
   out.width = read.side32(in.width(), "CompileWanted.width");
+  out.dtype = read.dtype(in.dtype(), "CompileWanted.dtype");
   return out;
 }
 

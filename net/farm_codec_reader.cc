@@ -93,6 +93,16 @@ std::string WireReader::executor(const std::string& value, std::string_view fiel
                  "any, compiled or uncompiled");
 }
 
+std::string WireReader::precision(const std::string& value, std::string_view field) {
+  return value.empty() || value == "auto" ? "auto" : dtype(value, field);
+}
+
+std::string WireReader::dtype(const std::string& value, std::string_view field) {
+  if (value.empty()) return "float32";
+  return checked(value == "float32" || value == "float16" || value == "bfloat16", value, field,
+                 "float32, float16 or bfloat16");
+}
+
 std::string WireReader::numerics(const std::string& value, std::string_view field) {
   return checked(value == "strict" || value == "tolerant", value, field, "strict or tolerant");
 }

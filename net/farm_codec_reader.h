@@ -30,6 +30,8 @@ class WireReader {
   std::string key(const std::string& value, std::string_view field);     // a SHA-256
   std::string digest(const std::string& value, std::string_view field);  // a SHA-256 or empty
   std::string executor(const std::string& value, std::string_view field);
+  std::string precision(const std::string& value, std::string_view field);  // empty: auto
+  std::string dtype(const std::string& value, std::string_view field);      // empty: float32, as before there were others
   std::string numerics(const std::string& value, std::string_view field);
   ErrorCode code(const std::string& value, std::string_view field);
   std::uint64_t bytes(std::uint64_t value, std::string_view field);

@@ -41,6 +41,7 @@ void put(const JobRequest& in, farm::JobRequest& out) {
   out.set_paused(in.paused);
   out.set_executor(in.executor);
   out.set_numerics(in.numerics);
+  if (in.precision != "auto") out.set_precision(in.precision);
   out.set_segment_frames(in.segment_frames);
   for (const auto& item : in.depends_on) out.add_depends_on(item);
   for (const auto& item : in.variants) put(item, *out.add_variants());
@@ -61,6 +62,7 @@ JobRequest get(const farm::JobRequest& in, WireReader& read) {
   out.paused = in.paused();
   out.executor = read.executor(in.executor(), "JobRequest.executor");
   out.numerics = read.numerics(in.numerics(), "JobRequest.numerics");
+  out.precision = read.precision(in.precision(), "JobRequest.precision");
   out.segment_frames = read.frames(in.segment_frames(), "JobRequest.segment_frames");
   if (read.may_hold(in.depends_on().size(), kDependenciesMax, "JobRequest.depends_on")) {
     for (const auto& item : in.depends_on()) out.depends_on.push_back(read.job(item, "JobRequest.depends_on"));

@@ -12,6 +12,7 @@ void put(const TileChoice& in, farm::TileChoice& out) {
   out.set_width(in.width);
   out.set_activation_bytes(in.activation_bytes);
   out.set_computed_pixels(in.computed_pixels);
+  out.set_dtype(wire_dtype(in.dtype));
 }
 
 TileChoice get(const farm::TileChoice& in, WireReader& read) {
@@ -23,6 +24,7 @@ TileChoice get(const farm::TileChoice& in, WireReader& read) {
   out.width = read.side32(in.width(), "TileChoice.width");
   out.activation_bytes = read.bytes(in.activation_bytes(), "TileChoice.activation_bytes");
   out.computed_pixels = read.count(in.computed_pixels(), "TileChoice.computed_pixels");
+  out.dtype = read.dtype(in.dtype(), "TileChoice.dtype");
   return out;
 }
 

@@ -9,6 +9,7 @@ void put(const ProbeSpec& in, farm::ProbeSpec& out) {
   put(in.source, *out.mutable_source());
   put(in.output, *out.mutable_output());
   for (const auto& item : in.budgets_bytes) out.add_budgets_bytes(item);
+  for (const auto& item : in.dtypes) out.add_dtypes(item);
 }
 
 ProbeSpec get(const farm::ProbeSpec& in, WireReader& read) {
@@ -18,6 +19,9 @@ ProbeSpec get(const farm::ProbeSpec& in, WireReader& read) {
   if (read.may_hold(in.budgets_bytes().size(), kTileChoicesMax, "ProbeSpec.budgets_bytes")) {
     for (const auto& item : in.budgets_bytes()) out.budgets_bytes.push_back(read.bytes(item, "ProbeSpec.budgets_bytes"));
   }
+  if (read.may_hold(in.dtypes().size(), kDtypesMax, "ProbeSpec.dtypes")) {
+    for (const auto& item : in.dtypes()) out.dtypes.push_back(read.dtype(item, "ProbeSpec.dtypes"));
+  }
   return out;
 }
 
@@ -26,6 +30,7 @@ void put(const CompileSpec& in, farm::CompileSpec& out) {
   out.set_graph(in.graph);
   out.set_height(in.height);
   out.set_width(in.width);
+  out.set_dtype(wire_dtype(in.dtype));
 }
 
 CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
@@ -34,6 +39,7 @@ CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
   out.graph = in.graph();
   out.height = read.side32(in.height(), "CompileSpec.height");
   out.width = read.side32(in.width(), "CompileSpec.width");
+  out.dtype = read.dtype(in.dtype(), "CompileSpec.dtype");
   return out;
 }
 
@@ -52,6 +58,7 @@ void put(const SegmentSpec& in, farm::SegmentSpec& out) {
   out.set_artifact_key(in.artifact_key);
   out.set_artifact_ready(in.artifact_ready);
   out.set_encoder_threads(in.encoder_threads);
+  out.set_dtype(wire_dtype(in.dtype));
 }
 
 SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
@@ -70,6 +77,7 @@ SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
   out.artifact_key = read.digest(in.artifact_key(), "SegmentSpec.artifact_key");
   out.artifact_ready = in.artifact_ready();
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "SegmentSpec.encoder_threads");
+  out.dtype = read.dtype(in.dtype(), "SegmentSpec.dtype");
   if (out.first >= out.last) read.refuse("SegmentSpec.last", "is not behind the first frame");
   return out;
 }

@@ -41,6 +41,7 @@ struct CompileWanted {
   std::uint32_t graph = 0;
   int height = 0;
   int width = 0;
+  std::string dtype = "float32";  // of the graph
   bool operator==(const CompileWanted&) const = default;
 };
 enum class TaskKind : std::uint8_t { kProbe, kCompile, kSegment, kJoin, kNoop };

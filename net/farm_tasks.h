@@ -16,6 +16,7 @@ struct ProbeSpec {
   ClipSource source;
   OutputSettings output;
   std::vector<std::uint64_t> budgets_bytes;  // tiles are planned for each of these
+  std::vector<std::string> dtypes{};         // and in each of these; none: float32
   bool operator==(const ProbeSpec&) const = default;
 };
 struct CompileSpec {
@@ -23,6 +24,7 @@ struct CompileSpec {
   std::uint32_t graph = 0;
   int height = 0;
   int width = 0;
+  std::string dtype = "float32";  // of the graph
   bool operator==(const CompileSpec&) const = default;
 };
 struct SegmentSpec {
@@ -40,6 +42,7 @@ struct SegmentSpec {
   std::string artifact_key;      // empty: none is to be had
   bool artifact_ready = false;   // it is in the store
   int encoder_threads = 0;       // the same for the whole clip; 0: as the lane likes
+  std::string dtype = "float32";  // of the graph that is run
   bool operator==(const SegmentSpec&) const = default;
 };
 struct JoinSegment {
@@ -72,6 +75,7 @@ struct TileChoice {
   int width = 0;
   std::uint64_t activation_bytes = 0;  // at the peak, by the liveness walk
   std::int64_t computed_pixels = 0;    // of all tiles of one frame, halos included
+  std::string dtype = "float32";       // of the graph
   bool operator==(const TileChoice&) const = default;
 };
 

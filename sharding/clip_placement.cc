@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 namespace kiln::sharding {
 namespace {
@@ -35,6 +35,24 @@ std::uint64_t budget_of(const ClipPlacementRequest& request, const LaneFit& lane
   return request.budget_bytes_max == 0 ? lane.budget_bytes : std::min(lane.budget_bytes, request.budget_bytes_max);
 }
 
+// The best of what the class computes in for which there are tiles.
+std::optional<GraphDtype> dtype_of(const ClipPlacementRequest& request, const LaneFit& lane) {
+  for (const GraphDtype dtype : lane.dtypes) {
+    const bool offered = std::any_of(request.offers.begin(), request.offers.end(),
+                                     [&](const TileOffer& offer) { return offer.dtype == dtype; });
+    if (offered) return dtype;
+  }
+  return std::nullopt;
+}
+
+bool may_compute(const LaneFit& lane, GraphDtype dtype) {
+  return std::find(lane.dtypes.begin(), lane.dtypes.end(), dtype) != lane.dtypes.end();
+}
+
+std::string other_dtype(const LaneFit& lane, GraphDtype dtype) {
+  return fmt::format("{}: does not compute in {}, which this clip is rendered in", lane.name, to_string(dtype));
+}
+
 Candidate weigh(const ClipPlacementRequest& request, int kind, std::size_t offer, double mean, double least_pixels) {
   Candidate out;
   out.placement.kind = kind;
@@ -44,6 +62,10 @@ Candidate weigh(const ClipPlacementRequest& request, int kind, std::size_t offer
     const LaneFit& lane = request.lanes[i];
     if (lane.kind != kind && !request.mix_kinds) {
       out.placement.left_out.push_back(fmt::format("{}: another class of lane renders this clip", lane.name));
+      continue;
+    }
+    if (!may_compute(lane, request.offers[offer].dtype)) {
+      out.placement.left_out.push_back(other_dtype(lane, request.offers[offer].dtype));
       continue;
     }
     const std::uint64_t needs = needed_bytes(request, lane.kind, offer);
@@ -61,13 +83,18 @@ Candidate weigh(const ClipPlacementRequest& request, int kind, std::size_t offer
 void explain_nothing(const ClipPlacementRequest& request, std::vector<std::string>& why) {
   if (request.lanes.empty()) why.emplace_back("no lane is there");
   for (const LaneFit& lane : request.lanes) {
+    if (lane.dtypes.empty()) {
+      why.push_back(lane.name + ": does not compute in the precision that the job asks for, or the package has no graph of it");
+      continue;
+    }
     std::uint64_t least = 0;
     for (std::size_t i = 0; i < request.offers.size(); ++i) {
+      if (!may_compute(lane, request.offers[i].dtype)) continue;
       const std::uint64_t needs = needed_bytes(request, lane.kind, i);
       if (least == 0 || needs < least) least = needs;
     }
-    why.push_back(request.offers.empty() ? lane.name + ": the clip fits in no tile that the package has"
-                                         : too_small(lane, budget_of(request, lane), least));
+    why.push_back(least == 0 ? lane.name + ": the clip fits in no tile that the package has"
+                             : too_small(lane, budget_of(request, lane), least));
   }
 }
 
@@ -82,16 +109,17 @@ std::uint64_t needed_bytes(const ClipPlacementRequest& request, int kind, std::s
 }
 
 std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request, std::vector<std::string>* why) {
-  std::set<int> kinds;
-  for (const LaneFit& lane : request.lanes) kinds.insert(lane.kind);
+  std::map<int, std::optional<GraphDtype>> kinds;  // all lanes of a class compute in the same
+  for (const LaneFit& lane : request.lanes) kinds.try_emplace(lane.kind, dtype_of(request, lane));
   std::int64_t least = 0;
   for (const TileOffer& offer : request.offers) {
     if (least == 0 || offer.computed_pixels < least) least = offer.computed_pixels;
   }
   const double mean = mean_speed(request.lanes);
   std::optional<Candidate> best;
-  for (const int kind : kinds) {
+  for (const auto& [kind, dtype] : kinds) {
     for (std::size_t offer = 0; offer < request.offers.size(); ++offer) {
+      if (dtype != request.offers[offer].dtype) continue;
       Candidate candidate = weigh(request, kind, offer, mean, static_cast<double>(std::max<std::int64_t>(least, 1)));
       if (candidate.placement.lanes.empty()) continue;
       if (!best || candidate.frames_per_second > best->frames_per_second) best = std::move(candidate);

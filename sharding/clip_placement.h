@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "sharding/package/package_manifest.h"
+
 namespace kiln::sharding {
 
 // A lane as far as the choice goes.
@@ -15,12 +17,15 @@ struct LaneFit {
   int kind = 0;       // its class, numbered by the caller
   std::uint64_t budget_bytes = 0;
   double frames_per_second = 0.0;  // of this network, untiled or nearly; 0: not known, counts as the others' mean
+  // What it may compute this clip in, best first (sharding/precision.h).
+  std::vector<GraphDtype> dtypes = {GraphDtype::kFloat32};
 };
 
 // A way of tiling, as it was found for some budget.
 struct TileOffer {
   std::uint64_t activation_bytes = 0;
   std::int64_t computed_pixels = 0;  // of one frame, halos included: what it costs
+  GraphDtype dtype = GraphDtype::kFloat32;  // of the graph: part of what fixes the bits
 };
 
 // What an out-of-memory taught: a class needs more than it seemed, for that offer.

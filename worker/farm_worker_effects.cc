@@ -133,7 +133,8 @@ Status FarmWorker::Impl::run_on_lane(TaskRun& run, LaneHost& lane) {
 
 Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
   const auto& spec = std::get<net::SegmentSpec>(run.assign.spec);
-  KILN_TRY(lane.use_package(run.files.package));
+  KILN_TRY_ASSIGN(const sharding::GraphDtype dtype, sharding::graph_dtype_from_string(spec.dtype));
+  KILN_TRY(lane.use_package(run.files.package, dtype));
   KILN_TRY_ASSIGN(const ClipId clip,
                   lane.use_clip({spec.description.sha256, run.files.location}, run.files.description->get()));
   if (run.files.artifact) KILN_TRY(lane.offer(*run.files.artifact, store_.trusted_keys()));

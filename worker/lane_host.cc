@@ -83,19 +83,20 @@ Status LaneHost::send(const net::ToLane& message, const std::vector<int>& descri
   return process_->send(message, descriptors);
 }
 
-Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package) {
-  if (package_ && package_->digest == package->digest) return {};
+Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype) {
+  if (package_ && package_->digest == package->digest && dtype_ == dtype) return {};
   net::LoadPackage load;
   load.manifest = package->manifest_text;
-  load.dtype = sharding::to_string(package->manifest.graphs[package->graphs[0].index].dtype);
+  load.dtype = sharding::to_string(dtype);
   std::vector<int> descriptors;
-  for (const auto& graph : package->graphs) {
-    load.graphs.push_back(graph.index);
-    descriptors.push_back(graph.pt2.get());
+  for (const ModelPackage::Graph* graph : package->graphs_of(dtype)) {
+    load.graphs.push_back(graph->index);
+    descriptors.push_back(graph->pt2.get());
   }
   descriptors.push_back(package->weights.get());
   KILN_TRY(send(load, descriptors));
   package_ = std::move(package);
+  dtype_ = dtype;
   offered_.clear();
   loading_ = true;
   return {};

@@ -51,8 +51,8 @@ class LaneHost {
   [[nodiscard]] ExitStatus bury();
 
   [[nodiscard]] Status send(const net::ToLane& message, const std::vector<int>& descriptors = {});
-  // Loads it, unless it is the one that is loaded.
-  [[nodiscard]] Status use_package(std::shared_ptr<const ModelPackage> package);
+  // Loads its graphs of that dtype, unless they are what is loaded.
+  [[nodiscard]] Status use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype);
   [[nodiscard]] Result<ClipId> use_clip(const LaneClip& clip, int description_fd);
   // Of the loaded package; the lane answers with ArtifactBound or ArtifactRefused. Once for each artifact.
   [[nodiscard]] Status offer(const ReadyArtifact& artifact, const std::string& trusted_keys);
@@ -81,6 +81,7 @@ class LaneHost {
   LaneHostOptions options_;
   std::optional<LaneProcess> process_;
   std::shared_ptr<const ModelPackage> package_;
+  sharding::GraphDtype dtype_ = sharding::GraphDtype::kFloat32;  // of what is loaded
   std::map<LaneClip, ClipId> clips_;
   std::uint32_t clips_defined_ = 0;
   std::set<Digest> offered_;

@@ -1,5 +1,7 @@
 #include "worker/model_package.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 
@@ -36,8 +38,9 @@ Result<ModelPackage::Graph> load_graph(const PackageLoader& load, const sharding
 // What a shape needs does not depend on the budget: each is walked once.
 class ActivationTable {
  public:
-  ActivationTable(const ModelPackage& package, const sharding::ShapedGraphs& shaped)
-      : package_(package), shaped_(shaped) {}
+  ActivationTable(const ModelPackage& package, const std::vector<const ModelPackage::Graph*>& graphs,
+                  const sharding::ShapedGraphs& shaped)
+      : package_(package), graphs_(graphs), shaped_(shaped) {}
 
   std::uint64_t bytes_of(sharding::TileShape shape) {
     const auto known = known_.find(shape);
@@ -45,7 +48,7 @@ class ActivationTable {
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < shaped_.shapes.size(); ++i) {
       if (!shaped_.shapes[i].holds(shape)) continue;
-      const auto walked = activation_bytes(package_, package_.graphs[i], shape.height, shape.width);
+      const auto walked = activation_bytes(package_, *graphs_[i], shape.height, shape.width);
       if (!walked) {
         log::debug("{}", walked.error().message);
         continue;
@@ -58,13 +61,15 @@ class ActivationTable {
 
  private:
   const ModelPackage& package_;
+  const std::vector<const ModelPackage::Graph*>& graphs_;  // one for each shape
   const sharding::ShapedGraphs& shaped_;
   std::map<sharding::TileShape, std::uint64_t> known_;
 };
 
-net::TileChoice to_choice(const ModelPackage& package, const sharding::TilePlan& plan, std::uint64_t budget_bytes) {
-  const ModelPackage::Graph& graph = package.graphs[plan.graph_index];
+net::TileChoice to_choice(const ModelPackage::Graph& graph, sharding::GraphDtype dtype, const sharding::TilePlan& plan,
+                          std::uint64_t budget_bytes) {
   net::TileChoice out;
+  out.dtype = sharding::to_string(dtype);
   out.budget_bytes = budget_bytes;
   out.graph = graph.index;
   out.graph_sha256 = graph.json_sha256;
@@ -82,20 +87,37 @@ const ModelPackage::Graph* ModelPackage::find_graph(std::uint32_t index) const {
   return found == graphs.end() ? nullptr : &*found;
 }
 
+std::vector<const ModelPackage::Graph*> ModelPackage::graphs_of(sharding::GraphDtype dtype) const {
+  std::vector<const Graph*> out;
+  for (const Graph& graph : graphs) {
+    if (manifest.graphs[graph.index].dtype == dtype) out.push_back(&graph);
+  }
+  return out;
+}
+
+bool ModelPackage::is_open_for(const std::vector<sharding::GraphDtype>& wanted) const {
+  return std::all_of(wanted.begin(), wanted.end(), [&](sharding::GraphDtype dtype) {
+    return std::find(dtypes.begin(), dtypes.end(), dtype) != dtypes.end();
+  });
+}
+
 Result<ModelPackage> open_model_package(std::string manifest_text, const PackageLoader& load,
-                                        sharding::GraphDtype dtype) {
+                                        std::vector<sharding::GraphDtype> dtypes) {
   ModelPackage package;
+  package.dtypes = std::move(dtypes);
   package.manifest_text = std::move(manifest_text);
   package.digest = sha256(package.manifest_text);
   KILN_TRY_ASSIGN(package.manifest, sharding::parse_package_manifest(package.manifest_text, "manifest.toml"));
   for (std::uint32_t i = 0; i < package.manifest.graphs.size(); ++i) {
     const sharding::PackageGraph& description = package.manifest.graphs[i];
-    if (description.dtype != dtype) continue;
+    if (!package.is_open_for({description.dtype})) continue;
     KILN_TRY_ASSIGN(auto graph, load_graph(load, description, i));
     package.graphs.push_back(std::move(graph));
   }
   if (package.graphs.empty()) {
-    return fail(input_refused("the package has no graph of dtype {}; import the model again", sharding::to_string(dtype)));
+    std::vector<std::string_view> names;
+    for (const sharding::GraphDtype dtype : package.dtypes) names.push_back(sharding::to_string(dtype));
+    return fail(input_refused("the package has no graph of dtype {}; import the model again", fmt::join(names, " or ")));
   }
   KILN_TRY_ASSIGN(package.weights, load_file(load, package.manifest.weights.file, package.manifest.weights.sha256));
   return package;
@@ -113,18 +135,16 @@ Result<std::uint64_t> activation_bytes(const ModelPackage& package, const ModelP
   return peak.peak_bytes;
 }
 
-TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
-                         std::vector<std::uint64_t> budgets_bytes) {
-  const auto shaped = sharding::graphs_of(package.manifest, package.manifest.graphs[package.graphs[0].index].dtype);
-  ActivationTable table(package, shaped);
-  sharding::TileRequest request;
-  request.frame_height = frame_height;
-  request.frame_width = frame_width;
-  request.rules = sharding::tiling_rules(package.manifest);
+namespace {
+
+void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sharding::TileRequest request,
+                     const std::vector<std::uint64_t>& budgets_bytes, TileChoices& out) {
+  const std::vector<const ModelPackage::Graph*> graphs = package.graphs_of(dtype);
+  if (graphs.empty()) return;
+  const auto shaped = sharding::graphs_of(package.manifest, dtype);
+  ActivationTable table(package, graphs, shaped);
   request.graphs = shaped.shapes;
   request.activation_bytes = [&](sharding::TileShape shape) { return table.bytes_of(shape); };
-  std::sort(budgets_bytes.begin(), budgets_bytes.end());
-  TileChoices out;
   for (const std::uint64_t budget : budgets_bytes) {
     request.memory_limit_bytes = budget;
     const auto plan = sharding::plan_tiles(request);
@@ -132,11 +152,26 @@ TileChoices choose_tiles(const ModelPackage& package, int frame_height, int fram
       out.reason = plan.error().message;
       continue;
     }
-    const net::TileChoice choice = to_choice(package, *plan, budget);
+    const net::TileChoice choice = to_choice(*graphs[plan->graph_index], dtype, *plan, budget);
     const bool known = std::any_of(out.tiles.begin(), out.tiles.end(), [&](const net::TileChoice& other) {
       return other.graph == choice.graph && other.height == choice.height && other.width == choice.width;
     });
     if (!known) out.tiles.push_back(choice);
+  }
+}
+
+}  // namespace
+
+TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
+                         std::vector<std::uint64_t> budgets_bytes) {
+  sharding::TileRequest request;
+  request.frame_height = frame_height;
+  request.frame_width = frame_width;
+  request.rules = sharding::tiling_rules(package.manifest);
+  std::sort(budgets_bytes.begin(), budgets_bytes.end());
+  TileChoices out;
+  for (const sharding::GraphDtype dtype : package.dtypes) {
+    choose_tiles_of(package, dtype, request, budgets_bytes, out);
   }
   if (!out.tiles.empty()) out.reason.clear();
   return out;

@@ -26,28 +26,33 @@ struct ModelPackage {
     std::string json_sha256;  // of models/model.json in it, which was checked
     sharding::ExportedGraph graph;
   };
-  std::vector<Graph> graphs;  // of the dtype that was asked for, in the manifest's order
+  std::vector<Graph> graphs;  // of the dtypes that were asked for, in the manifest's order
+  std::vector<sharding::GraphDtype> dtypes;  // those: also such as the manifest has no graph of
   UniqueFd weights;           // sealed
 
   [[nodiscard]] const Graph* find_graph(std::uint32_t index) const;
+  [[nodiscard]] std::vector<const Graph*> graphs_of(sharding::GraphDtype dtype) const;
+  [[nodiscard]] bool is_open_for(const std::vector<sharding::GraphDtype>& wanted) const;
 };
 
 // A sealed memory file with that content, or an error of exit code 65 or 66.
 using PackageLoader = std::function<Result<UniqueFd>(const std::string& file, const Digest& expected)>;
 
-// Exit code 65: another format version, a file that is not what the manifest says, or a graph that is refused.
+// Exit code 65: another format version, a file that is not what the manifest says, a graph that is refused, or no graph
+// of any of these dtypes.
 [[nodiscard]] Result<ModelPackage> open_model_package(std::string manifest_text, const PackageLoader& load,
-                                                      sharding::GraphDtype dtype);
+                                                      std::vector<sharding::GraphDtype> dtypes);
 
 // Peak of activations of one uncompiled run, from the graph's shapes alone.
 [[nodiscard]] Result<std::uint64_t> activation_bytes(const ModelPackage& package, const ModelPackage::Graph& graph,
                                                      int height, int width);
 
 struct TileChoices {
-  std::vector<net::TileChoice> tiles;  // by rising budget; equal shapes once, with the least budget that gave them
+  // Dtype by dtype, by rising budget; equal shapes once, with the least budget that gave them.
+  std::vector<net::TileChoice> tiles;
   std::string reason;                  // why there is none
 };
-// The cheapest tiles of a frame for each memory budget.
+// The cheapest tiles of a frame for each memory budget, in each dtype that the package is open for.
 [[nodiscard]] TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
                                        std::vector<std::uint64_t> budgets_bytes);
 

@@ -47,6 +47,21 @@ const net::BlobRef* find_file(const net::PackageRef& package, const std::string&
   return found == package.files.end() ? nullptr : &found->blob;
 }
 
+// What the task runs or looks at; before there were others all was float32.
+Result<std::vector<sharding::GraphDtype>> dtypes_of(const net::TaskSpec& spec) {
+  std::vector<std::string> names;
+  if (const auto* probe = std::get_if<net::ProbeSpec>(&spec)) names = probe->dtypes;
+  if (const auto* compile = std::get_if<net::CompileSpec>(&spec)) names = {compile->dtype};
+  if (const auto* segment = std::get_if<net::SegmentSpec>(&spec)) names = {segment->dtype};
+  if (names.empty()) return std::vector{sharding::GraphDtype::kFloat32};
+  std::vector<sharding::GraphDtype> out;
+  for (const std::string& name : names) {
+    KILN_TRY_ASSIGN(const sharding::GraphDtype dtype, sharding::graph_dtype_from_string(name));
+    out.push_back(dtype);
+  }
+  return out;
+}
+
 Error wrong_key(const std::string& here, const std::string& wanted) {
   return make_error(ErrorCode::kFailedPrecondition,
                     "the artifact's key is {} here and {} at the coordinator: toolchain or package are not the same", here,
@@ -80,7 +95,8 @@ tl::expected<TaskFiles, TaskFileFetcher::Failure> TaskFileFetcher::fetch(const n
 
 Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) {
   if (!std::holds_alternative<net::JoinSpec>(assign.spec)) {
-    KILN_TRY_ASSIGN(files.package, fetch_package(assign.package));
+    KILN_TRY_ASSIGN(auto dtypes, dtypes_of(assign.spec));
+    KILN_TRY_ASSIGN(files.package, fetch_package(assign.package, std::move(dtypes)));
   }
   if (const auto* probe = std::get_if<net::ProbeSpec>(&assign.spec)) return find_source(probe->source, true, files);
   if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) {
@@ -113,7 +129,8 @@ Result<BlobPin> TaskFileFetcher::fetch_blob(const net::BlobRef& blob) {
   return cache_.adopt(blob, file.path());
 }
 
-Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const net::PackageRef& ref) {
+Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const net::PackageRef& ref,
+                                                                          std::vector<sharding::GraphDtype> dtypes) {
   const std::lock_guard lock(package_mutex_);
   if (ref.files.empty() || ref.files[0].path != "manifest.toml") {
     return fail(input_refused("a package that does not begin with its manifest.toml"));
@@ -122,8 +139,16 @@ Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const
   for (const auto& known : packages_) {
     if (known->digest.hex() != manifest.sha256) continue;
     const auto package = known;
-    keep(packages_, package, kPackagesKept);
-    return package;
+    if (package->is_open_for(dtypes)) {
+      keep(packages_, package, kPackagesKept);
+      return package;
+    }
+    // Opened anew for all of them: one copy of the weights stays, once lanes have let go of the other.
+    for (const sharding::GraphDtype open : package->dtypes) {
+      if (std::find(dtypes.begin(), dtypes.end(), open) == dtypes.end()) dtypes.push_back(open);
+    }
+    std::erase(packages_, package);
+    break;
   }
   KILN_TRY_ASSIGN(const BlobPin manifest_file, fetch_blob(manifest));
   KILN_TRY_ASSIGN(std::string text, read_file(manifest_file->path(), sharding::kManifestBytesMax));
@@ -134,7 +159,7 @@ Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const
     KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(*blob));
     return cache::load_sealed_verified(pin->path(), expected);
   };
-  KILN_TRY_ASSIGN(ModelPackage opened, open_model_package(std::move(text), load, sharding::GraphDtype::kFloat32));
+  KILN_TRY_ASSIGN(ModelPackage opened, open_model_package(std::move(text), load, std::move(dtypes)));
   const auto package = std::make_shared<const ModelPackage>(std::move(opened));
   keep(packages_, package, kPackagesKept);
   return package;

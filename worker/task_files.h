@@ -55,7 +55,8 @@ class TaskFileFetcher {
  private:
   [[nodiscard]] Status fetch_into(const net::Assign& assign, TaskFiles& files);
   [[nodiscard]] Result<BlobPin> fetch_blob(const net::BlobRef& blob);
-  [[nodiscard]] Result<std::shared_ptr<const ModelPackage>> fetch_package(const net::PackageRef& package);
+  [[nodiscard]] Result<std::shared_ptr<const ModelPackage>> fetch_package(const net::PackageRef& package,
+                                                                          std::vector<sharding::GraphDtype> dtypes);
   [[nodiscard]] Status fetch_description(const net::BlobRef& blob, TaskFiles& files);
   [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
   // Looks at all of them: what is lost is rendered again, all at once.

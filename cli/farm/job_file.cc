@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::array kJobKeys{"title"sv,    "model"sv,          "owner"sv,    "pool"sv,   "priority"sv, "paused"sv,
                               "executor"sv, "numerics"sv,       "after"sv,    "in_place"sv, "segment_frames"sv,
                               "codec"sv,    "quality"sv,        "preset"sv,   "pixel_format"sv, "scale"sv,
-                              "frame_rate"sv, "deinterlace"sv,  "clip"sv,     "variant"sv};
+                              "frame_rate"sv, "deinterlace"sv,  "precision"sv, "clip"sv,     "variant"sv};
 constexpr std::array kClipKeys{"source"sv, "output"sv,       "codec"sv,      "quality"sv,    "preset"sv,
                                "scale"sv,  "pixel_format"sv, "frame_rate"sv, "deinterlace"sv};
 constexpr std::array kVariantKeys{"name"sv, "budget_mib"sv};
@@ -194,6 +194,7 @@ Status read_variants(Reader& job, JobDraft& draft, const std::string& origin) {
 void read_job(Reader& reader, JobDraft& draft) {
   static constexpr std::array kExecutors{"any"sv, "compiled"sv, "uncompiled"sv};
   static constexpr std::array kNumerics{"strict"sv, "tolerant"sv};
+  static constexpr std::array kPrecisions{"auto"sv, "float32"sv, "float16"sv, "bfloat16"sv};
   net::JobRequest& request = draft.request;
   reader.allow(kJobKeys);
   reader.text("title", request.title);
@@ -204,6 +205,7 @@ void read_job(Reader& reader, JobDraft& draft) {
   reader.flag("paused", request.paused);
   reader.choice("executor", request.executor, kExecutors);
   reader.choice("numerics", request.numerics, kNumerics);
+  reader.choice("precision", request.precision, kPrecisions);
   reader.job_names("after", request.depends_on);
   reader.flag("in_place", draft.in_place);
   reader.number("segment_frames", request.segment_frames, 0, 100'000);

@@ -37,6 +37,7 @@ std::string clip_identity(const UpscaleOptions& options, const std::string& mani
   add(hash, options.config.codec);
   add(hash, options.config.executor);
   add(hash, options.config.device);
+  add(hash, options.config.precision);
   add(hash, fmt::format("quality {} segment {} threads {}", options.config.quality, options.config.segment_frames,
                         options.config.threads_per_lane));
   return hash.finish().hex();
@@ -103,6 +104,7 @@ net::JobRequest make_job_request(const UpscaleOptions& options, const std::vecto
   request.job = std::string(kJobPrefix) + hash.finish().hex().substr(0, kJobDigits);
   request.title = fs::path(clips.front().source).filename().string();
   request.executor = options.config.executor;
+  request.precision = options.config.precision;
   request.segment_frames = options.config.segment_frames;
   return request;
 }

@@ -8,6 +8,7 @@
 #include "sharding/clip_placement.h"
 #include "sharding/compile_key.h"
 #include "sharding/package/package_inputs.h"
+#include "sharding/precision.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -31,13 +32,17 @@ int kind_number(Candidates& candidates, const net::LaneClass& kind) {
 
 Candidates find_candidates(const Turn& turn, const JobRecord& job) {
   Candidates out;
+  const auto precision = sharding::precision_from_string(job.request.precision).value_or(sharding::Precision::kAuto);
+  std::optional<std::vector<sharding::GraphDtype>> there;  // a manifest is long: read once there is somebody to plan for
   for (const auto& [name, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
       if (unusable_reason(turn, job, {name, id}, lane)) continue;
+      if (!there) there = package_dtypes(job);
       double speed = 0.0;
       for (const auto& [key, known] : lane.frames_per_second) speed = std::max(speed, known);
       out.lanes.push_back({fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
-                           lane.offer.budget_bytes, speed});
+                           lane.offer.budget_bytes, speed,
+                           sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)});
       out.encoder_threads.push_back(lane.offer.encoder_threads);
       if (session.hello.compiles) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
@@ -58,6 +63,10 @@ std::vector<sharding::LearnedNeed> learned_needs(const Turn& turn, const Candida
   return out;
 }
 
+sharding::GraphDtype dtype_of(const std::string& name) {
+  return sharding::graph_dtype_from_string(name).value_or(sharding::GraphDtype::kFloat32);
+}
+
 struct Choice {
   sharding::ClipPlacement placement;
   std::string variant;
@@ -69,7 +78,7 @@ std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipR
   request.lanes = candidates.lanes;
   request.mix_kinds = job.request.numerics == "tolerant";
   for (const net::TileChoice& tile : clip.probe->tiles) {
-    request.offers.push_back({tile.activation_bytes, tile.computed_pixels});
+    request.offers.push_back({tile.activation_bytes, tile.computed_pixels, dtype_of(tile.dtype)});
   }
   request.learned = learned_needs(turn, candidates, clip.probe->tiles);
   std::vector<net::Variant> variants = job.request.variants;
@@ -87,7 +96,7 @@ sharding::CompileKey artifact_key(const sharding::PackageManifest& manifest, con
                                   const net::TileChoice& tile, const net::ToolchainOffer& toolchain) {
   sharding::CompileKeyInputs inputs;
   inputs.graph_sha256 = tile.graph_sha256;
-  inputs.bucket.inputs = sharding::package_inputs(manifest, sharding::GraphDtype::kFloat32, tile.height, tile.width);
+  inputs.bucket.inputs = sharding::package_inputs(manifest, dtype_of(tile.dtype), tile.height, tile.width);
   inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value_or(sharding::IsaLevel::kNone), {}};
   if (sharding::is_autotuned(inputs.settings)) inputs.target.device_name = kind.device_name;
   inputs.toolchain = {toolchain.torch_version, toolchain.torch_git, toolchain.cuda, toolchain.triton,
@@ -107,7 +116,7 @@ std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneC
   const bool wanted = known != turn.durable().artifacts.end() && known->second.state != ArtifactState::kFailed &&
                       (known->second.state == ArtifactState::kReady || turn.job(known->second.wanted.job) != nullptr);
   if (!wanted) {
-    turn.record(net::CompileWanted{turn.durable().next_task, key, kind, name, tile.graph, tile.height, tile.width});
+    turn.record(net::CompileWanted{turn.durable().next_task, key, kind, name, tile.graph, tile.height, tile.width, tile.dtype});
   }
   return key;
 }

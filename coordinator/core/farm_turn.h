@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "coordinator/core/farm_step.h"
+#include "sharding/package/package_manifest.h"
 
 namespace kiln::coordinator {
 
@@ -59,6 +60,14 @@ void cancel_running(Turn& turn, const JobRecord& job, const std::string& why);
 // Probed clips that have no plan yet get one; what they need compiled is wanted.
 void plan_clips(Turn& turn);
 [[nodiscard]] std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job);
+
+// ---- lane_precision.cc ----
+// What the package has graphs of; all three where its manifest is not readable here.
+[[nodiscard]] std::vector<sharding::GraphDtype> package_dtypes(const JobRecord& job);
+// In what the lanes that the job may use compute it, for the tiles that a probe finds.
+[[nodiscard]] std::vector<std::string> probe_dtypes(const Turn& turn, const JobRecord& job);
+// Whether a lane of that class can take part in a clip that is computed in `dtype`.
+[[nodiscard]] bool computes_in(const net::LaneClass& kind, const std::string& dtype);
 
 // ---- scheduling.cc ----
 void assign_due(Turn& turn);

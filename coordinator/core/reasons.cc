@@ -68,6 +68,9 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
     return fmt::format("it is of the class {}; the clip is rendered by {} alone, so that its frames have the same bits", own,
                        wanted);
   }
+  if (!computes_in(lane.offer.kind, plan.tile.dtype)) {
+    return fmt::format("it does not compute in {}, which the clip is rendered in", plan.tile.dtype);
+  }
   std::uint64_t needs = plan.tile.activation_bytes;
   const auto learned =
       turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});

@@ -8,7 +8,7 @@ using net::TaskKind;
 
 net::ProbeSpec probe_spec(const Turn& turn, const JobRecord& job, const TaskRecord& task) {
   const net::ClipRequest& clip = job.request.clips[task.clip];
-  return {clip.source, clip.output, probe_budgets(turn, job)};
+  return {clip.source, clip.output, probe_budgets(turn, job), probe_dtypes(turn, job)};
 }
 
 net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const TaskRecord& task) {
@@ -26,6 +26,7 @@ net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const Task
   out.output_height = clip.probe->output_height;
   out.output_pixel_format = clip.probe->output_pixel_format;
   out.executor = job.request.executor;
+  out.dtype = clip.plan->tile.dtype;
   out.artifact_key = clip.plan->artifact_key;
   out.encoder_threads = clip.plan->encoder_threads;
   const auto artifact = turn.durable().artifacts.find(out.artifact_key);
@@ -50,7 +51,7 @@ net::JoinSpec join_spec(const JobRecord& job, const TaskRecord& task) {
 
 net::CompileSpec compile_spec(const Turn& turn, const TaskRecord& task) {
   const net::CompileWanted& wanted = turn.durable().artifacts.at(task.key).wanted;
-  return {wanted.key, wanted.graph, wanted.height, wanted.width};
+  return {wanted.key, wanted.graph, wanted.height, wanted.width, wanted.dtype};
 }
 
 }  // namespace

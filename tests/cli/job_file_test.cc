@@ -44,6 +44,7 @@ TEST(JobFileTest, LeastFileHasEveryDefault) {
   EXPECT_EQ(job.kind, net::JobKind::kUpscale);
   EXPECT_EQ(job.executor, "any");
   EXPECT_EQ(job.numerics, "strict");
+  EXPECT_EQ(job.precision, "auto");
   EXPECT_EQ(job.priority, 0);
   EXPECT_FALSE(job.paused);
   EXPECT_EQ(job.segment_frames, 0);
@@ -58,7 +59,7 @@ TEST(JobFileTest, LeastFileHasEveryDefault) {
 TEST(JobFileTest, EveryKeyOfTheJobIsRead) {
   const auto draft = parse(
       "title = 'Film, reel 1'\nmodel = '/models/m'\nowner = 'ann'\npool = 'day'\npriority = -7\npaused = true\n"
-      "executor = 'compiled'\nnumerics = 'tolerant'\nafter = ['first-1', 'first-2']\nin_place = true\n"
+      "executor = 'compiled'\nnumerics = 'tolerant'\nprecision = 'float16'\nafter = ['first-1', 'first-2']\nin_place = true\n"
       "segment_frames = 48\n[[clip]]\nsource = '/a/b.mov'\n");
   ASSERT_TRUE(draft) << draft.error().message;
   const net::JobRequest& job = draft->request;
@@ -71,6 +72,7 @@ TEST(JobFileTest, EveryKeyOfTheJobIsRead) {
   EXPECT_TRUE(job.paused);
   EXPECT_EQ(job.executor, "compiled");
   EXPECT_EQ(job.numerics, "tolerant");
+  EXPECT_EQ(job.precision, "float16");
   EXPECT_THAT(job.depends_on, ElementsAre("first-1", "first-2"));
   EXPECT_TRUE(draft->in_place);
   EXPECT_EQ(job.segment_frames, 48);
@@ -157,6 +159,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "model = 'm'\n[[clip]]\nsource = 'a'\noutput = 'o.mkv'\n[[clip]]\nsource = 'b'\noutput = 'o.mkv'\n",
                 "'o.mkv'", 5},
         BadFile{"Executor", "model = 'm'\nexecutor = 'fast'\n" CLIP, "'executor' is one of any, compiled, uncompiled", 2},
+        BadFile{"Precision", "model = 'm'\nprecision = 'fp16'\n" CLIP,
+                "'precision' is one of auto, float32, float16, bfloat16", 2},
         BadFile{"Numerics", "model = 'm'\nnumerics = 'loose'\n" CLIP, "'numerics' is one of strict, tolerant", 2},
         BadFile{"Codec", "model = 'm'\ncodec = 'vp8'\n" CLIP, "'codec' is one of", 2},
         BadFile{"PriorityTooHigh", "model = 'm'\npriority = 1000001\n" CLIP, "-1000000 to 1000000", 2},

@@ -75,6 +75,33 @@ JobBuilder::JobBuilder(const std::string& name, int clips) {
   }
 }
 
+JobBuilder& JobBuilder::graph_of(const std::string& dtype) {
+  request.manifest += fmt::format(R"(
+[[graph]]
+component = "network"
+file = "graphs/{0}.pt2"
+sha256 = "{1}"
+dtype = "{0}"
+dynamic = true
+height_min = 1
+height_max = 4096
+width_min = 1
+width_max = 4096
+)",
+                                  dtype, std::string(64, 'b'));
+  request.package.files[0].blob = blob(request.manifest);
+  return *this;
+}
+
+WorkerBuilder& WorkerBuilder::card(const std::string& arch) {
+  for (net::LaneOffer& offer : hello.lanes) {
+    offer.kind.arch = arch;
+    offer.kind.device_name = "a card of " + arch;
+    offer.kind.threads = 0;
+  }
+  return *this;
+}
+
 WorkerBuilder::WorkerBuilder(const std::string& name, int lanes) {
   hello.worker = name;
   hello.instance = name + "-1";
@@ -168,12 +195,15 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
     result.output_width = 64;
     result.output_height = 64;
     result.description = blob("description");
-    for (const std::uint64_t budget : probe->budgets_bytes) {
-      if (budget >= needs_bytes) {
-        result.tiles.push_back({budget, 0, std::string(64, 'c'), 32, tile_width, needs_bytes, 1024});
-        break;
+    for (const std::string& dtype : probe->dtypes) {
+      for (const std::uint64_t budget : probe->budgets_bytes) {
+        if (budget >= needs_bytes) {
+          const std::string graph(64, dtype == "float32" ? 'c' : 'd');
+          result.tiles.push_back({budget, dtype == "float32" ? 0U : 1U, graph, 32, tile_width, needs_bytes, 1024, dtype});
+          break;
+        }
+        result.no_tiles_reason = "the smallest tile needs more";
       }
-      result.no_tiles_reason = "the smallest tile needs more";
     }
     done.result = result;
   } else if (const auto* segment = std::get_if<net::SegmentSpec>(&task.spec)) {

@@ -25,6 +25,8 @@ struct JobBuilder {
   explicit JobBuilder(const std::string& name, int clips = 1);
   JobBuilder& executor(const std::string& value) { return request.executor = value, *this; }
   JobBuilder& numerics(const std::string& value) { return request.numerics = value, *this; }
+  JobBuilder& precision(const std::string& value) { return request.precision = value, *this; }
+  JobBuilder& graph_of(const std::string& dtype);  // the package has one of that dtype as well
   JobBuilder& priority(int value) { return request.priority = value, *this; }
   JobBuilder& pool(const std::string& value) { return request.pool = value, *this; }
   JobBuilder& owner(const std::string& value) { return request.owner = value, *this; }
@@ -36,6 +38,7 @@ struct WorkerBuilder {
   net::WorkerHello hello;
   explicit WorkerBuilder(const std::string& name, int lanes = 1);
   WorkerBuilder& budget(std::uint64_t bytes);
+  WorkerBuilder& card(const std::string& arch);  // each lane has one
   WorkerBuilder& isa(const std::string& value);
   WorkerBuilder& pool(const std::string& value) { return hello.pool = value, *this; }
   WorkerBuilder& instance(const std::string& value) { return hello.instance = value, *this; }

@@ -322,6 +322,53 @@ TEST(FarmStepTest, LanesOfAnotherClassGetNoFramesOfAClipUnlessTheJobSaysSo) {
   }
 }
 
+TEST(FarmStepTest, CardsComputeInHalfTheBytesUnlessTheJobSaysOtherwise) {
+  struct Case {
+    const char* precision;
+    const char* arch;
+    const char* dtype;
+  };
+  for (const Case& one : {Case{"auto", "sm_90", "float16"}, Case{"auto", "sm_61", "float32"}, Case{"auto", "cpu", "float32"},
+                          Case{"float32", "sm_90", "float32"}, Case{"float16", "sm_75", "float16"}}) {
+    FarmEnv farm;
+    farm.connect(WorkerBuilder("a").card(one.arch));
+    farm.submit(JobBuilder("job").graph_of("float16").precision(one.precision).segment_frames(10));
+    const net::Assign probe = farm.take_assign("a");
+    EXPECT_EQ(std::get<net::ProbeSpec>(probe.spec).dtypes, std::vector<std::string>{one.dtype});
+    farm.finish("a", probe);
+    for (const net::Assign& task : farm.take_assigns("a")) {
+      const auto* segment = std::get_if<net::SegmentSpec>(&task.spec);
+      const auto* compile = std::get_if<net::CompileSpec>(&task.spec);
+      ASSERT_TRUE(segment != nullptr || compile != nullptr);
+      EXPECT_EQ(segment != nullptr ? segment->dtype : compile->dtype, one.dtype);
+    }
+    EXPECT_EQ(farm.job("job").clips[0].plan->tile.dtype, one.dtype) << one.precision << " on " << one.arch;
+    EXPECT_EQ(farm.replayed().durable, farm.state.durable);
+  }
+}
+
+TEST(FarmStepTest, APrecisionThatNobodyComputesInEndsTheJobWithTheReason) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(JobBuilder("job").graph_of("float16").precision("float16"));
+  farm.run_to_end();
+  EXPECT_EQ(farm.job("job").ended, JobState::kFailed);
+  EXPECT_THAT(farm.job("job").reason, HasSubstr("precision"));
+}
+
+TEST(FarmStepTest, ACpuTakesPartInACardsClipOnlyWhereItComputesInTheSame) {
+  for (const char* precision : {"auto", "float32"}) {
+    FarmEnv farm;
+    farm.connect(WorkerBuilder("card", 3).card("sm_90").no_compiler());
+    farm.connect(WorkerBuilder("cpu").no_compiler());
+    farm.submit(
+        JobBuilder("job").graph_of("float16").precision(precision).executor("uncompiled").numerics("tolerant").segment_frames(10));
+    farm.run_to_end();
+    EXPECT_EQ(farm.job("job").ended, JobState::kDone) << precision;
+    EXPECT_EQ(farm.job("job").clips[0].plan->tile.dtype, "float32");  // all four take part in that alone
+  }
+}
+
 TEST(FarmStepTest, CancelStopsWhatRunsAndNothingComesBack) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10));
   EXPECT_TRUE(std::holds_alternative<net::Done>(farm.ask(net::ControlJob{"job", net::JobVerb::kCancel})));

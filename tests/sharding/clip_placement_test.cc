@@ -85,5 +85,54 @@ TEST(ClipPlacementTest, WhatAnOutOfMemoryTaughtIsNotTriedAgain) {
   EXPECT_EQ(needed_bytes(request, 1, 0), 2_GiB);  // another class of lanes learned nothing
 }
 
+// A card renders in float16, the CPU in float32; the probe found tiles in both.
+ClipPlacementRequest card_and_cpu() {
+  ClipPlacementRequest request{{lane("cpu", 0, 4_GiB, 1.0), lane("card", 1, 4_GiB, 200.0)}, {}, {}, 0, false};
+  request.lanes[1].dtypes = {GraphDtype::kFloat16, GraphDtype::kFloat32};
+  request.offers = {{2_GiB, 100'000, GraphDtype::kFloat32}, {1_GiB, 100'000, GraphDtype::kFloat16}};
+  return request;
+}
+
+TEST(ClipPlacementTest, EachClassIsWeighedInWhatItComputesIn) {
+  ClipPlacementRequest request = card_and_cpu();
+  auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->kind, 1);
+  EXPECT_EQ(placed->offer, 1U);
+
+  request.lanes[1].frames_per_second = 0.5;
+  placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->kind, 0);
+  EXPECT_EQ(placed->offer, 0U);
+}
+
+TEST(ClipPlacementTest, WhereNoTilesOfItsBestWereFoundACardTakesTheNext) {
+  ClipPlacementRequest request = card_and_cpu();
+  request.offers.pop_back();
+  const auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->kind, 1);
+  EXPECT_EQ(placed->offer, 0U);
+}
+
+TEST(ClipPlacementTest, MixedClassesShareOneDtype) {
+  ClipPlacementRequest request = card_and_cpu();
+  request.mix_kinds = true;
+  const auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(request.offers[placed->offer].dtype, GraphDtype::kFloat32);
+  EXPECT_EQ(placed->lanes.size(), 2U);
+}
+
+TEST(ClipPlacementTest, ALaneThatComputesInNothingOfItSaysSo) {
+  ClipPlacementRequest request = card_and_cpu();
+  request.lanes.pop_back();
+  request.lanes[0].dtypes.clear();
+  std::vector<std::string> why;
+  EXPECT_FALSE(place_clip(request, &why));
+  EXPECT_TRUE(says(why, "cpu: does not compute in the precision"));
+}
+
 }  // namespace
 }  // namespace kiln::sharding

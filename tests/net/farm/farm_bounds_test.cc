@@ -75,6 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         BoundCase{"NoExecutor", "JobRequest.executor", [](auto& job) { job.clear_executor(); }},
         BoundCase{"OtherExecutor", "JobRequest.executor", [](auto& job) { job.set_executor("eager"); }},
         BoundCase{"OtherNumerics", "JobRequest.numerics", [](auto& job) { job.set_numerics("loose"); }},
+        BoundCase{"OtherPrecision", "JobRequest.precision", [](auto& job) { job.set_precision("fp8"); }},
         BoundCase{"NegativeSegment", "JobRequest.segment_frames", [](auto& job) { job.set_segment_frames(-1); }},
         BoundCase{"LongSegment", "JobRequest.segment_frames",
                   [](auto& job) { job.set_segment_frames(kFramesMax + 1); }},

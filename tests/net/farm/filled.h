@@ -21,10 +21,15 @@ inline int values_of(FailureKind) { return static_cast<int>(FailureKind::kArtifa
 // Fields that hang together. Called when all have a value.
 template <typename T>
 void agree(T&) {}
+inline void agree(ProbeSpec& value) { value.dtypes = {"bfloat16", "float16"}; }
+inline void agree(CompileSpec& value) { value.dtype = "float16"; }
+inline void agree(CompileWanted& value) { value.dtype = "float16"; }
+inline void agree(TileChoice& value) { value.dtype = "bfloat16"; }
 inline void agree(ClipSource& value) { value.path = "/" + value.path; }
 inline void agree(SegmentSpec& value) {
   value.last = value.first + 7;
   value.executor = "compiled";
+  value.dtype = "float16";
 }
 inline void agree(SegmentResult& value) {
   value.last = value.first + static_cast<std::int64_t>(value.frame_hashes.size()) / kFrameHashBytes;
@@ -33,6 +38,7 @@ inline void agree(Assigned& value) { value.last = value.first + 7; }
 inline void agree(JobRequest& value) {
   value.executor = "uncompiled";
   value.numerics = "tolerant";
+  value.precision = "bfloat16";
 }
 
 class Filler {

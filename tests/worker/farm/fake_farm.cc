@@ -138,26 +138,31 @@ void FakeCoordinator::on_message(const net::FromWorker& message) {
 // ---- the worker ----
 
 void FarmWorkerTest::SetUp() {
-  const std::string models = kiln::test::fixtures_folder();
-  if (!std::filesystem::exists(models + "/compact")) {
-    SpawnOptions make;
-    make.argv = {environment("KILN_PYTHON"), environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py", "--out",
-                 models, "--only", "compact", "--dtype", "float32"};
-    const auto made = run_command(make, std::chrono::minutes(3));
-    ASSERT_TRUE(made && made->status.ok()) << (made ? made->err : made.error().message);
-  }
   store_.start();
   coordinator_.store_url = store_.url();
   coordinator_.start();
+  use_package("", {"float32"});
+  output_.file_name = "out.mkv";
+  output_.codec = "ffv1";
+}
+
+void FarmWorkerTest::use_package(const std::string& folder, const std::vector<std::string>& dtypes) {
+  const std::string models = kiln::test::fixtures_folder() + folder;
+  if (!std::filesystem::exists(models + "/compact")) {
+    SpawnOptions make;
+    make.argv = {environment("KILN_PYTHON"), environment("KILN_SOURCE_DIR") + "/tests/models/make_fixtures.py", "--out",
+                 models, "--only", "compact"};
+    for (const std::string& dtype : dtypes) make.argv.insert(make.argv.end(), {"--dtype", dtype});
+    const auto made = run_command(make, std::chrono::minutes(3));
+    ASSERT_TRUE(made && made->status.ok()) << (made ? made->err : made.error().message);
+  }
   package_folder_ = models + "/compact/package";
-  package_.files.push_back({"manifest.toml", store_.put_file(package_folder_ + "/manifest.toml")});
+  package_.files = {{"manifest.toml", store_.put_file(package_folder_ + "/manifest.toml")}};
   for (const auto& entry : std::filesystem::recursive_directory_iterator(package_folder_)) {
     if (!entry.is_regular_file() || entry.path().filename() == "manifest.toml") continue;
     package_.files.push_back({std::filesystem::relative(entry.path(), package_folder_).string(),
                               store_.put_file(entry.path().string())});
   }
-  output_.file_name = "out.mkv";
-  output_.codec = "ffv1";
 }
 
 void FarmWorkerTest::TearDown() {

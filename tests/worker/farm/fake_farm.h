@@ -102,6 +102,8 @@ class FakeCoordinator {
 class FarmWorkerTest : public ::testing::Test {
  protected:
   void SetUp() override;
+  // The fixture of that folder, made with graphs of these dtypes where it is not there.
+  void use_package(const std::string& folder, const std::vector<std::string>& dtypes);
   void TearDown() override;
   void start_worker(std::vector<std::string> more = {});
   [[nodiscard]] std::vector<pid_t> lane_pids() const;  // children of the worker

@@ -69,6 +69,25 @@ TEST_F(FarmWorkerTest, ClipsInPlaceAreReadWhereTheyAre) {
   run(assign(segment_spec(0, 4)));
 }
 
+TEST_F(FarmWorkerTest, TilesAreFoundAndRenderedInEveryDtypeThatIsAskedFor) {
+  use_package("/half", {"float16", "bfloat16"});
+  start_worker();
+  source_.in_place = true;
+  source_.path = make_clip("clip.mkv", 4);
+  const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {1ULL << 30U}, {"bfloat16", "float16"}}));
+  probed_ = std::get<net::ProbeResult>(done.result);
+  ASSERT_THAT(probed_.tiles, SizeIs(2));
+  EXPECT_NE(probed_.tiles[0].graph_sha256, probed_.tiles[1].graph_sha256);
+  std::vector<std::string> hashes;
+  for (const net::TileChoice& tile : {probed_.tiles[1], probed_.tiles[0], probed_.tiles[1]}) {  // the lane loads it anew
+    net::SegmentSpec segment = segment_spec(0, 4);
+    segment.dtype = tile.dtype;
+    hashes.push_back(std::get<net::SegmentResult>(run(assign(segment)).result).frame_hashes);
+  }
+  EXPECT_NE(hashes[0], hashes[1]);
+  EXPECT_EQ(hashes[0], hashes[2]);
+}
+
 TEST_F(FarmWorkerTest, NothingFitsIsSaidWithItsReason) {
   start_worker();
   source_.in_place = true;
