@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -23,10 +24,17 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+// no-color.org: set to anything but nothing. spdlog itself looks at the terminal alone.
+bool colour_is_unwanted() {
+  const char* setting = std::getenv("NO_COLOR");
+  return setting != nullptr && *setting != '\0';
+}
+
 }  // namespace
 
 void set_up(std::string_view program, Level level) {
-  auto logger = spdlog::stderr_color_mt(std::string(program));
+  const auto mode = colour_is_unwanted() ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+  auto logger = spdlog::stderr_color_mt(std::string(program), mode);
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %n %^%l%$ %v");
   logger->set_level(to_spdlog(level));
   spdlog::set_default_logger(std::move(logger));
