@@ -52,8 +52,7 @@ const Json& array_of(const Json& parent, const char* key) {
 Result<Json> ask_ffprobe(const MediaTools& tools, const ClipSource& source) {
   const std::string& path = source.path;
   SpawnOptions options;
-  options.argv = {tools.ffprobe_path, "-v", "error", "-of", "json", "-show_format", "-show_streams",
-                  "-show_chapters"};
+  options.argv = {tools.ffprobe_path, "-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"};
   const auto input = input_arguments(source);
   options.argv.insert(options.argv.end(), input.begin(), input.end());
   options.set_env = {{"LC_ALL", "C"}};
@@ -198,16 +197,38 @@ Status read_clock(const Json& stream, const Json& format, ClipInfo& clip) {
   return {};
 }
 
-void read_others(const Json& json, ClipInfo& clip) {
+// QuickTime's tracks of what the join copies anyway: titles of chapters, and the time code, also a tag of the video.
+bool is_told_elsewhere(const Json& stream, const Json& video, const Json& file) {
+  const std::string tag = kind_of(stream) == StreamKind::kData ? text_of(stream, "codec_tag_string") : "";
+  if (tag == "tmcd") return object_of(video, "tags").contains("timecode");
+  return tag == "text" && !array_of(file, "chapters").empty();
+}
+
+// ffmpeg has no names for most kinds of data; the container's own four letters then say which it is.
+std::string codec_of(const Json& stream) {
+  const std::string codec = text_of(stream, "codec_name");
+  if (kind_of(stream) != StreamKind::kData || (!codec.empty() && codec != "bin_data")) return codec;
+  const std::string tag = text_of(stream, "codec_tag_string");  // "[6][0][0][0]" where these are no letters
+  return tag.empty() || tag.front() == '[' ? "of no known kind" : tag;
+}
+
+void read_others(const Json& json, const Json& video, ClipInfo& clip) {
   for (const auto& stream : array_of(json, "streams")) {
     const int index = int_of(stream, "index");
-    if (index == clip.stream_index) continue;
+    if (index == clip.stream_index || is_told_elsewhere(stream, video, json)) continue;
     const Json& tags = object_of(stream, "tags");
-    clip.other_streams.push_back({index, kind_of(stream), text_of(stream, "codec_name"),
-                                  text_of(tags, "language"), text_of(tags, "filename"), text_of(stream, "sample_fmt"),
+    clip.other_streams.push_back({index, kind_of(stream), codec_of(stream), text_of(tags, "language"),
+                                  text_of(tags, "filename"), text_of(stream, "sample_fmt"),
                                   std::atoi(text_of(stream, "bits_per_raw_sample").c_str()), text_of(tags, "mimetype")});
   }
   clip.chapter_count = static_cast<int>(array_of(json, "chapters").size());
+}
+
+Status check_decoder(const MediaTools& tools, const std::string& path, const Json& stream) {
+  const std::string codec = text_of(stream, "codec_name");
+  if (codec.empty() || tools.has_decoder(codec)) return {};
+  return fail(input_refused("{}: {} (version {}) was built without a decoder for {}; name an ffmpeg that has one with "
+                            "--ffmpeg (Debian's has)", path, tools.ffmpeg_path, tools.version, codec));
 }
 
 Result<ClipInfo> probe_file(const MediaTools& tools, const ClipSource& source) {
@@ -221,17 +242,12 @@ Result<ClipInfo> probe_file(const MediaTools& tools, const ClipSource& source) {
   if (clip.container == "tty") return fail(input_refused("{} is a text, not a video", source.path));
   if (stream == nullptr) return fail(input_refused("{} holds no video, only other tracks", source.path));
   clip.stream_index = int_of(*stream, "index");
-  const std::string codec = text_of(*stream, "codec_name");
-  if (!codec.empty() && !tools.has_decoder(codec)) {
-    return fail(input_refused("{}: {} (version {}) was built without a decoder for {}; name an ffmpeg that has one "
-                              "with --ffmpeg (Debian's has)",
-                              source.path, tools.ffmpeg_path, tools.version, codec));
-  }
+  KILN_TRY(check_decoder(tools, source.path, *stream));
   KILN_TRY(read_picture(*stream, clip));
   KILN_TRY(probe_hdr(tools, names_hdr(*stream), clip));
   KILN_TRY(check_fields(*stream, clip));
   KILN_TRY(read_clock(*stream, format, clip));
-  read_others(json, clip);
+  read_others(json, *stream, clip);
   KILN_TRY(index_frames(tools, clip));
   return clip;
 }
@@ -248,12 +264,7 @@ Result<ClipInfo> probe_images(const MediaTools& tools, const ClipSource& source)
   KILN_TRY_ASSIGN(const Json json, ask_ffprobe(tools, ClipSource{clip.image_files[0]}));
   const Json& streams = array_of(json, "streams");
   if (streams.empty()) return fail(input_refused("{} holds no picture", clip.image_files[0]));
-  const std::string codec = text_of(streams[0], "codec_name");
-  if (!tools.has_decoder(codec)) {
-    return fail(input_refused("{}: {} (version {}) was built without a decoder for {}; name an ffmpeg that has one "
-                              "with --ffmpeg (Debian's has)",
-                              clip.image_files[0], tools.ffmpeg_path, tools.version, codec));
-  }
+  KILN_TRY(check_decoder(tools, clip.image_files[0], streams[0]));
   KILN_TRY(read_picture(streams[0], clip));
   clip.frame_rate = reduced(source.image_rate);
   clip.time_base = {clip.frame_rate.den, clip.frame_rate.num};

@@ -156,7 +156,9 @@ struct Planner {
       case StreamKind::kVideo:
         return leave_out(stream, "one video is upscaled; name the others in runs of their own");
       case StreamKind::kData:
-        return leave_out(stream, "it belongs to the original recording");
+        return leave_out(stream, fmt::format("outputs hold no data; to have it: ffmpeg -i SOURCE -map 0:{} -c copy "
+                                             "-f data FILE",
+                                             stream.index));
     }
   }
 };

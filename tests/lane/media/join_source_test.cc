@@ -179,6 +179,47 @@ TEST(JoinSourceTest, Mp4ConvertsSubtitlesAndSaysWhatItLeavesOut) {
   EXPECT_TRUE(any_has(joined->report.warnings, "mov_text"));
 }
 
+// What QuickTime keeps in data tracks, and other containers elsewhere, is no loss.
+TEST(JoinSourceTest, TimeCodeAndTitlesOfChaptersAreNoDataThatIsLost) {
+  const TempFolder folder;
+  const std::string timed = folder / "timed.mov";
+  const std::string titled = folder / "titled.mp4";
+  const std::string titles = folder / "titles.txt";
+  std::ofstream(titles) << ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=One\n";
+  test::ffmpeg(kPicture + std::vector<std::string>{"-timecode", "01:02:03:04", "-c:v", "libx264", timed});
+  test::ffmpeg(kPicture + std::vector<std::string>{"-i", titles, "-map_chapters", "1", "-c:v", "libx264", titled});
+  for (const auto& [source, track] : {std::pair(timed, "tmcd\n"), std::pair(titled, "text\n")}) {
+    const std::vector<std::string> tag_of_data{"-select_streams", "d", "-show_entries", "stream=codec_tag_string"};
+    ASSERT_EQ(test::ffprobe(tag_of_data + std::vector<std::string>{"-of", "csv=p=0", source}), track);
+    const ClipInfo clip = probed(source);
+    for (const Container container : {Container::kMatroska, Container::kMp4}) {
+      const auto joined = test::render(folder, clip, test::request_for(clip, Codec::kH264, container), 50);
+      ASSERT_TRUE(joined) << joined.error().message;
+      EXPECT_TRUE(joined->report.warnings.empty()) << joined->report.warnings[0];
+      const std::string tag = container == Container::kMatroska ? "TIMECODE" : "timecode";
+      EXPECT_EQ(stream_field(joined->path, "v:0", "stream_tags=" + tag), source == timed ? "01:02:03:04" : "");
+      EXPECT_EQ(test::ffprobe({"-show_entries", "chapter_tags=title", "-of", "csv=p=0", joined->path}),
+                source == titled ? "One\n" : "");
+    }
+  }
+}
+
+TEST(JoinSourceTest, OtherDataTracksAreLeftOutWithAWord) {
+  const TempFolder folder;
+  const std::string timed = folder / "timed.mov";
+  const std::string broadcast = folder / "in.ts";
+  test::ffmpeg(kPicture + std::vector<std::string>{"-timecode", "01:02:03:04", "-c:v", "libx264", timed});
+  test::ffmpeg({"-i", timed, "-map", "0", "-c", "copy", broadcast});
+  const ClipInfo clip = probed(broadcast);
+  const auto joined = test::render(folder, clip, test::request_for(clip, Codec::kH264, Container::kMatroska), 50);
+  ASSERT_TRUE(joined) << joined.error().message;
+  ASSERT_EQ(joined->report.warnings.size(), 1U);
+  const std::string warning = joined->report.warnings[0];
+  EXPECT_NE(warning.find("data track 1 (of no known kind) is left out"), std::string::npos) << warning;
+  EXPECT_NE(warning.find("-map 0:1 "), std::string::npos) << warning;
+  EXPECT_EQ(test::ffprobe({"-show_entries", "stream=codec_type", "-of", "csv=p=0", joined->path}), "video\n");
+}
+
 class JoinRotationTest : public ::testing::TestWithParam<int> {};
 
 TEST_P(JoinRotationTest, RotationReachesTheOutput) {
