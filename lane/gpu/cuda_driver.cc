@@ -34,6 +34,9 @@ Result<CudaFunctions> find_all(void* library) {
   KILN_TRY(find(library, "cuModuleLoadDataEx", out.load_module));
   KILN_TRY(find(library, "cuModuleUnload", out.unload_module));
   KILN_TRY(find(library, "cuModuleGetFunction", out.module_function));
+  KILN_TRY(find(library, "cuMemAlloc_v2", out.allocate));
+  KILN_TRY(find(library, "cuMemFree_v2", out.release));
+  KILN_TRY(find(library, "cuMemcpyHtoD_v2", out.copy_to_device));
   KILN_TRY(find(library, "cuLaunchKernel", out.launch));
   return out;
 }

@@ -2,6 +2,7 @@
 // needed: the few functions that are used stand in cuda_driver.cc as they are in its stable interface.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ struct CudaFunctions {
   Code (*load_module)(CUmod_st**, const void* image, unsigned options, void* names, void** values) = nullptr;
   Code (*unload_module)(CUmod_st*) = nullptr;
   Code (*module_function)(CUfunc_st**, CUmod_st*, const char* name) = nullptr;
+  Code (*allocate)(unsigned long long* address, std::size_t bytes) = nullptr;
+  Code (*release)(unsigned long long address) = nullptr;
+  Code (*copy_to_device)(unsigned long long address, const void* host, std::size_t bytes) = nullptr;
   Code (*launch)(CUfunc_st*, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x, unsigned threads_y,
                  unsigned threads_z, unsigned shared_bytes, CUstream_st*, void** arguments, void** extra) = nullptr;
 };

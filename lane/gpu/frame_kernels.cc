@@ -1,7 +1,6 @@
 #include "lane/gpu/frame_kernels.h"
 
 #include <cstdint>
-#include <string_view>
 
 namespace kiln::lane {
 namespace {
@@ -10,21 +9,7 @@ using kernels::FrameParameters;
 using kernels::kBlockColumns;
 using kernels::kBlockRows;
 
-std::string_view suffix_of(RgbType type) {
-  switch (type) {
-    case RgbType::kFloat16: return "f16";
-    case RgbType::kBfloat16: return "bf16";
-    case RgbType::kFloat32: break;
-  }
-  return "f32";
-}
-
 unsigned blocks_of(int size, int block) { return static_cast<unsigned>((size + block - 1) / block); }
-
-// One thread for each of `columns` x `rows`.
-LaunchShape shape_of(int columns, int rows) {
-  return {{blocks_of(columns, kBlockColumns), blocks_of(rows, kBlockRows), 1}, {kBlockColumns, kBlockRows, 1}};
-}
 
 LaunchShape tiles_of(const FrameParameters& p) {
   return {{blocks_of(p.chroma_width, kernels::kTileChromaColumns), blocks_of(p.height, kernels::kTileLumaRows), 1},
@@ -36,6 +21,19 @@ bool aligned(const void* pointer, std::size_t bytes) { return reinterpret_cast<s
 }  // namespace
 
 std::size_t bytes_of(RgbType type) { return type == RgbType::kFloat32 ? 4 : 2; }
+
+std::string_view suffix_of(RgbType type) {
+  switch (type) {
+    case RgbType::kFloat16: return "f16";
+    case RgbType::kBfloat16: return "bf16";
+    case RgbType::kFloat32: break;
+  }
+  return "f32";
+}
+
+LaunchShape threads_over(int columns, int rows) {
+  return {{blocks_of(columns, kBlockColumns), blocks_of(rows, kBlockRows), 1}, {kBlockColumns, kBlockRows, 1}};
+}
 
 Result<FrameKernels> FrameKernels::create(std::shared_ptr<const KernelModule> module, const FrameKernelsSetup& setup) {
   FrameKernels out;
@@ -62,14 +60,14 @@ Status FrameKernels::to_rgb(const void* device_planes, void* device_rgb, void* c
   KILN_TRY(check_alignment(device_planes, device_rgb));
   FrameParameters parameters = parameters_;
   void* arguments[] = {&parameters, &device_planes, &device_rgb};
-  return module_->launch(to_rgb_, shape_of((parameters.width + 1) / 2, parameters.height), arguments, cuda_stream);
+  return module_->launch(to_rgb_, threads_over((parameters.width + 1) / 2, parameters.height), arguments, cuda_stream);
 }
 
 Status FrameKernels::from_rgb(const void* device_rgb, void* device_planes, void* cuda_stream) const {
   KILN_TRY(check_alignment(device_planes, device_rgb));
   FrameParameters parameters = parameters_;
   void* arguments[] = {&parameters, &device_rgb, &device_planes};
-  const LaunchShape shape = halves_chroma_ ? tiles_of(parameters) : shape_of(parameters.width, parameters.height);
+  const LaunchShape shape = halves_chroma_ ? tiles_of(parameters) : threads_over(parameters.width, parameters.height);
   return module_->launch(from_rgb_, shape, arguments, cuda_stream);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include "base/result.h"
 #include "lane/gpu/kernel_module.h"
@@ -19,6 +20,9 @@ namespace kiln::lane {
 // What one value of RGB is on the card. Narrow ones are rounded to the nearest, ties to even.
 enum class RgbType { kFloat32, kFloat16, kBfloat16 };
 [[nodiscard]] std::size_t bytes_of(RgbType type);
+[[nodiscard]] std::string_view suffix_of(RgbType type);  // in names of kernels
+// Blocks of threads, one thread for each of `columns` x `rows`.
+[[nodiscard]] LaunchShape threads_over(int columns, int rows);
 
 struct FrameKernelsSetup {
   PixelFormat format;

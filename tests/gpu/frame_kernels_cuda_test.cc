@@ -14,6 +14,8 @@
 
 #include "lane/engine/torch_types.h"
 #include "lane/gpu/frame_kernels.h"
+#include "lane/gpu/resample_kernels.h"
+#include "lane/media/color/lanczos.h"
 #include "tests/lane/gpu/frame_cases.h"
 
 namespace kiln::lane {
@@ -158,6 +160,42 @@ TEST_F(FrameKernelsCudaTest, RgbToPlanesHasTheReferencesCodesForEveryFormat) {
   EXPECT_EQ(seen.frames_that_differ, 0);
 }
 
+ResampleKernels resampler_of(const std::shared_ptr<const KernelModule>& module, const ResampleSetup& setup) {
+  auto kernels = ResampleKernels::create(module, setup);
+  KILN_CHECK(kernels.has_value(), "{}", kernels.error().message);
+  return *std::move(kernels);
+}
+
+TEST_F(FrameKernelsCudaTest, ResamplingHasTheReferencesBits) {
+  Differences seen;
+  for (ResampleSetup setup : {ResampleSetup{200, 120, 100, 60}, {201, 121, 67, 121}, {67, 35, 1, 1}, {64, 48, 80, 90}}) {
+    auto noise = noisy_rgb(setup.input_width, setup.input_height);
+    const auto resampler =
+        LanczosResampler::create(setup.input_width, setup.input_height, setup.output_width, setup.output_height).value();
+    for (const RgbType type : kTypes) {
+      setup.rgb_type = type;
+      const at::Tensor rgb = float_tensor(noise).to(scalar_of(type));
+      const std::vector<float> input = floats_on_host(rgb);
+      std::vector<float> reference(3 * static_cast<std::size_t>(setup.output_width * setup.output_height));
+      resampler.resample({input.data(), 3 * static_cast<std::size_t>(setup.input_width)},
+                         RgbView{reference.data(), 3 * static_cast<std::size_t>(setup.output_width)});
+      const ResampleKernels kernels = resampler_of(module_, setup);
+      const at::Tensor on_device = rgb.to(kDevice);
+      const at::Tensor out = on_card(static_cast<std::int64_t>(reference.size()), scalar_of(type));
+      const at::Tensor scratch = on_card(static_cast<std::int64_t>(kernels.scratch_bytes()), c10::ScalarType::Byte);
+      const auto status = kernels.resample(on_device.const_data_ptr(), out.mutable_data_ptr(), scratch.mutable_data_ptr(),
+                                           stream().native_handle());
+      ASSERT_TRUE(status) << status.error().message;
+      const auto expected = floats_on_host(float_tensor(reference).to(scalar_of(type)));
+      const auto got = floats_on_host(out);
+      seen.add(largest_of(got, expected), got == expected);
+    }
+  }
+  seen.print("resampling");
+  EXPECT_LE(seen.largest, 1e-5);
+  EXPECT_EQ(seen.frames_that_differ, 0);
+}
+
 TEST_F(FrameKernelsCudaTest, PointersThatAreNotAlignedAreRefused) {
   FrameKernelsSetup setup = frame_cases({{64, 48}}).front().setup;
   setup.rgb_type = RgbType::kFloat16;
@@ -243,6 +281,24 @@ TEST_F(FrameKernelsCudaTest, Times) {
                static_cast<double>(bytes) / kBytesPerMs * 1000);
     EXPECT_LT(from_ms, 5.0) << "a kernel that takes as long as the model is broken";
   }
+}
+
+TEST_F(FrameKernelsCudaTest, ResamplingTimes) {
+  const ResampleSetup setup{5120, 2880, 2560, 1440, RgbType::kFloat16};
+  const ResampleKernels kernels = resampler_of(module_, setup);
+  const at::Tensor input = on_card(std::int64_t{5120} * 2880 * 6, c10::ScalarType::Byte).zero_();
+  const at::Tensor output = on_card(std::int64_t{2560} * 1440 * 6, c10::ScalarType::Byte);
+  const at::Tensor scratch = on_card(static_cast<std::int64_t>(kernels.scratch_bytes()), c10::ScalarType::Byte);
+  const c10::Stream on = stream();
+  void* const handle = on.native_handle();
+  const double ms = median_ms(on, [&](int) {
+    const auto status =
+        kernels.resample(input.const_data_ptr(), output.mutable_data_ptr(), scratch.mutable_data_ptr(), handle);
+    KILN_CHECK(status, "launch");
+  });
+  fmt::print(stderr, "{{\"what\": \"times\", \"resample\": \"5120x2880 to 2560x1440\", \"rgb_value_bytes\": 2, \"us\": {:.1f}}}\n",
+             ms * 1000);
+  EXPECT_LT(ms, 5.0);
 }
 
 }  // namespace

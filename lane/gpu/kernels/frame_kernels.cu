@@ -3,6 +3,7 @@
 #define KILN_DEVICE __device__ __forceinline__
 
 #include "lane/gpu/kernels/frame_functions.h"
+#include "lane/gpu/kernels/resample_functions.h"
 
 namespace kiln::lane::kernels {
 
@@ -20,17 +21,8 @@ struct RgbFloat16 {
   }
 };
 
-template <typename Sample, typename Rgb>
-KILN_DEVICE void run_to_rgb(const FrameParameters& p, const Sample* planes, void* rgb) {
-  pair_to_rgb<Sample, Rgb>(p, planes, rgb, static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x),
-                           static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y));
-}
-
-template <typename Sample, typename Rgb>
-KILN_DEVICE void run_from_rgb(const FrameParameters& p, const void* rgb, Sample* planes) {
-  pixel_to_planes<Sample, Rgb>(p, rgb, planes, static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x),
-                               static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y));
-}
+KILN_DEVICE int thread_x() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
+KILN_DEVICE int thread_y() { return static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y); }
 
 template <typename Sample, typename Rgb>
 KILN_DEVICE void run_from_rgb_halved(const FrameParameters& p, const void* rgb, Sample* planes) {
@@ -49,18 +41,18 @@ KILN_DEVICE void run_from_rgb_halved(const FrameParameters& p, const void* rgb, 
 
 using namespace kiln::lane::kernels;
 
-#define KILN_KERNELS(suffix, Sample, Rgb)                                                                                \
+#define KILN_KERNELS(suffix, Sample, Rgb)                                                                                       \
   extern "C" __global__ void kiln_to_rgb_##suffix(const __grid_constant__ FrameParameters p, const Sample* __restrict__ planes, \
-                                                  void* __restrict__ rgb) {                                              \
-    run_to_rgb<Sample, Rgb>(p, planes, rgb);                                                                             \
-  }                                                                                                                      \
+                                                  void* __restrict__ rgb) {                                                     \
+    pair_to_rgb<Sample, Rgb>(p, planes, rgb, thread_x(), thread_y());                                                           \
+  }                                                                                                                             \
   extern "C" __global__ void kiln_from_rgb_##suffix(const __grid_constant__ FrameParameters p, const void* __restrict__ rgb,    \
-                                                    Sample* __restrict__ planes) {                                       \
-    run_from_rgb<Sample, Rgb>(p, rgb, planes);                                                                           \
-  }                                                                                                                      \
-  extern "C" __global__ void __launch_bounds__(kTileThreads) kiln_from_rgb_halved_##suffix(                              \
-      const __grid_constant__ FrameParameters p, const void* __restrict__ rgb, Sample* __restrict__ planes) {            \
-    run_from_rgb_halved<Sample, Rgb>(p, rgb, planes);                                                                    \
+                                                    Sample* __restrict__ planes) {                                              \
+    pixel_to_planes<Sample, Rgb>(p, rgb, planes, thread_x(), thread_y());                                                       \
+  }                                                                                                                             \
+  extern "C" __global__ void __launch_bounds__(kTileThreads) kiln_from_rgb_halved_##suffix(                                     \
+      const __grid_constant__ FrameParameters p, const void* __restrict__ rgb, Sample* __restrict__ planes) {                   \
+    run_from_rgb_halved<Sample, Rgb>(p, rgb, planes);                                                                           \
   }
 
 KILN_KERNELS(u8_f32, unsigned char, RgbFloat32)
@@ -69,3 +61,17 @@ KILN_KERNELS(u8_bf16, unsigned char, RgbBfloat16)
 KILN_KERNELS(u16_f32, unsigned short, RgbFloat32)
 KILN_KERNELS(u16_f16, unsigned short, RgbFloat16)
 KILN_KERNELS(u16_bf16, unsigned short, RgbBfloat16)
+
+#define KILN_RESAMPLERS(suffix, Rgb)                                                                                            \
+  extern "C" __global__ void kiln_resample_down_##suffix(const __grid_constant__ ResampleParameters p,                          \
+                                                         const void* __restrict__ rgb, float* __restrict__ blended) {           \
+    resample_down<Rgb>(p, rgb, blended, thread_x(), thread_y());                                                                \
+  }                                                                                                                             \
+  extern "C" __global__ void kiln_resample_across_##suffix(const __grid_constant__ ResampleParameters p,                        \
+                                                           const float* __restrict__ blended, void* __restrict__ rgb) {         \
+    resample_across<Rgb>(p, blended, rgb, thread_x(), thread_y());                                                              \
+  }
+
+KILN_RESAMPLERS(f32, RgbFloat32)
+KILN_RESAMPLERS(f16, RgbFloat16)
+KILN_RESAMPLERS(bf16, RgbBfloat16)

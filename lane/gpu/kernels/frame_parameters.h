@@ -57,4 +57,19 @@ struct FrameParameters {
   float halving_down[kHalvingTapCount];
 };
 
+// Resampling: output row or column i is the sum of `count` weights times input rows or columns first[i] and on. Tables are
+// in the card's memory.
+struct ResampleParameters {
+  int input_width;
+  int input_height;
+  int output_width;
+  int output_height;
+  int across_count;
+  int down_count;
+  const int* across_first;
+  const int* down_first;
+  const float* across_weights;
+  const float* down_weights;
+};
+
 }  // namespace kiln::lane::kernels

@@ -1,0 +1,65 @@
+// The resampling kernels' source on the host, against LanczosResampler.
+#include <gtest/gtest.h>
+
+#include "lane/gpu/kernels/resample_functions.h"
+#include "lane/gpu/resample_kernels.h"
+#include "lane/media/color/lanczos.h"
+#include "tests/lane/gpu/frame_cases.h"
+#include "tests/lane/gpu/host_kernels.h"
+
+namespace kiln::lane {
+namespace {
+
+std::vector<float> by_reference(const ResampleSetup& setup, std::vector<float> input) {
+  const auto resampler =
+      LanczosResampler::create(setup.input_width, setup.input_height, setup.output_width, setup.output_height).value();
+  std::vector<float> output(3 * static_cast<std::size_t>(setup.output_width) * static_cast<std::size_t>(setup.output_height));
+  resampler.resample({input.data(), 3 * static_cast<std::size_t>(setup.input_width)},
+                     {output.data(), 3 * static_cast<std::size_t>(setup.output_width)});
+  return output;
+}
+
+template <typename Rgb>
+std::vector<std::byte> by_kernels(const ResampleSetup& setup, const std::vector<std::byte>& input) {
+  const auto tables = resample_tables(setup).value();
+  const auto p = tables.placed(tables.bytes.data());
+  std::vector<float> blended(3 * static_cast<std::size_t>(setup.input_width) * static_cast<std::size_t>(setup.output_height));
+  std::vector<std::byte> output(3 * static_cast<std::size_t>(setup.output_width) *
+                                static_cast<std::size_t>(setup.output_height) * bytes_of(setup.rgb_type));
+  for (int y = 0; y <= setup.output_height; ++y) {
+    for (int i = 0; i <= 3 * setup.input_width; ++i) kernels::resample_down<Rgb>(p, input.data(), blended.data(), i, y);
+  }
+  for (int y = 0; y <= setup.output_height; ++y) {
+    for (int x = 0; x <= setup.output_width; ++x) kernels::resample_across<Rgb>(p, blended.data(), output.data(), x, y);
+  }
+  return output;
+}
+
+const std::vector<ResampleSetup> kSetups = {{128, 96, 64, 48},  {100, 75, 75, 50}, {67, 35, 23, 35}, {67, 35, 67, 11},
+                                            {5, 3, 2, 2},       {1, 1, 1, 1},      {40, 30, 50, 60}, {3, 2, 1, 1}};
+
+TEST(ResampleFunctionsTest, ResamplingHasTheReferencesBits) {
+  for (const ResampleSetup& setup : kSetups) {
+    const auto input = noisy_rgb(setup.input_width, setup.input_height);
+    const auto got = by_kernels<kernels::RgbFloat32>(setup, stored<kernels::RgbFloat32>(input, 4));
+    EXPECT_EQ(loaded<kernels::RgbFloat32>(got, 4), by_reference(setup, input))
+        << setup.input_width << 'x' << setup.input_height << " to " << setup.output_width << 'x' << setup.output_height;
+  }
+}
+
+TEST(ResampleFunctionsTest, NarrowRgbIsResampledInFloatAndRoundedOnce) {
+  for (ResampleSetup setup : kSetups) {
+    setup.rgb_type = RgbType::kFloat16;
+    const auto input = stored<HostFloat16>(noisy_rgb(setup.input_width, setup.input_height), 2);
+    const auto expected = stored<HostFloat16>(by_reference(setup, loaded<HostFloat16>(input, 2)), 2);
+    EXPECT_EQ(by_kernels<HostFloat16>(setup, input), expected);
+  }
+}
+
+TEST(ResampleFunctionsTest, SizesThatTheReferenceRefusesAreRefused) {
+  EXPECT_FALSE(resample_tables({0, 1, 1, 1}));
+  EXPECT_FALSE(resample_tables({1, 1, 1, 70'000}));
+}
+
+}  // namespace
+}  // namespace kiln::lane
