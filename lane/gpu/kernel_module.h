@@ -43,7 +43,7 @@ class KernelModule {
 };
 
 // The kernels of lane/gpu/kernels for the card of the current context: compiled by NVRTC (about a second), and loaded.
-// For once in a process; kUnavailable where there is no driver, no context or no NVRTC.
+// kUnavailable where there is no driver, no context or no NVRTC. See KernelSupply.
 [[nodiscard]] Result<std::shared_ptr<const KernelModule>> load_own_kernels();
 
 }  // namespace kiln::lane

@@ -135,15 +135,8 @@ Result<std::shared_ptr<const Nvrtc>> Nvrtc::open(const std::string& path) {
 }
 
 Result<std::string> Nvrtc::compile(const KernelSource& source, const std::string& arch) const {
-  std::vector<const char*> texts;
-  std::vector<const char*> names;
-  for (const auto& header : source.headers) {
-    texts.push_back(header.text.c_str());
-    names.push_back(header.name.c_str());
-  }
   Program program = nullptr;
-  KILN_TRY(functions_->check(functions_->create(&program, source.text.c_str(), source.name.c_str(),
-                                                static_cast<int>(names.size()), texts.data(), names.data()),
+  KILN_TRY(functions_->check(functions_->create(&program, source.text.c_str(), source.name.c_str(), 0, nullptr, nullptr),
                              "nvrtcCreateProgram"));
   auto built = functions_->build(program, source, arch);
   functions_->destroy(&program);

@@ -12,16 +12,11 @@
 namespace kiln::lane {
 
 struct KernelSource {
-  struct Header {
-    std::string name;  // as it is included
-    std::string text;
-  };
   std::string name;
-  std::string text;
-  std::vector<Header> headers;
+  std::string text;  // of all files: nothing is included
 };
 // lane/gpu/kernels, as it was when the program was built.
-[[nodiscard]] KernelSource own_kernel_source();
+[[nodiscard]] const KernelSource& own_kernel_source();
 
 // Options of every compile. Without fused multiply-add, results are those of the CPU's functions.
 [[nodiscard]] const std::vector<std::string>& nvrtc_options();

@@ -47,7 +47,7 @@ TEST(NvrtcErrorTest, SourceThatIsBrokenIsNamedWithWhatTheCompilerSays) {
   const auto nvrtc = Nvrtc::open(nvrtc_of_the_wheels());
   ASSERT_TRUE(nvrtc) << nvrtc.error().message;
   EXPECT_EQ((*nvrtc)->version().substr(0, 3), "13.");
-  KernelSource source{"broken.cu", "__global__ void f() { no_such_function(); }", {}};
+  KernelSource source{"broken.cu", "__global__ void f() { no_such_function(); }"};
   const auto image = (*nvrtc)->compile(source, "sm_90");
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().code, ErrorCode::kInvalidArgument);
