@@ -123,7 +123,9 @@ void FarmWorker::Impl::publish() {
   const auto now = Clock::now();
   if (!door_ || now - published_at_ < kMetricsInterval) return;
   published_at_ = now;
-  WorkerStats stats{cache_->stats(), cache_->budget_bytes(), store_.traffic(), compiles_, socket_.stats(), pool_->waiting()};
+  WorkerStats stats{cache_->stats(), cache_->budget_bytes(), store_.traffic(),   compiles_,
+                    socket_.stats(), pool_->waiting(),       pool_->found_full(), results_.logs_cut()};
+  for (const auto& [id, lane] : lanes_) stats.lane_logs_emptied += lane->logs_emptied();
   std::string not_ready;
   if (state_.stopping()) not_ready = "the worker is ending";
   const bool up = std::any_of(state_.slots.begin(), state_.slots.end(), [](const auto& entry) {

@@ -33,7 +33,7 @@ void FarmWorker::Impl::lose_lane(LaneId id, std::string why) {
   LaneHost& lane = *lanes_.at(id);
   Death death;
   death.status = lane.bury();
-  const std::string log = read_log(lane.log_path(), lane.log_begin(), kLastWordsBytes);
+  const std::string log = read_log(lane.log_path(), lane.log_begin(), kLastWordsBytes).text;
   death.log = log;
   death.killed_for_memory = kills_.contains(id) && read_memory_kills() != kills_.at(id);
   if (!death.status.ok()) why = death.status.describe();

@@ -124,11 +124,14 @@ bool LaneHost::has_worked() {
 }
 
 void LaneHost::begin_log() {
-  if (size_of(log_.get()) > kLaneLogBytesMax && ::ftruncate(log_.get(), 0) != 0) log_.reset();
+  if (size_of(log_.get()) > kLaneLogBytesMax) {
+    ++logs_emptied_;
+    if (::ftruncate(log_.get(), 0) != 0) log_.reset();
+  }
   log_begin_ = log_.valid() ? size_of(log_.get()) : 0;
 }
 
-std::string read_log(const std::string& path, std::uint64_t begin, std::uint64_t bytes_max) {
+LogTail read_log(const std::string& path, std::uint64_t begin, std::uint64_t bytes_max) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return {};
   const std::uint64_t end = size_of(fd.get());
@@ -140,7 +143,8 @@ std::string read_log(const std::string& path, std::uint64_t begin, std::uint64_t
   const auto read = read_fully(fd.get(), std::as_writable_bytes(std::span(text)));
   text.resize(read ? *read : 0);
   if (cut) text.erase(0, text.find('\n') + 1);
-  return text;
+  const std::uint64_t cut_bytes = cut ? end - begin - text.size() : 0;
+  return {std::move(text), cut_bytes};
 }
 
 }  // namespace kiln::worker

@@ -73,6 +73,7 @@ class LaneHost {
   void begin_log();
   [[nodiscard]] std::uint64_t log_begin() const { return log_begin_; }
   [[nodiscard]] const std::string& log_path() const { return log_path_; }
+  [[nodiscard]] std::uint64_t logs_emptied() const { return logs_emptied_; }  // since it was more than kLaneLogBytesMax
 
  private:
   void forget();
@@ -91,9 +92,14 @@ class LaneHost {
   std::string log_path_;
   UniqueFd log_;
   std::uint64_t log_begin_ = 0;
+  std::uint64_t logs_emptied_ = 0;
 };
 
 // The last `bytes_max` bytes of a log from `begin` on, whole lines.
-[[nodiscard]] std::string read_log(const std::string& path, std::uint64_t begin, std::uint64_t bytes_max);
+struct LogTail {
+  std::string text;
+  std::uint64_t cut_bytes = 0;  // left out before it
+};
+[[nodiscard]] LogTail read_log(const std::string& path, std::uint64_t begin, std::uint64_t bytes_max);
 
 }  // namespace kiln::worker

@@ -121,7 +121,14 @@ net::BlobRef TaskResultStore::store_log(const TaskRun& run) {
   std::string text = fmt::format("worker {}, {}, task {}, attempt {}: {}\n", worker_,
                                  run.slot == kCompileSlot ? "compile child" : fmt::format("lane {}", run.slot.value),
                                  run.assign.task, run.assign.attempt.value, run.outcome.empty() ? "done" : run.outcome);
-  if (!run.log_path.empty()) text += read_log(run.log_path, run.log_begin, kAttemptLogBytesMax);
+  if (!run.log_path.empty()) {
+    const LogTail log = read_log(run.log_path, run.log_begin, kAttemptLogBytesMax);
+    if (log.cut_bytes > 0) {
+      ++logs_cut_;
+      text += fmt::format("(the first {} bytes of what its lane said are left out)\n", log.cut_bytes);
+    }
+    text += log.text;
+  }
   const auto stored = store_.put_text(store_.without_grants(std::move(text)), {});
   if (stored) return *stored;
   log::debug("task {}: its log is not stored: {}", run.assign.task, stored.error().message);

@@ -1,6 +1,8 @@
 // What tasks made goes into the store, and what is reported of it.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "worker/blob_cache.h"
@@ -18,6 +20,7 @@ class TaskResultStore {
   [[nodiscard]] Result<net::TaskResult> store(const TaskRun& run);
   // Of this attempt; empty where it cannot be stored, which is no reason to fail.
   [[nodiscard]] net::BlobRef store_log(const TaskRun& run);
+  [[nodiscard]] std::uint64_t logs_cut() const { return logs_cut_; }  // to kAttemptLogBytesMax
 
  private:
   [[nodiscard]] Result<net::TaskResult> store_probe(const TaskRun& run);
@@ -29,6 +32,7 @@ class TaskResultStore {
   BlobCache& cache_;
   const MakerContext maker_;  // without its store, which is the session's
   const std::string worker_;
+  std::atomic<std::uint64_t> logs_cut_ = 0;
 };
 
 }  // namespace kiln::worker

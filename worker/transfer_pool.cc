@@ -1,6 +1,5 @@
 #include "worker/transfer_pool.h"
 
-#include <atomic>
 #include <utility>
 
 namespace kiln::worker {
@@ -18,6 +17,9 @@ TransferPool::~TransferPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void TransferPool::run(std::function<void()> job) { jobs_.push(std::move(job)); }
+void TransferPool::run(std::function<void()> job) {
+  if (jobs_.size() >= kTransfersWaitingMax) ++found_full_;
+  jobs_.push(std::move(job));
+}
 
 }  // namespace kiln::worker

@@ -1,7 +1,9 @@
 // A few threads for what waits: the store's answers, the disk.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -22,11 +24,13 @@ class TransferPool {
   TransferPool(const TransferPool&) = delete;
   TransferPool& operator=(const TransferPool&) = delete;
 
-  void run(std::function<void()> job);
+  void run(std::function<void()> job);  // waits for room
   [[nodiscard]] std::size_t waiting() const { return jobs_.size(); }
+  [[nodiscard]] std::uint64_t found_full() const { return found_full_; }  // kTransfersWaitingMax waited already
 
  private:
   BoundedQueue<std::function<void()>> jobs_{kTransfersWaitingMax};
+  std::atomic<std::uint64_t> found_full_ = 0;
   std::vector<std::thread> threads_;
 };
 

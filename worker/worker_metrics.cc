@@ -43,6 +43,8 @@ void add_tasks(MetricsText& text, const WorkerState& state) {
   text.counter("kiln_worker_reports_again_total", "Outcomes that were told again", counters.reports_again);
   text.counter("kiln_worker_lanes_lost_total", "Lanes that died", counters.lanes_lost);
   text.counter("kiln_worker_lanes_hung_total", "Lanes that gave no sign of life and were killed", counters.lanes_hung);
+  text.counter("kiln_worker_lanes_stuck_total", "Lanes that did not stop when told, and were killed", counters.lanes_stuck);
+  text.counter("kiln_worker_ended_forgotten_total", "Tasks that ended too long ago to be remembered", counters.ended_forgotten);
   text.gauge("kiln_worker_connected", "Whether the coordinator has let it in",
              state.session.state == SessionState::kWelcomed ? 1 : 0);
   text.counter("kiln_worker_hellos_total", "Times that it introduced itself", counters.hellos);
@@ -55,6 +57,8 @@ void add_transfers(MetricsText& text, const WorkerState& state, const WorkerStat
                {{"way", "fetch"}});
   text.counter("kiln_worker_transfers_failed_total", "", stats.traffic.stores_failed, {{"way", "store"}});
   text.counter("kiln_worker_transfers_again_total", "Transfers of tasks that were tried again", state.counters.transfers_again);
+  text.counter("kiln_worker_transfers_given_up_total", "Transfers of tasks that failed for too long", state.counters.transfers_given_up);
+  text.counter("kiln_worker_transfers_full_total", "Transfers that found too many waiting", stats.transfers_full);
   text.gauge("kiln_worker_transfers_waiting", "Transfers that wait for a thread", stats.transfers_waiting);
   text.gauge("kiln_worker_cache_bytes", "Bytes of fetched files", stats.cache.used_bytes);
   text.gauge("kiln_worker_cache_budget_bytes", "Bytes that they may have", stats.cache_budget_bytes);
@@ -67,6 +71,12 @@ void add_transfers(MetricsText& text, const WorkerState& state, const WorkerStat
                stats.cache.damaged);
 }
 
+void add_logs(MetricsText& text, const WorkerStats& stats) {
+  text.counter("kiln_worker_logs_cut_total", "Logs that were too long: of attempts, whose begin is left out; of lanes, begun anew",
+               stats.attempt_logs_cut, {{"of", "attempt"}});
+  text.counter("kiln_worker_logs_cut_total", "", stats.lane_logs_emptied, {{"of", "lane"}});
+}
+
 }  // namespace
 
 std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
@@ -74,6 +84,7 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   add_lanes(text, state);
   add_tasks(text, state);
   add_transfers(text, state, stats);
+  add_logs(text, stats);
   const CompileCounts& compiles = stats.compiles;
   text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
   text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});

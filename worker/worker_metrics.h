@@ -33,6 +33,9 @@ struct WorkerStats {
   CompileCounts compiles;
   net::SocketStats socket;
   std::size_t transfers_waiting = 0;
+  std::uint64_t transfers_full = 0;  // more of them than may wait
+  std::uint64_t attempt_logs_cut = 0;
+  std::uint64_t lane_logs_emptied = 0;
 };
 [[nodiscard]] std::string worker_metrics(const WorkerState& state, const WorkerStats& stats);
 

@@ -74,6 +74,7 @@ void remember_ended(WorkerTurn& turn, TaskKey key) {
   if (!state.ended.insert(key).second) return;
   state.ended_in_order.push_back(key);
   if (state.ended_in_order.size() <= kEndedTasksKept) return;
+  ++state.counters.ended_forgotten;
   state.ended.erase(state.ended_in_order.front());
   state.ended_in_order.pop_front();
 }

@@ -37,7 +37,10 @@ bool try_again(WorkerTurn& turn, Work& work, const TransferFailed& event) {
     work.transfer_failed_at = turn.now.at;
     work.retry_wait = rules.retry_first;
   }
-  if (turn.now.at - *work.transfer_failed_at >= rules.transfer_patience) return false;
+  if (turn.now.at - *work.transfer_failed_at >= rules.transfer_patience) {
+    ++turn.state.counters.transfers_given_up;
+    return false;
+  }
   ++turn.state.counters.transfers_again;
   work.retry_at = turn.now.at + work.retry_wait;
   work.retry_wait = std::min(work.retry_wait * 2, rules.retry_most);
@@ -137,6 +140,7 @@ void keep_work(WorkerTurn& turn, SlotEntry& slot) {
   // A compile child that is told to stop is killed, so that its answer always comes.
   if (work.phase != WorkPhase::kCancelling || is_compile(slot.first)) return;
   if (turn.now.at - work.since < turn.state.rules.cancel_patience) return;
+  ++turn.state.counters.lanes_stuck;
   end_cancelled(turn, slot);
   restart_lane(turn, slot, "it did not stop when its task was cancelled");
 }

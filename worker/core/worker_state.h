@@ -99,7 +99,10 @@ struct WorkerCounters {
   std::uint64_t reports_again = 0;
   std::uint64_t lanes_lost = 0;
   std::uint64_t lanes_hung = 0;
+  std::uint64_t lanes_stuck = 0;  // did not stop in cancel_patience
   std::uint64_t transfers_again = 0;
+  std::uint64_t transfers_given_up = 0;  // after transfer_patience
+  std::uint64_t ended_forgotten = 0;     // beyond kEndedTasksKept
   std::uint64_t hellos = 0;
   std::map<net::FailureKind, std::uint64_t> failed;  // outcomes by class
 };

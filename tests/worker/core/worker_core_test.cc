@@ -243,7 +243,9 @@ TEST(WorkerCoreTest, TransfersAreTriedAgainWhileTheStoreIsAway) {
   EXPECT_THAT(rig.wait(rig.state().rules.retry_first), Contains("store 7#1"));
   rig.tell(away);
   rig.wait(rig.state().rules.transfer_patience);
+  EXPECT_EQ(rig.state().counters.transfers_given_up, 0U);
   EXPECT_THAT(rig.tell(away), ElementsAre("log 7#1"));
+  EXPECT_EQ(rig.state().counters.transfers_given_up, 1U);
   EXPECT_THAT(rig.tell(Stored{kSeven, std::nullopt, {}}), ElementsAre("send failed 7#1 error"));
 }
 
@@ -291,6 +293,7 @@ TEST(WorkerAssignTest, LaneThatDoesNotStopIsKilled) {
   rig.run(WorkerRig::segment(7, 1, 0));
   rig.say(net::CancelTask{7, Attempt{1}, ""});
   EXPECT_THAT(rig.wait(rig.state().rules.cancel_patience), Contains("kill 0"));
+  EXPECT_EQ(rig.state().counters.lanes_stuck, 1U);
   EXPECT_FALSE(rig.state().slots.at(LaneId{0}).work);
 }
 
@@ -335,6 +338,15 @@ TEST(WorkerAssignTest, CancelledResultIsForgotten) {
   rig.tell(Stored{kSeven, net::SegmentResult{}, {}});
   rig.say(net::CancelTask{7, Attempt{1}, "given to another lane"});
   EXPECT_THAT(rig.wait(rig.state().rules.report_interval), Not(Contains("send done 7#1")));
+}
+
+TEST(WorkerAssignTest, OfEndedTasksTheLatestAreRemembered) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  for (std::uint64_t task = 1; task <= kEndedTasksKept + 2; ++task) rig.say(net::CancelTask{task, Attempt{1}, ""});
+  EXPECT_EQ(rig.state().ended.size(), kEndedTasksKept);
+  EXPECT_FALSE(rig.state().ended.contains({2, Attempt{1}}));
+  EXPECT_EQ(rig.state().counters.ended_forgotten, 2U);
 }
 
 TEST(WorkerAssignTest, CompileRunsBesideTheLanes) {

@@ -50,6 +50,12 @@ TEST(WorkerDoorTest, LanesTasksTransfersAndCompilesAreCounted) {
   stats.cache_budget_bytes = 99;
   stats.traffic.fetched_bytes = 1'000;
   stats.traffic.stores_failed = 4;
+  state.counters.transfers_given_up = 8;
+  state.counters.lanes_stuck = 9;
+  state.counters.ended_forgotten = 10;
+  stats.transfers_full = 11;
+  stats.attempt_logs_cut = 12;
+  stats.lane_logs_emptied = 13;
   stats.compiles = {5, 6, 4, 1, 2, std::chrono::milliseconds(1'500)};
   const std::string text = worker_metrics(state, stats);
   for (const char* line : {"kiln_worker_lanes{state=\"up\"} 1\n", "kiln_worker_lanes{state=\"down\"} 1\n",
@@ -59,7 +65,10 @@ TEST(WorkerDoorTest, LanesTasksTransfersAndCompilesAreCounted) {
                            "kiln_worker_transfers_failed_total{way=\"store\"} 4\n",
                            "kiln_worker_compiles_total{outcome=\"found\"} 6\n", "kiln_worker_compile_milliseconds_total 1500\n",
                            "kiln_worker_compile_kills_total{why=\"deadline\"} 1\n",
-                           "kiln_worker_compile_kills_total{why=\"memory\"} 2\n", "kiln_worker_connected 0\n"}) {
+                           "kiln_worker_compile_kills_total{why=\"memory\"} 2\n", "kiln_worker_connected 0\n",
+                           "kiln_worker_transfers_given_up_total 8\n", "kiln_worker_lanes_stuck_total 9\n",
+                           "kiln_worker_ended_forgotten_total 10\n", "kiln_worker_transfers_full_total 11\n",
+                           "kiln_worker_logs_cut_total{of=\"attempt\"} 12\n", "kiln_worker_logs_cut_total{of=\"lane\"} 13\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }
