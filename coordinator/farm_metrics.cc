@@ -54,6 +54,10 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_workers_lost_total", "Workers that fell silent", counters.workers_lost);
   text.counter("kiln_workers_refused_total", "Workers that were not let in", counters.workers_refused);
   text.counter("kiln_waiters_full_total", "Clients answered at once because too many wait", counters.waiters_full);
+  text.counter("kiln_waiters_held_back_total", "Times that more waiting clients were due than one pass answers",
+               counters.waiters_held_back);
+  text.counter("kiln_attempts_forgotten_total", "Tries that are told of no more, since too many came after", counters.attempts_forgotten);
+  text.counter("kiln_segments_lengthened_total", "Segments that had to be longer than the rules say", counters.segments_lengthened);
   for (const auto& [kind, rule] : state.rules.failures) {
     const auto found = counters.failures.find(kind);
     text.counter("kiln_failures_total", "Failed attempts by class", found == counters.failures.end() ? 0 : found->second,

@@ -90,6 +90,9 @@ struct Counters {
   std::uint64_t workers_lost = 0;
   std::uint64_t workers_refused = 0;
   std::uint64_t waiters_full = 0;
+  std::uint64_t waiters_held_back = 0;   // times that more were due than one pass answers
+  std::uint64_t attempts_forgotten = 0;  // of tasks that were tried more than kAttemptsKept times
+  std::uint64_t segments_lengthened = 0;  // beyond the rules, to stay below kSegmentsPerClipMax
   std::map<net::FailureKind, std::uint64_t> failures;
 };
 

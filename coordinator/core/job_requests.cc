@@ -193,8 +193,10 @@ void cancel_running(Turn& turn, const JobRecord& job, const std::string& why) {
 void answer_waiters(Turn& turn) {
   Live& live = turn.live();
   std::size_t answered = 0;
+  bool held_back = false;
   std::erase_if(live.waiters, [&](const Waiter& waiter) {
     const bool due = live.revisions[waiter.ask.job] > waiter.ask.after_revision || turn.now.at >= waiter.until;
+    held_back = held_back || (due && answered >= kWaitersPerPassMax);
     if (!due || answered >= kWaitersPerPassMax) return false;
     ++answered;
     const JobRecord* job = turn.job(waiter.ask.job);
@@ -203,6 +205,7 @@ void answer_waiters(Turn& turn) {
     turn.effects.emplace_back(Reply{waiter.connection, waiter.request, std::move(body)});
     return true;
   });
+  live.counters.waiters_held_back += held_back ? 1U : 0U;
   live.changed.clear();
 }
 

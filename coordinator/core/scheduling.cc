@@ -52,6 +52,8 @@ void assign(Turn& turn, const LaneName& name, LaneLive* lane, net::Assigned fact
     lane->assigned_at = turn.now.at;
   }
   ++turn.live().counters.assignments;
+  const TaskRecord* known = turn.task(number);
+  turn.live().counters.attempts_forgotten += known != nullptr && known->attempts.size() >= kAttemptsKept ? 1U : 0U;
   turn.record(std::move(fact));
   turn.tell(name.worker, make_assign(turn, number, *turn.task(number)));
   turn.changed(job);
@@ -119,6 +121,9 @@ ClipSpeed clip_speed(const Turn& turn, const JobRecord& job, const ClipRecord& c
   return out;
 }
 
+// Of a clip of millions of frames segments are longer than the rules say, so that one join can take them all.
+std::int64_t frames_least(const ClipRecord& clip) { return (clip.probe->frames + kSegmentsPerClipMax - 1) / kSegmentsPerClipMax; }
+
 sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecord& clip, const LaneLive& lane) {
   const FarmRules& rules = turn.state.rules;
   const ClipSpeed all = clip_speed(turn, job, clip);
@@ -128,8 +133,7 @@ sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecor
   request.lane_frames_per_second = known == lane.frames_per_second.end() ? 0.0 : known->second;
   request.total_frames_per_second = all.total;
   request.lane_count = all.lanes;
-  // Of a clip of millions of frames segments are longer than the rules say, so that one join can take them all.
-  const std::int64_t least = (clip.probe->frames + kSegmentsPerClipMax - 1) / kSegmentsPerClipMax;
+  const std::int64_t least = frames_least(clip);
   request.fixed_frames = job.request.segment_frames == 0 ? 0 : std::max(job.request.segment_frames, least);
   request.target_ms = rules.segment_target_ms;
   request.frames_min = std::max(rules.segment_frames_min, least);
@@ -144,6 +148,7 @@ bool assign_new_segment(Turn& turn, const JobTurn& one, const LaneName& name, La
     if (!clip.plan || clip.frontier >= clip.probe->frames || artifact_missing(turn, *one.job, clip)) continue;
     if (unfit_reason(turn, *one.job, clip, name, lane)) continue;
     const sharding::SegmentCut piece = cut(turn, *one.job, clip, lane);
+    turn.live().counters.segments_lengthened += frames_least(clip) > turn.state.rules.segment_frames_min ? 1U : 0U;
     net::Assigned fact = assignment(turn.durable().next_task, Attempt{1}, TaskKind::kSegment, one.name);
     fact.clip = i;
     fact.first = clip.frontier;

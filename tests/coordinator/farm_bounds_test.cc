@@ -1,0 +1,56 @@
+// Bounds of the coordinator's core, and what is counted when one is hit.
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/probed_farm.h"
+
+namespace kiln::coordinator::test {
+namespace {
+
+TEST(FarmBoundsTest, ClientsBeyondThoseThatMayWaitAreAnsweredAtOnceAndTheOthersInPasses) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(50));
+  const std::uint64_t revision = farm.status("job").revision;
+  const net::GetJob wait{"job", revision, kWaitMsMax};
+  const std::size_t before = farm.replies().size();
+  for (std::size_t i = 0; i < kWaitersMax; ++i) (void)farm.ask(wait);
+  EXPECT_EQ(farm.replies().size(), before);
+  EXPECT_TRUE(std::holds_alternative<net::JobStatus>(farm.ask(wait)));
+  EXPECT_EQ(farm.state.live.counters.waiters_full, 1U);
+  const std::size_t waited = farm.replies().size();
+  farm.say("a", net::TaskProgress{farm.segments[0].task, farm.segments[0].attempt, 7, 0, 0});
+  EXPECT_EQ(farm.replies().size(), waited + kWaitersPerPassMax);
+  for (std::size_t pass = 1; pass < kWaitersMax / kWaitersPerPassMax; ++pass) farm.tick();
+  EXPECT_EQ(farm.replies().size(), waited + kWaitersMax);
+  EXPECT_EQ(farm.state.live.counters.waiters_held_back, kWaitersMax / kWaitersPerPassMax - 1);
+}
+
+TEST(FarmBoundsTest, ATaskThatIsTriedOftenTellsOfItsLatestTries) {
+  FarmRules rules;
+  rules.failures[net::FailureKind::kLostLane].attempts = 1'000;
+  FarmEnv farm(rules);
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(JobBuilder("job"));
+  net::Assign probe = farm.take_assign("a");
+  for (std::size_t i = 0; i < kAttemptsKept + 4; ++i) {
+    farm.fail("a", probe, net::FailureKind::kLostLane);
+    probe = farm.take_assign("a");
+  }
+  const auto& attempts = farm.state.durable.tasks.at(probe.task).attempts;
+  EXPECT_EQ(attempts.size(), kAttemptsKept);
+  EXPECT_EQ(attempts.back().attempt, probe.attempt);
+  EXPECT_EQ(farm.state.live.counters.attempts_forgotten, 5U);
+}
+
+TEST(FarmBoundsTest, SegmentsThatHadToBeLongerThanTheRulesSayAreCounted) {
+  for (const std::int64_t frames : {kSegmentsPerClipMax, 100 * kSegmentsPerClipMax}) {
+    FarmEnv farm;
+    farm.clip_frames = frames;
+    farm.connect(WorkerBuilder("a").no_compiler());
+    farm.submit(JobBuilder("job").executor("uncompiled"));
+    farm.finish("a", farm.take_assign("a"));
+    (void)farm.take_assign("a");
+    EXPECT_EQ(farm.state.live.counters.segments_lengthened, frames > kSegmentsPerClipMax ? 1U : 0U);
+  }
+}
+
+}  // namespace
+}  // namespace kiln::coordinator::test
