@@ -1,36 +1,46 @@
-// The connections of one HttpServer and the threads that serve them. Internal to net/.
+// One client of an HttpServer, from its first request to its last. Internal to net/.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
-#include "net/http_server.h"
+#include "base/fd.h"
+#include "net/http_connections.h"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace kiln::net {
 
-struct HttpCounters {
-  std::atomic<std::uint64_t> connections{0}, connections_refused{0}, requests{0}, headers_too_large{0}, malformed{0},
-      bodies_too_large{0}, bodies_cut{0}, deadlines{0}, bytes_in{0}, bytes_out{0};
-  std::atomic<std::uint64_t> responses[6] = {};  // by hundreds
-};
-
-class HttpConnection;
-
-class HttpConnections {
+// Any thread. It stays until it has said through `forget` that it is over.
+class HttpConnection {
  public:
-  HttpConnections(const HttpServerOptions& options, HttpHandler handler, HttpCounters& counters);
-  ~HttpConnections();  // drained before
-
-  void serve(UniqueFd socket, std::string remote);
-  [[nodiscard]] std::size_t open() const;
-  // As HttpServer::stop; afterwards there are no connections and no threads.
-  void drain(std::chrono::milliseconds patience);
-
- private:
-  friend class HttpConnection;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual ~HttpConnection() = default;
+  virtual void start() = 0;
+  virtual void stop_when_idle() = 0;  // after the answer that is under way
+  virtual void cut() = 0;
 };
+
+// What all connections of a server share; it outlives them.
+struct HttpService {
+  const HttpServerOptions options;
+  const HttpHandler handler;
+  HttpCounters& counters;
+  std::function<void(const std::shared_ptr<HttpConnection>&)> forget{};
+  std::atomic<bool> stopping{false};  // no further request is read
+
+  // What a handler throws is an error of this program: 500, and the connection goes on.
+  [[nodiscard]] HttpDecision decide(const HttpRequest& request) const;
+  [[nodiscard]] static HttpResponse finish(BodySink& body);
+  // To a head that is none, or too much of one.
+  [[nodiscard]] HttpResponse refusal(const Error& error) const;
+  [[nodiscard]] HttpResponse body_refusal(std::uint64_t bytes, std::uint64_t bytes_max) const;
+};
+
+[[nodiscard]] std::shared_ptr<HttpConnection> make_http_connection(HttpService& service, boost::asio::io_context& context,
+                                                                   UniqueFd socket, std::string remote);
 
 }  // namespace kiln::net

@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <thread>
 
-#include "net/http_connection.h"
+#include "net/http_connections.h"
 
 namespace kiln::net {
 namespace {
@@ -141,6 +141,8 @@ HttpServerStats HttpServer::stats() const {
   stats.malformed = counters.malformed;
   stats.bodies_too_large = counters.bodies_too_large;
   stats.bodies_cut = counters.bodies_cut;
+  stats.bodies_unread = counters.bodies_unread;
+  stats.lingers_cut = counters.lingers_cut;
   stats.deadlines = counters.deadlines;
   stats.bytes_in = counters.bytes_in;
   stats.bytes_out = counters.bytes_out;
@@ -162,6 +164,10 @@ void append_metrics(MetricsText& text, const HttpServerStats& stats) {
   text.counter("kiln_http_malformed_total", "Bytes that are no request", stats.malformed);
   text.counter("kiln_http_bodies_too_large_total", "Bodies beyond their limit", stats.bodies_too_large);
   text.counter("kiln_http_bodies_cut_total", "Bodies that did not come whole", stats.bodies_cut);
+  text.counter("kiln_http_bodies_unread_total", "Connections closed rather than reading a long body that is not wanted",
+               stats.bodies_unread);
+  text.counter("kiln_http_lingers_cut_total", "Connections closed on a client that went on sending after its last answer",
+               stats.lingers_cut);
   text.counter("kiln_http_deadlines_total", "Connections closed for slowness or idleness", stats.deadlines);
   text.counter("kiln_http_received_bytes_total", "Bytes of bodies received", stats.bytes_in);
   text.counter("kiln_http_sent_bytes_total", "Bytes of answers sent", stats.bytes_out);

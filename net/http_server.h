@@ -68,6 +68,8 @@ struct HttpServerStats {
   std::uint64_t malformed = 0;
   std::uint64_t bodies_too_large = 0;
   std::uint64_t bodies_cut = 0;  // the client went away, or was too slow
+  std::uint64_t bodies_unread = 0;  // more than kHttpLeftoverBytesMax of one: its connection is closed
+  std::uint64_t lingers_cut = 0;    // after kHttpLingerBytesMax
   std::uint64_t deadlines = 0;   // connections closed because the client was too slow, or idle
   std::uint64_t bytes_in = 0;    // of bodies
   std::uint64_t bytes_out = 0;

@@ -176,6 +176,22 @@ TEST_F(HttpServerTest, AnswerReachesAClientThatSendsAnyway) {
   EXPECT_EQ(http.get("/hello", 100)->body, "\"hello\"\n");
 }
 
+TEST_F(HttpServerTest, AClientThatGoesOnSendingAfterItsLastAnswerIsCutAndCounted) {
+  HttpServerOptions options;
+  options.linger_deadline = kPatience;
+  start(options);
+  RawClient raw(server->bound());
+  ASSERT_TRUE(raw.send("PUT /refuse HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"));
+  EXPECT_TRUE(raw.read_head().starts_with("HTTP/1.1 409 "));
+  EXPECT_EQ(server->stats().bodies_unread, 1U);
+  const std::string piece = text_of_size(kMib);
+  while (raw.send(piece)) {
+  }
+  EXPECT_TRUE(eventually([&] { return server->stats().connections_open == 0; }));
+  EXPECT_EQ(server->stats().lingers_cut, 1U);
+  EXPECT_EQ(server->stats().deadlines, 0U);
+}
+
 TEST_F(HttpServerTest, BodiesBeyondTheLimitOfTheirRouteAreRefusedUnread) {
   start();
   RawClient raw(server->bound());
