@@ -58,6 +58,7 @@ StoreStats DiskStore::stats() const {
   StoreStats stats = stats_;
   stats.used_bytes = index_.used_bytes();
   stats.reserved_bytes = reserved_;
+  stats.quarantine_dropped = folders_.quarantine_dropped();
   stats.blobs = index_.blobs();
   stats.pinned_blobs = index_.pinned_blobs();
   return stats;

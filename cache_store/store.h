@@ -38,6 +38,7 @@ struct StoreStats {
   std::uint64_t verify_failures = 0;     // content that is not what its digest says, or unreadable
   std::uint64_t signature_failures = 0;  // envelopes that do not hold (TrustFailure, but for content)
   std::uint64_t quarantined = 0;
+  std::uint64_t quarantine_dropped = 0;  // of these, the oldest: kQuarantineFilesMax, kQuarantineBytesMax
   std::uint64_t swept_temp_files = 0;
   std::uint64_t budget_refusals = 0;
   std::uint64_t used_bytes = 0;  // on disk, without quarantine

@@ -108,6 +108,7 @@ Status StoreFolders::trim_quarantine() {
   for (const Entry& entry : entries) {
     if (count <= kQuarantineFilesMax && total_bytes <= kQuarantineBytesMax) break;
     KILN_TRY(files_.remove_file(entry.path));
+    ++quarantine_dropped_;
     --count;
     total_bytes -= entry.size_bytes;
   }

@@ -2,6 +2,7 @@
 // whole and durable, and a file that goes into quarantine. No locks here: DiskStore calls under its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -58,6 +59,7 @@ class StoreFolders {
 
   // Moves the file away; false when somebody else did. Keeps the quarantine within its bounds.
   [[nodiscard]] Result<bool> quarantine(const std::string& path);
+  [[nodiscard]] std::uint64_t quarantine_dropped() const { return quarantine_dropped_; }  // oldest ones, to keep the bounds
 
  private:
   [[nodiscard]] Status write_durable(const std::string& path, std::span<const std::byte> bytes);
@@ -69,6 +71,7 @@ class StoreFolders {
 
   FileSystem& files_;
   std::string root_;
+  std::atomic<std::uint64_t> quarantine_dropped_ = 0;
 };
 
 }  // namespace kiln::cache

@@ -36,6 +36,7 @@ constexpr Row kTotals[] = {
     {"verify_failures", "Content that was not what its name says", &StoreStats::verify_failures},
     {"signature_failures", "Envelopes that did not hold", &StoreStats::signature_failures},
     {"quarantined", "Files put away", &StoreStats::quarantined},
+    {"quarantine_dropped", "Files put away before that were removed to make room", &StoreStats::quarantine_dropped},
     {"scrubbed_blobs", "Blobs hashed in the background", &StoreStats::scrubbed_blobs},
 };
 

@@ -116,6 +116,7 @@ TEST_F(DiskStoreTest, AnyFlippedBitAtRestIsAMissAndIsPutAway) {
   EXPECT_EQ(*publish(key, content), PublishOutcome::kStored);  // built again, stored again
   EXPECT_EQ(found(key), content);
   EXPECT_EQ(quarantined_files(), kQuarantineFilesMax);
+  EXPECT_EQ(store->stats().quarantine_dropped, expected - kQuarantineFilesMax);
 }
 
 TEST_F(DiskStoreTest, TruncatedEmptyAndGrownFilesAreMisses) {
