@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -9,11 +10,12 @@
 #include "base/wall_clock.h"
 #include "cache_store/artifact_admission.h"
 #include "lane/chores.h"
+#include "lane/gpu/card.h"
 #include "lane/media/clip_description.h"
 #include "lane/media/source_input.h"
 #include "lane/output_request.h"
-#include "sharding/package/package_tiling.h"
 #include "net/lane_codec.h"
+#include "sharding/package/package_tiling.h"
 
 namespace kiln::lane {
 namespace {
@@ -97,7 +99,19 @@ Status LaneSession::on_message(const net::SetUp& message, Descriptors&) {
   search.program_directory = program_directory();
   search.answers_folder = message.answers_folder;
   KILN_TRY_ASSIGN(tools_, find_media_tools(search));
+  if (message.device != "cpu") {
+    kernels_ = std::async(std::launch::async, [device = message.device] { return load_kernels_on(device); }).share();
+  }
   return {};
+}
+
+// Without them the lane works all the same, and frames cross host memory.
+std::shared_ptr<const KernelModule> LaneSession::own_kernels() const {
+  if (!kernels_.valid()) return nullptr;
+  const auto& loaded = kernels_.get();
+  if (loaded) return *loaded;
+  log::warn("frames are converted on the CPU: {}", loaded.error().message);
+  return nullptr;
 }
 
 Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& descriptors) {
@@ -132,7 +146,7 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   UpscaleCallbacks callbacks;
   callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
   callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };
-  pipeline_ = std::make_unique<UpscalePipeline>(*network_, tools_, std::move(callbacks));
+  pipeline_ = std::make_unique<UpscalePipeline>(*network_, tools_, std::move(callbacks), own_kernels());
 
   net::PackageLoaded loaded;
   loaded.weights_bytes = network_->weights_bytes();
@@ -251,9 +265,20 @@ void LaneSession::report_progress(const SegmentRun& run) {
                              resident_bytes()});
 }
 
+// After some errors a context answers every call with the same one: only a new process can use the card again. The worker
+// sees the lane die, and starts another.
+void LaneSession::end_if_card_is_lost() const {
+  if (network_ == nullptr || network_->device() == "cpu") return;
+  const Status well = check_card(network_->device());
+  if (well) return;
+  log::error("the card is lost, the lane ends: {}", well.error().message);
+  ::_exit(static_cast<int>(ExitCode::kFailed));
+}
+
 void LaneSession::report_end(const SegmentRun& run) {
   const SegmentSpec& spec = run.spec;
   if (run.failed()) {
+    end_if_card_is_lost();
     Error error = run.error();
     error.message = without_location(std::move(error.message), spec.clip->source);
     outbox_.send(net::LaneTaskFailed{spec.task, spec.attempt, {error, run.failure_class()}});
@@ -265,11 +290,11 @@ void LaneSession::report_end(const SegmentRun& run) {
   done.frames = run.frames_done.load();
   done.frames_compiled = run.frames_compiled.load();
   done.decode_s = run.decode_s;
-  done.model_s = run.model_s;
+  done.model_s = run.model_s + run.card_s;
   done.encode_s = run.encode_s;
   done.wall_s = run.wall_s;
   done.wait_decode_s = run.wait_decode_s;
-  done.wait_encode_s = run.wait_encode_s;
+  done.wait_encode_s = std::max(0.0, run.wait_encode_s - run.wait_card_s);  // while the card works nobody waits for the encoder
   done.frame_hashes = run.frame_hashes;
   done.bytes_written = run.bytes_written;
   done.settings_digest = spec.settings.digest;

@@ -2,6 +2,7 @@
 // renders segments, a second thread probes and joins.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "lane/engine/network.h"
 #include "lane/media/media_tools.h"
 #include "lane/outbox.h"
+#include "lane/gpu/kernel_module.h"
 #include "lane/pipelines/upscale_pipeline.h"
 #include "net/local_channel.h"
 #include "sharding/package/package_manifest.h"
@@ -47,6 +49,8 @@ class LaneSession {
   [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
   void report_progress(const SegmentRun& run);
   void report_end(const SegmentRun& run);
+  [[nodiscard]] std::shared_ptr<const KernelModule> own_kernels() const;
+  void end_if_card_is_lost() const;
 
   net::LocalChannel channel_;
   Outbox outbox_;
@@ -59,6 +63,8 @@ class LaneSession {
   cache::TrustedKeys trusted_;
   sharding::PackageManifest manifest_;
   std::map<ClipId, std::shared_ptr<const ClipInfo>> clips_;
+  // Of a lane on a card; got ready while packages are still on their way.
+  std::shared_future<Result<std::shared_ptr<const KernelModule>>> kernels_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<UpscalePipeline> pipeline_;  // after network_: it ends first
   BoundedQueue<std::function<void()>> chores_{kChoresMax};

@@ -8,7 +8,7 @@ namespace kiln::worker {
 namespace {
 
 // What allocators of LibTorch, CUDA and the C++ library write.
-constexpr std::array<std::string_view, 5> kMemoryWords{"std::bad_alloc", "out of memory", "can't allocate memory",
+constexpr std::array<std::string_view, 6> kMemoryWords{"std::bad_alloc", "CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "can't allocate memory",
                                                        "Cannot allocate memory", "CUDNN_STATUS_ALLOC_FAILED"};
 
 bool speaks_of_memory(std::string_view text) {

@@ -107,6 +107,9 @@ class LoadedNetwork final : public Network {
   Status load(const NetworkSource& source);
   Status run(Executor executor, std::span<const float> frames_hwc, TileShape shape,
              std::span<float> out_hwc) override;
+  Status run_on_device(Executor executor, const at::Tensor& frames, TileShape shape, at::Tensor& out) override;
+  [[nodiscard]] sharding::GraphDtype dtype() const override { return dtype_; }
+  [[nodiscard]] const std::string& device() const override { return device_name_; }
   Status bind_artifact(const ArtifactSpec& spec, int sealed_fd) override;
   [[nodiscard]] bool has_artifact(TileShape shape) const override { return find_artifact(shape) != nullptr; }
   [[nodiscard]] Result<std::vector<TensorSpec>> input_specs(TileShape shape) const override;
@@ -124,6 +127,8 @@ class LoadedNetwork final : public Network {
 
   Geometry geometry_;
   c10::Device device_{c10::DeviceType::CPU};
+  std::string device_name_;
+  sharding::GraphDtype dtype_ = sharding::GraphDtype::kFloat32;
   int threads_ = 1;
   std::vector<at::Tensor> weights_;
   std::vector<LoadedGraph> graphs_;
@@ -135,6 +140,8 @@ Status LoadedNetwork::load(const NetworkSource& source) {
   const sharding::PackageManifest& manifest = *source.manifest;
   if (source.graphs.empty()) return fail(input_refused("no graph to load"));
   KILN_TRY_ASSIGN(device_, open_device(source.device));
+  device_name_ = device_.str();
+  dtype_ = source.dtype;
   threads_ = source.threads;
   use_threads();
   KILN_TRY_ASSIGN(weights_, load_weights(manifest, source.graphs.front().description.component,
@@ -226,6 +233,22 @@ Status LoadedNetwork::run(Executor executor, std::span<const float> frames_hwc, 
     at::Tensor input = make_input(geometry_, frames_hwc, shape, device_);
     KILN_TRY_ASSIGN(const at::Tensor output, call(executor, std::move(input), shape));
     copy_output(output, geometry_.channels, out_hwc);
+    return {};
+  } catch (const std::exception&) {
+    return fail(error_from_torch_exception("running the network"));
+  }
+}
+
+Status LoadedNetwork::run_on_device(Executor executor, const at::Tensor& frames, TileShape shape, at::Tensor& out) {
+  KILN_TRY(find_runner(shape));
+  if (frames.sizes() != c10::IntArrayRef(input_sizes(geometry_, shape)) || frames.scalar_type() != geometry_.dtype ||
+      frames.device() != device_) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "frames of another size, dtype or device than {}x{} on {}", shape.width,
+                           shape.height, device_name_));
+  }
+  try {
+    const c10::InferenceMode inference;
+    KILN_TRY_ASSIGN(out, call(executor, frames, shape));
     return {};
   } catch (const std::exception&) {
     return fail(error_from_torch_exception("running the network"));

@@ -15,6 +15,10 @@
 #include "cache_store/artifact_manifest.h"
 #include "sharding/package/package_manifest.h"
 
+namespace at {
+class Tensor;
+}
+
 namespace kiln::lane {
 
 enum class Executor { kUncompiled, kCompiled };
@@ -69,6 +73,15 @@ class Network {
   // padding to it and cropping are the caller's.
   [[nodiscard]] virtual Status run(Executor executor, std::span<const float> frames_hwc,
                                    TileShape shape, std::span<float> out_hwc) = 0;
+
+  // The same for pixels that are on the network's device, in its dtype. `frames`: 1 x channels x height x width in
+  // channels_last, or for several frames 1 x frames x channels x height x width, contiguous. `out`: 1 x channels x
+  // height*scale x width*scale, in whatever layout the network gives. Work is put into the thread's current stream, and
+  // nothing is waited for.
+  [[nodiscard]] virtual Status run_on_device(Executor executor, const at::Tensor& frames, TileShape shape,
+                                             at::Tensor& out) = 0;
+  [[nodiscard]] virtual sharding::GraphDtype dtype() const = 0;
+  [[nodiscard]] virtual const std::string& device() const = 0;  // "cpu" | "cuda:N"
 
   // Opens a compiled library from a sealed memory file whose content was verified by the caller.
   // kCompiled runs of that shape work from the next run on. Thread-safe.

@@ -37,6 +37,8 @@ struct SegmentSpec {
 
 // Shared by the three stages of a pipeline. A plain counter is written by one stage and read when the run
 // has ended.
+class FramePath;
+
 struct SegmentRun {
   explicit SegmentRun(SegmentSpec what) : spec(std::move(what)) {}
 
@@ -47,14 +49,17 @@ struct SegmentRun {
   [[nodiscard]] std::string failure_class() const;
 
   const SegmentSpec spec;
+  std::shared_ptr<FramePath> path;  // the reader makes it, before the first frame
   CancelSignal cancel;
   std::atomic<std::int64_t> frames_done{0};
   std::atomic<std::int64_t> frames_compiled{0};
   double decode_s = 0.0;       // reader: waiting for ffmpeg, planes to RGB
   double model_s = 0.0;        // model: tiles, the network, resampling
   double wait_decode_s = 0.0;  // model: nothing to do
-  double wait_encode_s = 0.0;  // model: nowhere to put the result
+  double wait_encode_s = 0.0;  // model: nowhere to put the result; on a card also because that is behind
   double encode_s = 0.0;       // writer: RGB to planes, waiting for ffmpeg
+  double card_s = 0.0;         // writer: what the card took for the frames that came from it
+  double wait_card_s = 0.0;    // writer: waiting for the card
   double wall_s = 0.0;
   std::string frame_hashes;  // 16 bytes a frame: XXH3-128 of the planes handed to the encoder
   std::uint64_t bytes_written = 0;

@@ -1,11 +1,8 @@
 #include "lane/pipelines/upscale_pipeline.h"
 
-#include <optional>
-
 #include "lane/media/frame_reader.h"
-#include "lane/media/segment_writer.h"
 #include "lane/pipelines/frame_convert.h"
-#include "lane/pipelines/output_resampler.h"
+#include "lane/pipelines/host_frame_path.h"
 #include "lane/pipelines/stopwatch.h"
 
 namespace kiln::lane {
@@ -24,14 +21,16 @@ void fail_run(SegmentRun& run, const Error& error) { run.fail_with(error, failur
 struct UpscalePipeline::ModelState {
   Run run;
   std::unique_ptr<SegmentWindow> window;
-  std::unique_ptr<TileRunner> tiles;
   std::map<std::int64_t, Decoded> frames;  // by index in the clip; as many as the network looks at
-  OutputResampler resampler;
   std::chrono::steady_clock::time_point started;
 };
 
-UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks)
+UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks,
+                                 std::shared_ptr<const KernelModule> kernels)
     : network_(network), tools_(tools), callbacks_(std::move(callbacks)) {
+  if (kernels != nullptr) {
+    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(kernels), kFramesBetweenStages);
+  }
   reader_ = std::thread([this] { read_all(); });
   model_ = std::thread([this] { model_all(); });
   writer_ = std::thread([this] { write_all(); });
@@ -91,6 +90,10 @@ void UpscalePipeline::read_all() {
   }
 }
 
+Result<std::unique_ptr<FramePath>> UpscalePipeline::make_path(const SegmentSpec& spec) {
+  return device_paths_ != nullptr ? device_paths_->make(spec) : make_host_frame_path(network_, spec);
+}
+
 void UpscalePipeline::read_one(const Run& run) {
   const ClipInfo& clip = *run->spec.clip;
   const SegmentWindow window(run->spec.range);
@@ -98,17 +101,20 @@ void UpscalePipeline::read_one(const Run& run) {
   options.cancel = &run->cancel;
   auto reader = FrameReader::open(tools_, clip, {window.read_first(), window.read_end()}, options);
   if (!reader) return fail_run(*run, reader.error());
-  const auto input = FrameInput::create(clip);
-  if (!input) return fail_run(*run, input.error());
+  auto path = make_path(run->spec);
+  if (!path) return fail_run(*run, path.error());
+  run->path = std::move(*path);
   RawFrame raw;
   while (!run->failed()) {
-    auto frame = std::make_shared<RgbFrame>();
+    FramePath::SourcePtr frame;
     {
       const Stopwatch watch(run->decode_s);
       const Result<bool> more = reader->read(raw);
       if (!more) return fail_run(*run, more.error());
       if (!*more) return;
-      if (auto status = input->convert(raw.bytes, *frame); !status) return fail_run(*run, status.error());
+      auto taken = run->path->take_in(raw.bytes);
+      if (!taken) return fail_run(*run, taken.error());
+      frame = std::move(*taken);
     }
     if (!decoded_.push(Decoded{run, raw.index, raw.pts, std::move(frame)})) return;
   }
@@ -132,7 +138,6 @@ void UpscalePipeline::model_all() {
       state.run = item->run;
       state.started = std::chrono::steady_clock::now();
       state.window = std::make_unique<SegmentWindow>(spec.range);
-      state.tiles = std::make_unique<TileRunner>(network_, spec.tile, spec.windows, spec.model_scale);
     }
     state.run->wait_decode_s += waited_s;
     if (item->index >= 0) {
@@ -160,20 +165,15 @@ void UpscalePipeline::model_frame(ModelState& state, const Decoded& item) {
 Status UpscalePipeline::render(ModelState& state, std::int64_t index) {
   SegmentRun& run = *state.run;
   KILN_TRY_ASSIGN(const Executor executor, choose_executor(run));
-  std::vector<const RgbFrame*> inputs;
+  std::vector<FramePath::SourcePtr> inputs;
   for (const std::int64_t wanted : state.window->inputs(index)) {
     const auto found = state.frames.find(wanted);
     if (found == state.frames.end()) {
       return fail(make_error(ErrorCode::kInternal, "frame {} is gone before frame {} was made", wanted, index));
     }
-    inputs.push_back(found->second.frame.get());
+    inputs.push_back(found->second.frame);
   }
-  auto out = std::make_unique<RgbFrame>();
-  {
-    const Stopwatch watch(run.model_s);
-    KILN_TRY(state.tiles->run(executor, inputs, *out));
-    KILN_TRY(state.resampler.fit(run.spec.settings.request.width, run.spec.settings.request.height, out));
-  }
+  KILN_TRY_ASSIGN(FramePath::OutputPtr out, run.path->render(run, executor, inputs));
   run.frames_done.fetch_add(1);
   if (executor == Executor::kCompiled) run.frames_compiled.fetch_add(1);
   {
@@ -198,45 +198,29 @@ Result<Executor> UpscalePipeline::choose_executor(const SegmentRun& run) {
 
 // ---- encode ----
 
-// What the writer thread keeps for the run at hand; opened with its first frame.
-struct UpscalePipeline::WriterState {
-  SegmentWriter writer;
-  FrameOutput output;
-};
-
-Result<UpscalePipeline::WriterState> UpscalePipeline::open_writer(SegmentRun& run) const {
-  KILN_TRY_ASSIGN(auto output, FrameOutput::create(run.spec.settings.request));
-  KILN_TRY_ASSIGN(auto writer, SegmentWriter::open(tools_, run.spec.settings, run.spec.path, &run.cancel));
-  return WriterState{std::move(writer), std::move(output)};
-}
-
-Status UpscalePipeline::write_frame(WriterState& state, const Rendered& item, std::vector<std::byte>& planes) {
-  KILN_TRY(state.output.convert(*item.frame, planes));
-  append_frame_hash(planes, item.run->frame_hashes);
-  return state.writer.write(item.pts, planes);
+// The writer is opened with the run's first frame.
+Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const {
+  SegmentRun& run = *item.run;
+  KILN_TRY_ASSIGN(const auto planes, run.path->planes_of(run, *item.frame));
+  const Stopwatch watch(run.encode_s);
+  if (!writer) {
+    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, run.spec.path, &run.cancel));
+  }
+  append_frame_hash(planes, run.frame_hashes);
+  return writer->write(item.pts, planes);
 }
 
 void UpscalePipeline::write_all() {
-  std::optional<WriterState> state;
-  std::vector<std::byte> planes;
+  std::optional<SegmentWriter> writer;
   while (auto item = rendered_.pop()) {
     SegmentRun& run = *item->run;
     if (item->frame == nullptr) {
-      end_run(item->run, state ? &state->writer : nullptr);
-      state.reset();
+      end_run(item->run, writer ? &*writer : nullptr);
+      writer.reset();
       continue;
     }
     if (run.failed()) continue;
-    const Stopwatch watch(run.encode_s);
-    if (!state) {
-      auto opened = open_writer(run);
-      if (!opened) {
-        fail_run(run, opened.error());
-        continue;
-      }
-      state.emplace(std::move(*opened));
-    }
-    if (auto status = write_frame(*state, *item, planes); !status) fail_run(run, status.error());
+    if (auto status = write_frame(writer, *item); !status) fail_run(run, status.error());
   }
 }
 

@@ -9,18 +9,20 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/bounded_queue.h"
 #include "lane/media/segment_writer.h"
 #include "lane/pipelines/segment_run.h"
-#include "lane/pipelines/tile_runner.h"
+#include "lane/pipelines/device_frame_path.h"
+#include "lane/pipelines/frame_path.h"
 
 namespace kiln::lane {
 
 // Segments that a lane holds at once: one in the model, one being decoded ahead or still being encoded.
 inline constexpr std::size_t kSegmentsInLaneMax = 3;
-// Frames between two stages. Each is a whole frame of floats.
+// Frames between two stages: in host memory each is a whole frame of floats, on a card a slot of a ring.
 inline constexpr std::size_t kFramesBetweenStages = 3;
 
 struct UpscaleCallbacks {  // called from the pipeline's threads
@@ -30,8 +32,10 @@ struct UpscaleCallbacks {  // called from the pipeline's threads
 
 class UpscalePipeline {
  public:
-  // All three are borrowed and outlive the pipeline.
-  UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks);
+  // `network` and `tools` are borrowed and outlive the pipeline. With `kernels` frames stay on the network's card between
+  // decoder and encoder.
+  UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks,
+                  std::shared_ptr<const KernelModule> kernels = nullptr);
   ~UpscalePipeline();  // cancels what runs
   UpscalePipeline(const UpscalePipeline&) = delete;
   UpscalePipeline& operator=(const UpscalePipeline&) = delete;
@@ -48,31 +52,31 @@ class UpscalePipeline {
     Run run;
     std::int64_t index = -1;  // -1: the run's frames are over
     std::int64_t pts = 0;
-    std::shared_ptr<const RgbFrame> frame;
+    FramePath::SourcePtr frame;
   };
   struct Rendered {
     Run run;
     std::int64_t pts = 0;
-    std::unique_ptr<RgbFrame> frame;  // null: the run's frames are over
+    FramePath::OutputPtr frame;  // null: the run's frames are over
   };
   struct ModelState;
 
   void read_all();
   void read_one(const Run& run);
+  [[nodiscard]] Result<std::unique_ptr<FramePath>> make_path(const SegmentSpec& spec);
   void model_all();
   void model_frame(ModelState& state, const Decoded& item);
   [[nodiscard]] Status render(ModelState& state, std::int64_t index);
   [[nodiscard]] Result<Executor> choose_executor(const SegmentRun& run);
   void write_all();
-  struct WriterState;
-  [[nodiscard]] Result<WriterState> open_writer(SegmentRun& run) const;
-  [[nodiscard]] static Status write_frame(WriterState& state, const Rendered& item, std::vector<std::byte>& planes);
+  [[nodiscard]] Status write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const;
   void end_run(const Run& run, SegmentWriter* writer);
   void forget(const Run& run);
 
   Network& network_;
   const MediaTools& tools_;
   UpscaleCallbacks callbacks_;
+  std::unique_ptr<DevicePaths> device_paths_;  // the reader's
   BoundedQueue<Run> runs_{kSegmentsInLaneMax};
   BoundedQueue<Decoded> decoded_{kFramesBetweenStages};
   BoundedQueue<Rendered> rendered_{kFramesBetweenStages};

@@ -3,11 +3,12 @@
     python3 tests/gpu/farm_run.py --bundle TAR --package DIR --out DIR [--device cuda:0]
 
 A coordinator, a worker with CPU lanes and a worker whose lane is the card. The bundle's clip is rendered by each, compiled on
-the CPU, uncompiled and compiled on the card, and the frames are compared; then the card's lane is killed with -9 in the middle of a
-job, which must end all the same. With --device cpu it is a rehearsal."""
+the CPU, uncompiled and compiled on the card, there in float32 and in what a card takes by itself, and the frames are compared; then
+the card's lane is killed with -9 in the middle of a job, which must end all the same. With --device cpu it is a rehearsal."""
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import signal
@@ -18,6 +19,11 @@ import time
 import numpy as np
 
 DEADLINE_S = 240
+
+
+def psnr_db(difference):
+    error = float((difference.astype(np.float64) ** 2).mean())
+    return None if error == 0 else round(10 * math.log10(255 ** 2 / error), 2)
 
 
 class Farm:
@@ -59,10 +65,10 @@ class Farm:
         self.start("cpu", *common, "--name", "cpu", "--pool", "cpu", "--lanes", "2", "--state", str(self.work / "cpu"))
         self.start("card", *common, "--name", "card", "--pool", "card", "--device", device, "--state", str(self.work / "card"))
 
-    def submit(self, name, pool, executor, repeats=1):
+    def submit(self, name, pool, executor, precision="auto", repeats=1):
         clips = "".join(f'[[clip]]\nsource = "{self.clip}"\noutput = "{name}-{i}.mkv"\n' for i in range(repeats))
         file = self.work / f"{name}.toml"
-        file.write_text(f'title = "{name}"\nmodel = "{self.package}"\npool = "{pool}"\nexecutor = "{executor}"\n'
+        file.write_text(f'title = "{name}"\nmodel = "{self.package}"\npool = "{pool}"\nexecutor = "{executor}"\nprecision = "{precision}"\n'
                         f'codec = "ffv1"\n{clips}')
         return self.ask("submit", str(file))["job"]
 
@@ -86,7 +92,8 @@ class Farm:
         a, b = self.frames(left), self.frames(right)
         difference = np.abs(a - b) if a.shape == b.shape else None
         self.results[f"{left} against {right}"] = "other shapes" if difference is None else {
-            "largest": int(difference.max()), "share_that_differs": round(float((difference > 0).mean()), 6)}
+            "largest": int(difference.max()), "share_that_differs": round(float((difference > 0).mean()), 6),
+            "psnr_db": psnr_db(difference)}
 
     def kill_a_lane(self, worker):
         """The lane of a worker, as soon as it renders."""
@@ -124,16 +131,18 @@ def main():
     farm = Farm(options)
     try:
         farm.begin(options.device)
-        jobs = {"on-cpu": farm.submit("on-cpu", "cpu", "compiled"), "on-card": farm.submit("on-card", "card", "uncompiled"),
-                "compiled-on-card": farm.submit("compiled-on-card", "card", "compiled")}
+        jobs = {"on-cpu": farm.submit("on-cpu", "cpu", "compiled"),
+                "float32": farm.submit("float32", "card", "uncompiled", "float32"),
+                "compiled-float32": farm.submit("compiled-float32", "card", "compiled", "float32"),
+                "half": farm.submit("half", "card", "uncompiled"), "compiled-half": farm.submit("compiled-half", "card", "compiled")}
         for name, job in jobs.items():
             farm.finish(name, job)
-        farm.compare("on-cpu-0", "on-card-0")
-        farm.compare("compiled-on-card-0", "on-card-0")
+        for pair in (("on-cpu", "float32"), ("compiled-float32", "float32"), ("compiled-half", "half"), ("half", "float32")):
+            farm.compare(f"{pair[0]}-0", f"{pair[1]}-0")
         job = farm.submit("killed", "card", "compiled", repeats=3)
         farm.results["lane killed"] = farm.kill_a_lane("card")
         farm.finish("killed", job)
-        farm.compare("killed-1", "compiled-on-card-0")
+        farm.compare("killed-1", "compiled-half-0")
         farm.results["workers"] = farm.ask("workers")["workers"]
     except Exception as error:  # what was seen so far is worth having
         farm.results["error"] = repr(error)

@@ -30,6 +30,11 @@ class BoxNetwork : public Network {
     return {};
   }
   Status bind_artifact(const ArtifactSpec&, int) override { return {}; }
+  Status run_on_device(Executor, const at::Tensor&, TileShape, at::Tensor&) override {
+    return fail(make_error(ErrorCode::kUnimplemented, "a network of tests has no device"));
+  }
+  [[nodiscard]] sharding::GraphDtype dtype() const override { return sharding::GraphDtype::kFloat32; }
+  [[nodiscard]] const std::string& device() const override { return device_; }
   bool has_artifact(TileShape) const override { return false; }
   Result<std::vector<TensorSpec>> input_specs(TileShape) const override { return std::vector<TensorSpec>(); }
   Result<std::uint64_t> peak_activation_bytes(TileShape) const override { return 0; }
@@ -39,6 +44,8 @@ class BoxNetwork : public Network {
   int runs = 0;
 
  private:
+  std::string device_ = "cpu";
+
   static float mean(std::span<const float> frames, TileShape shape, int y, int x, int c) {
     const int height = static_cast<int>(shape.height);
     const int width = static_cast<int>(shape.width);

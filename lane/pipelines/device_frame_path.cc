@@ -1,0 +1,86 @@
+#include "lane/pipelines/device_frame_path.h"
+
+#include "lane/gpu/device_frames.h"
+#include "lane/media/clip_info.h"
+
+namespace kiln::lane {
+namespace {
+
+struct DeviceSource final : FramePath::Source {
+  DeviceFrames::SourcePtr frame;
+};
+
+struct DeviceOutput final : FramePath::Output {
+  DeviceFrames::OutputPtr frame;
+};
+
+class DeviceFramePath final : public FramePath {
+ public:
+  explicit DeviceFramePath(std::shared_ptr<DeviceFrames> frames) : frames_(std::move(frames)) {}
+
+  Result<SourcePtr> take_in(std::span<const std::byte> planes) override {
+    auto source = std::make_shared<DeviceSource>();
+    KILN_TRY_ASSIGN(source->frame, frames_->upload(planes));
+    return SourcePtr(std::move(source));
+  }
+
+  Result<OutputPtr> render(SegmentRun& run, Executor executor, std::span<const SourcePtr> sources) override {
+    std::vector<DeviceFrames::SourcePtr> frames;
+    for (const SourcePtr& source : sources) frames.push_back(static_cast<DeviceSource&>(*source).frame);
+    KILN_TRY_ASSIGN(DeviceFrames::Rendered rendered, frames_->render(executor, frames));
+    run.wait_encode_s += rendered.blocked_s;
+    auto output = std::make_unique<DeviceOutput>();
+    output->frame = std::move(rendered.output);
+    return OutputPtr(std::move(output));
+  }
+
+  Result<std::span<const std::byte>> planes_of(SegmentRun& run, Output& output) override {
+    KILN_TRY_ASSIGN(const auto downloaded, frames_->download(static_cast<DeviceOutput&>(output).frame));
+    run.card_s += downloaded.model_s;
+    run.wait_card_s += downloaded.waited_s;
+    return downloaded.planes;
+  }
+
+ private:
+  std::shared_ptr<DeviceFrames> frames_;
+};
+
+DeviceFramesSetup setup_of(const SegmentSpec& spec, std::size_t waiting) {
+  const ClipInfo& clip = *spec.clip;
+  const OutputRequest& request = spec.settings.request;
+  DeviceFramesSetup out;
+  out.source = {clip.format, resolve_for_conversion(clip.color, clip.format, clip.width, clip.height), clip.width,
+                clip.height};
+  out.output = {request.format, resolve_for_conversion(request.color, request.format, request.width, request.height),
+                request.width, request.height};
+  out.tile = spec.tile;
+  out.windows = spec.windows;
+  out.model_scale = spec.model_scale;
+  // Between the stages, with each stage, and what the network looks at beside it.
+  out.sources = waiting + 2 + static_cast<std::size_t>(spec.tile.frames);
+  out.outputs = waiting + 2;
+  return out;
+}
+
+}  // namespace
+
+struct DevicePaths::Made {
+  DeviceFramesSetup setup;
+  std::shared_ptr<DeviceFrames> frames;
+};
+
+DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, std::size_t waiting)
+    : network_(network), kernels_(std::move(kernels)), waiting_(waiting) {}
+DevicePaths::~DevicePaths() = default;
+
+Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
+  DeviceFramesSetup setup = setup_of(spec, waiting_);
+  if (latest_ == nullptr || latest_->setup != setup) {
+    latest_.reset();  // its memory goes when its last run does
+    KILN_TRY_ASSIGN(auto frames, DeviceFrames::create(network_, kernels_, setup));
+    latest_ = std::make_unique<Made>(Made{std::move(setup), std::move(frames)});
+  }
+  return std::unique_ptr<FramePath>(new DeviceFramePath(latest_->frames));
+}
+
+}  // namespace kiln::lane
