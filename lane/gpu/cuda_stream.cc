@@ -20,6 +20,8 @@ constexpr double kMsPerSecond = 1e3;
 
 struct CudaQueueing::Functions {
   using Address = std::uintptr_t;  // CUdeviceptr
+  int (*find_card)(int*, int) = nullptr;
+  int (*primary_context)(CUctx_st**, int) = nullptr;
   int (*create_stream)(CUstream_st**, unsigned) = nullptr;
   int (*destroy_stream)(CUstream_st*) = nullptr;
   int (*hold_stream)(CUstream_st*, CUevent_st*, unsigned) = nullptr;
@@ -47,6 +49,8 @@ Result<std::shared_ptr<const CudaQueueing::Functions>> find_all() {
   void* library = ::dlopen(kCudaDriverName, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return fail(make_error(ErrorCode::kUnavailable, "no NVIDIA driver here"));
   auto out = std::make_shared<CudaQueueing::Functions>();
+  KILN_TRY(find(library, "cuDeviceGet", out->find_card));
+  KILN_TRY(find(library, "cuDevicePrimaryCtxRetain", out->primary_context));
   KILN_TRY(find(library, "cuStreamCreate", out->create_stream));
   KILN_TRY(find(library, "cuStreamDestroy_v2", out->destroy_stream));
   KILN_TRY(find(library, "cuStreamWaitEvent", out->hold_stream));
@@ -65,11 +69,15 @@ std::uintptr_t address_of(const void* device) { return reinterpret_cast<std::uin
 
 }  // namespace
 
-Result<std::shared_ptr<const CudaQueueing>> CudaQueueing::open() {
+Result<std::shared_ptr<const CudaQueueing>> CudaQueueing::open(int card) {
   std::shared_ptr<CudaQueueing> out(new CudaQueueing());
   KILN_TRY_ASSIGN(out->driver_, CudaDriver::open());
   KILN_TRY_ASSIGN(out->functions_, find_all());
-  KILN_TRY_ASSIGN(out->context_, out->driver_->current_context());
+  int device = 0;
+  KILN_TRY(out->check(out->functions_->find_card(&device, card), "cuDeviceGet"));
+  // Never given back: it is the process's as long as that lives.
+  KILN_TRY(out->check(out->functions_->primary_context(&out->context_, device), "cuDevicePrimaryCtxRetain"));
+  KILN_TRY(out->enter());
   return std::shared_ptr<const CudaQueueing>(std::move(out));
 }
 

@@ -13,10 +13,12 @@ struct CUctx_st;
 
 namespace kiln::lane {
 
-// The driver's functions for it, and the context that was current when it was opened. Any thread.
+// The driver's functions for it, and the card's primary context, which is LibTorch's. Any thread.
 class CudaQueueing {
  public:
-  [[nodiscard]] static Result<std::shared_ptr<const CudaQueueing>> open();
+  // `card`: N of "cuda:N". That context becomes the calling thread's: LibTorch does so only once it has to ask the driver for
+  // something, and its allocator often has not.
+  [[nodiscard]] static Result<std::shared_ptr<const CudaQueueing>> open(int card);
   // Makes that context the calling thread's. Cheap after the first time.
   [[nodiscard]] Status enter() const;
   // Of the calling thread's context.

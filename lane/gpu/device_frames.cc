@@ -136,8 +136,7 @@ Result<std::shared_ptr<DeviceFrames>> DeviceFrames::create(Network& network, std
     const c10::Device device(network.device());
     const c10::ScalarType dtype = scalar_type_of(network.dtype());
     const RgbType type = rgb_type_of(network.dtype());
-    (void)device_bytes(1, device);  // LibTorch makes its context this thread's
-    KILN_TRY_ASSIGN(const auto queueing, CudaQueueing::open());
+    KILN_TRY_ASSIGN(const auto queueing, CudaQueueing::open(device.index()));
     KILN_TRY_ASSIGN(FrameKernels from_planes, FrameKernels::create(kernels, kernels_setup(setup.source, type)));
     KILN_TRY_ASSIGN(FrameKernels to_planes, FrameKernels::create(kernels, kernels_setup(setup.output, type)));
     KILN_TRY_ASSIGN(CudaStream in, CudaStream::create(queueing));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <future>
 #include <random>
 
 #include "lane/gpu/card.h"
@@ -49,6 +50,12 @@ int largest_difference(std::span<const std::byte> a, std::span<const std::byte> 
   return largest;
 }
 
+// In a thread that never used the card, as the stages of a pipeline are at first.
+template <typename Call>
+auto elsewhere(Call call) {
+  return std::async(std::launch::async, std::move(call)).get();
+}
+
 SegmentSpec spec_of(const DeviceCase& one, const sharding::PackageManifest& manifest) {
   SegmentSpec spec;
   ClipInfo clip;
@@ -80,7 +87,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
     ASSERT_TRUE(network) << network.error().message;
     network_ = std::move(*network);
     at::globalContext().setAllowTF32CuDNN(false);
-    auto kernels = load_kernels_on("cuda:0");
+    auto kernels = elsewhere([] { return load_kernels_on("cuda:0"); });
     ASSERT_TRUE(kernels) << kernels.error().message;
     kernels_ = *kernels;
   }
@@ -95,17 +102,17 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
     std::vector<std::vector<std::byte>> out;
     const auto keep = [&] {
       if (pending == nullptr) return;
-      const auto planes = path.planes_of(run, *pending);
+      const auto planes = elsewhere([&] { return path.planes_of(run, *pending); });
       ASSERT_TRUE(planes) << planes.error().message;
       out.emplace_back(planes->begin(), planes->end());
     };
     for (int i = 0; i < kFrames; ++i) {
-      auto source = path.take_in(noise(bytes, static_cast<unsigned>(i)));
+      auto source = elsewhere([&] { return path.take_in(noise(bytes, static_cast<unsigned>(i))); });
       EXPECT_TRUE(source) << source.error().message;
       if (!source) return out;
       window.push_back(std::move(*source));
       if (window.size() < looks_at) continue;
-      auto rendered = path.render(run, Executor::kUncompiled, window);
+      auto rendered = elsewhere([&] { return path.render(run, Executor::kUncompiled, window); });
       EXPECT_TRUE(rendered) << rendered.error().message;
       if (!rendered) return out;
       keep();
@@ -125,7 +132,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
 TEST_P(DeviceFramesTest, EqualsTheSameInHostMemory) {
   const SegmentSpec spec = spec_of(GetParam(), fixture_.manifest);
   DevicePaths paths(*network_, kernels_, kWaiting);
-  const auto device = paths.make(spec);
+  const auto device = elsewhere([&] { return paths.make(spec); });
   ASSERT_TRUE(device) << device.error().message;
   const auto host = make_host_frame_path(*network_, spec);
   ASSERT_TRUE(host) << host.error().message;
