@@ -11,6 +11,8 @@
 #include "cache_store/artifact_admission.h"
 #include "lane/chores.h"
 #include "lane/gpu/card.h"
+#include "lane/gpu/cuda_driver.h"
+#include "lane/gpu/nvrtc.h"
 #include "lane/media/clip_description.h"
 #include "lane/media/source_input.h"
 #include "lane/output_request.h"
@@ -48,6 +50,15 @@ Result<TileShape> frame_shape(const std::vector<cache::TensorSpec>& inputs) {
   return fail(make_error(ErrorCode::kDataLoss, "an artifact whose frames have {} dimensions", sizes.size()));
 }
 
+Result<std::string> admitted_kernels(const net::OfferKernels& offer, int sealed_fd, const std::string& arch) {
+  KILN_TRY_ASSIGN(const Digest key, Digest::from_hex(offer.key));
+  KILN_TRY_ASSIGN(const cache::TrustedKeys trusted, cache::TrustedKeys::parse(offer.trusted_keys));
+  const auto manifest = cache::admit_kernels(offer.envelope, sealed_fd, key, arch, trusted, unix_seconds());
+  if (!manifest) return fail(make_error(ErrorCode::kDataLoss, "{}: {}", key.hex(), manifest.error().message));
+  KILN_TRY_ASSIGN(const Mapping mapping, Mapping::map(sealed_fd));
+  return std::string(mapping.text());
+}
+
 }  // namespace
 
 LaneSession::LaneSession(net::LocalChannel channel) : channel_(std::move(channel)), outbox_(channel_) {
@@ -66,23 +77,45 @@ int LaneSession::run() {
   hello.pid = ::getpid();
   hello.isa = cpu_isa_level();
   outbox_.send(hello);
-  while (!ending_) {
-    auto received = channel_.receive();
-    if (!received) {
-      log::error("the worker's socket: {}", received.error().message);
-      return exit_code(received.error());
+  std::thread receiver([this] { receive_all(); });
+  int value = 0;
+  while (!ending_ && value == 0) {
+    auto incoming = incoming_.pop();
+    if (!*incoming) {
+      log::error("{}", incoming->error().message);
+      value = exit_code(incoming->error());
+    } else {
+      handle((*incoming)->message, (*incoming)->descriptors);
     }
-    // Nobody is left to take results: what runs is not worth an orderly end.
-    if (!*received) ::_exit(0);
-    auto message = net::decode_to_lane((*received)->bytes);
-    if (!message) {
-      log::error("a message of the worker: {}", message.error().message);
-      return exit_code(message.error());
-    }
-    handle(*message, (*received)->descriptors);
   }
-  pipeline_.reset();
-  return 0;
+  receiver.join();
+  if (value == 0) pipeline_.reset();
+  return value;
+}
+
+// Ends with what ends the session. Kernels are taken at once: a network that is being loaded waits for them.
+void LaneSession::receive_all() {
+  bool more = true;
+  while (more) {
+    auto incoming = receive();
+    more = incoming && !std::holds_alternative<net::Shutdown>(incoming->message);
+    const auto* kernels = incoming ? std::get_if<net::OfferKernels>(&incoming->message) : nullptr;
+    if (kernels != nullptr) {
+      take_kernels(*kernels, incoming->descriptors);
+    } else {
+      incoming_.push(std::move(incoming));
+    }
+  }
+}
+
+Result<LaneSession::Incoming> LaneSession::receive() {
+  auto received = channel_.receive();
+  if (!received) return fail(received.error().with_context("the worker's socket"));
+  // Nobody is left to take results: what runs is not worth an orderly end.
+  if (!*received) ::_exit(0);
+  auto message = net::decode_to_lane((*received)->bytes);
+  if (!message) return fail(message.error().with_context("a message of the worker"));
+  return Incoming{std::move(*message), std::move((*received)->descriptors)};
 }
 
 void LaneSession::handle(const net::ToLane& message, Descriptors& descriptors) {
@@ -100,9 +133,31 @@ Status LaneSession::on_message(const net::SetUp& message, Descriptors&) {
   search.answers_folder = message.answers_folder;
   KILN_TRY_ASSIGN(tools_, find_media_tools(search));
   if (message.device != "cpu") {
-    kernels_ = std::async(std::launch::async, [device = message.device] { return load_kernels_on(device); }).share();
+    const auto get_ready = [this, device = message.device] {
+      ask_for_kernels();
+      return load_kernels_on(device, kernel_supply_);
+    };
+    kernels_ = std::async(std::launch::async, get_ready).share();
   }
   return {};
+}
+
+// Before the card is set up, which takes long enough for an answer. A lane sees one card.
+void LaneSession::ask_for_kernels() {
+  const auto driver = CudaDriver::open();
+  const auto arch = driver ? (*driver)->arch_of_device(0) : fail(driver.error());
+  if (!arch) return;  // whoever opens the card says what is wrong
+  kernel_supply_.expect(*arch);
+  outbox_.send(net::KernelsWanted{*arch, own_kernel_source().text, nvrtc_options()});
+}
+
+// On the receiver's thread.
+void LaneSession::take_kernels(const net::OfferKernels& offer, const Descriptors& descriptors) {
+  if (descriptors.size() != 1) return kernel_supply_.offer_none();
+  auto image = admitted_kernels(offer, descriptors[0].get(), kernel_supply_.arch());
+  if (image) return kernel_supply_.offer(std::move(*image));
+  log::warn("the kernels that the store has are not taken: {}", image.error().message);
+  kernel_supply_.offer_none();
 }
 
 // Without them the lane works all the same, and frames cross host memory.
@@ -232,6 +287,11 @@ Status LaneSession::on_message(const net::Cancel& message, Descriptors&) {
 Status LaneSession::on_message(const net::Shutdown&, Descriptors&) {
   ending_ = true;
   return {};
+}
+
+// The receiver keeps those for itself.
+Status LaneSession::on_message(const net::OfferKernels&, Descriptors&) {
+  return fail(make_error(ErrorCode::kInternal, "kernels in the wrong queue"));
 }
 
 Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) const {

@@ -1,5 +1,5 @@
-// A lane's conversation with its worker: one thread receives and keeps what was defined; the pipeline
-// renders segments, a second thread probes and joins.
+// A lane's conversation with its worker: one thread receives, one keeps what was defined; the pipeline
+// renders segments, another thread probes and joins.
 #pragma once
 
 #include <future>
@@ -13,9 +13,9 @@
 #include "base/sealed_file.h"
 #include "cache_store/trusted_keys.h"
 #include "lane/engine/network.h"
+#include "lane/gpu/kernel_supply.h"
 #include "lane/media/media_tools.h"
 #include "lane/outbox.h"
-#include "lane/gpu/kernel_module.h"
 #include "lane/pipelines/upscale_pipeline.h"
 #include "net/local_channel.h"
 #include "sharding/package/package_manifest.h"
@@ -24,6 +24,8 @@ namespace kiln::lane {
 
 // Probes and joins that wait; a worker sends few.
 inline constexpr std::size_t kChoresMax = 1024;
+// Messages that were received and not handled yet; then the worker's socket fills up.
+inline constexpr std::size_t kIncomingMax = 64;
 
 class LaneSession {
  public:
@@ -34,6 +36,13 @@ class LaneSession {
 
  private:
   using Descriptors = std::vector<UniqueFd>;
+  struct Incoming {
+    net::ToLane message;
+    Descriptors descriptors;
+  };
+  void receive_all();  // the receiver's
+  [[nodiscard]] Result<Incoming> receive();
+  void take_kernels(const net::OfferKernels& offer, const Descriptors& descriptors);
   void handle(const net::ToLane& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::SetUp& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::LoadPackage& message, Descriptors& descriptors);
@@ -44,11 +53,13 @@ class LaneSession {
   [[nodiscard]] Status on_message(const net::JoinTask& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::Cancel& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::Shutdown& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::OfferKernels& message, Descriptors& descriptors);
 
   [[nodiscard]] Result<SegmentSpec> plan_segment(const net::SegmentTask& task) const;
   [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
   void report_progress(const SegmentRun& run);
   void report_end(const SegmentRun& run);
+  void ask_for_kernels();
   [[nodiscard]] std::shared_ptr<const KernelModule> own_kernels() const;
   void end_if_card_is_lost() const;
 
@@ -63,10 +74,12 @@ class LaneSession {
   cache::TrustedKeys trusted_;
   sharding::PackageManifest manifest_;
   std::map<ClipId, std::shared_ptr<const ClipInfo>> clips_;
+  KernelSupply kernel_supply_;
   // Of a lane on a card; got ready while packages are still on their way.
   std::shared_future<Result<std::shared_ptr<const KernelModule>>> kernels_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<UpscalePipeline> pipeline_;  // after network_: it ends first
+  BoundedQueue<Result<Incoming>> incoming_{kIncomingMax};
   BoundedQueue<std::function<void()>> chores_{kChoresMax};
   std::thread chore_thread_;
 };

@@ -11,7 +11,7 @@
 
 namespace kiln::net {
 
-inline constexpr std::uint32_t kLaneProtocol = 1;
+inline constexpr std::uint32_t kLaneProtocol = 2;
 
 struct TensorSpec {
   std::string dtype;
@@ -41,6 +41,11 @@ struct ArtifactBound {
 struct ArtifactRefused {
   std::string key;
   Fault fault;
+};
+struct KernelsWanted {
+  std::string arch;
+  std::string source;
+  std::vector<std::string> options;
 };
 struct ProbeDone {
   TaskId task;
@@ -94,6 +99,6 @@ struct Failed {
 };
 
 using FromLane = std::variant<Hello, PackageLoaded, ArtifactBound, ArtifactRefused, ProbeDone, Progress,
-                              SegmentDone, JoinDone, LaneTaskFailed, Failed>;
+                              SegmentDone, JoinDone, LaneTaskFailed, Failed, KernelsWanted>;
 
 }  // namespace kiln::net

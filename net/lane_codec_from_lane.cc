@@ -209,6 +209,20 @@ Failed get(const pb::Failed& in) {
   return out;
 }
 
+void put(const KernelsWanted& in, pb::KernelsWanted& out) {
+  out.set_arch(in.arch);
+  out.set_source(in.source);
+  for (const auto& item : in.options) out.add_options(item);
+}
+
+KernelsWanted get(const pb::KernelsWanted& in) {
+  KernelsWanted out;
+  out.arch = in.arch();
+  out.source = in.source();
+  out.options.assign(in.options().begin(), in.options().end());
+  return out;
+}
+
 struct FromLanePut {
   pb::FromLane& out;
   void operator()(const Hello& in) const { put(in, *out.mutable_hello()); }
@@ -221,6 +235,7 @@ struct FromLanePut {
   void operator()(const JoinDone& in) const { put(in, *out.mutable_join_done()); }
   void operator()(const LaneTaskFailed& in) const { put(in, *out.mutable_task_failed()); }
   void operator()(const Failed& in) const { put(in, *out.mutable_failed()); }
+  void operator()(const KernelsWanted& in) const { put(in, *out.mutable_kernels_wanted()); }
 };
 
 Result<FromLane> open(const pb::FromLane& in) {
@@ -245,6 +260,8 @@ Result<FromLane> open(const pb::FromLane& in) {
       return get(in.task_failed());
     case pb::FromLane::kFailed:
       return get(in.failed());
+    case pb::FromLane::kKernelsWanted:
+      return get(in.kernels_wanted());
     case pb::FromLane::BODY_NOT_SET:
       break;
   }

@@ -194,6 +194,20 @@ Shutdown get(const pb::Shutdown&) {
   return {};
 }
 
+void put(const OfferKernels& in, pb::OfferKernels& out) {
+  out.set_key(in.key);
+  out.set_envelope(in.envelope);
+  out.set_trusted_keys(in.trusted_keys);
+}
+
+OfferKernels get(const pb::OfferKernels& in) {
+  OfferKernels out;
+  out.key = in.key();
+  out.envelope = in.envelope();
+  out.trusted_keys = in.trusted_keys();
+  return out;
+}
+
 struct ToLanePut {
   pb::ToLane& out;
   void operator()(const SetUp& in) const { put(in, *out.mutable_set_up()); }
@@ -205,6 +219,7 @@ struct ToLanePut {
   void operator()(const JoinTask& in) const { put(in, *out.mutable_join()); }
   void operator()(const Cancel& in) const { put(in, *out.mutable_cancel()); }
   void operator()(const Shutdown& in) const { put(in, *out.mutable_shutdown()); }
+  void operator()(const OfferKernels& in) const { put(in, *out.mutable_offer_kernels()); }
 };
 
 Result<ToLane> open(const pb::ToLane& in) {
@@ -227,6 +242,8 @@ Result<ToLane> open(const pb::ToLane& in) {
       return get(in.cancel());
     case pb::ToLane::kShutdown:
       return get(in.shutdown());
+    case pb::ToLane::kOfferKernels:
+      return get(in.offer_kernels());
     case pb::ToLane::BODY_NOT_SET:
       break;
   }

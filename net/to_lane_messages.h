@@ -36,6 +36,11 @@ struct OfferArtifact {  // descriptor: the sealed library
   std::string envelope;
   std::string trusted_keys{};  // in place of those of SetUp; empty: those
 };
+struct OfferKernels {  // descriptor: the sealed cubin; none, and no envelope: there is none yet
+  std::string key{};
+  std::string envelope{};
+  std::string trusted_keys{};  // in place of those of SetUp; empty: those
+};
 struct ProbeTask {
   TaskId task;
   std::string source;    // what it is called, in messages and in its description
@@ -88,6 +93,6 @@ struct Cancel {
 struct Shutdown {};
 
 using ToLane = std::variant<SetUp, LoadPackage, DefineClip, OfferArtifact, ProbeTask, SegmentTask, JoinTask,
-                            Cancel, Shutdown>;
+                            Cancel, Shutdown, OfferKernels>;
 
 }  // namespace kiln::net

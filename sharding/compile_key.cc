@@ -101,6 +101,21 @@ CompileKey make_compile_key(const CompileKeyInputs& inputs) {
   return key;
 }
 
+CompileKey make_kernel_key(const KernelKeyInputs& inputs) {
+  CompileKey key;
+  key.fields.emplace_back("format_version", std::to_string(kArtifactFormatVersion));
+  key.fields.emplace_back("kernels.source_sha256", inputs.source_sha256);
+  for (std::size_t i = 0; i < inputs.options.size(); ++i) {
+    key.fields.emplace_back(fmt::format("kernels.option.{}", i), inputs.options[i]);
+  }
+  key.fields.emplace_back("target.arch", inputs.arch);
+  key.fields.emplace_back("toolchain.torch_version", inputs.toolchain.torch_version);
+  key.fields.emplace_back("toolchain.torch_git", inputs.toolchain.torch_git);
+  key.fields.emplace_back("toolchain.cuda", inputs.toolchain.cuda);
+  key.digest = digest_of(key.fields);
+  return key;
+}
+
 std::vector<KeyDifference> explain_difference(const CompileKey& left, const CompileKey& right) {
   std::vector<KeyDifference> differences;
   for (const auto& [name, value] : left.fields) {

@@ -83,6 +83,15 @@ struct CompileKey {
 
 [[nodiscard]] CompileKey make_compile_key(const CompileKeyInputs& inputs);
 
+// Kernels of our own: CUDA source, compiled for one kind of card.
+struct KernelKeyInputs {
+  std::string source_sha256;
+  std::vector<std::string> options;  // of the compiler, in their order
+  std::string arch;                  // "sm_90"
+  Toolchain toolchain;               // torch and CUDA of it: they come with their NVRTC
+};
+[[nodiscard]] CompileKey make_kernel_key(const KernelKeyInputs& inputs);
+
 struct KeyDifference {
   std::string field;
   std::string left;   // empty: the left key lacks the field

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sealed_file.h"
 #include "base/wall_clock.h"
+#include "cache_store/artifact_admission.h"
 #include "cache_store/artifact_file_check.h"
 #include "cache_store/artifact_trust.h"
 
@@ -42,19 +43,14 @@ std::uint64_t micros(double value, double per_unit) {
   return static_cast<std::uint64_t>(std::llround(value * per_unit));
 }
 
-cache::ArtifactManifest describe(const MakerContext& context, const sharding::CompileKey& key,
-                                 const std::vector<sharding::TensorSpec>& inputs, const CompiledLibrary& made) {
-  const auto& target = context.options->target;
+cache::ArtifactManifest describe(const MakerContext& context, const sharding::CompileKey& key, const std::string& arch,
+                                 const CompiledLibrary& made) {
   const auto& toolchain = context.options->toolchain;
-  const std::string device = target.arch == "cpu" ? "cpu" : "cuda";
   cache::ArtifactManifest manifest;
   manifest.key = key.digest;
   manifest.content_sha256 = sha256(made.library);
   manifest.content_bytes = made.library.size();
-  manifest.device_arch = target.arch;
-  manifest.isa = to_string(target.isa);
-  manifest.inputs = manifest_tensors(inputs, "input.", device);
-  manifest.outputs = manifest_tensors(made.outputs, "output.", device);
+  manifest.device_arch = arch;
   manifest.toolchain = {{"torch_version", toolchain.torch_version}, {"torch_git", toolchain.torch_git},
                         {"compiler", toolchain.compiler},           {"libc", toolchain.libc},
                         {"recipe_sha256", toolchain.recipe_sha256}, {"cuda", toolchain.cuda},
@@ -66,6 +62,26 @@ cache::ArtifactManifest describe(const MakerContext& context, const sharding::Co
   manifest.created_unix_s = unix_seconds();
   manifest.epoch = context.options->epoch;
   return manifest;
+}
+
+// Signs and publishes.
+Result<std::shared_ptr<const ReadyArtifact>> publish(const MakerContext& context, const sharding::CompileKey& key,
+                                                     cache::ArtifactManifest manifest, const std::string& content) {
+  auto ready = std::make_shared<ReadyArtifact>();
+  ready->key = key;
+  ready->manifest = std::move(manifest);
+  ready->manifest.builder = context.signing_key->public_key().id();
+  ready->envelope = cache::sign_manifest(ready->manifest, *context.signing_key);
+  KILN_TRY_ASSIGN(ready->content, make_sealed("kiln-artifact", std::as_bytes(std::span(content))));
+  ready->source = ArtifactSource::kCompiled;
+  KILN_TRY_ASSIGN(const cache::PublishOutcome outcome,
+                  context.store->publish(key.digest, ready->envelope, ready->content.get()));
+  if (outcome == cache::PublishOutcome::kAlreadyThere) {
+    KILN_TRY_ASSIGN(auto first, find_artifact(*context.store, key));
+    if (first) return first;
+    log::warn("artifact {}: what was published first cannot be read; using what was compiled here", key.hex());
+  }
+  return std::shared_ptr<const ReadyArtifact>(std::move(ready));
 }
 
 // What a lane would refuse is not published either.
@@ -95,21 +111,20 @@ Result<std::shared_ptr<const ReadyArtifact>> make_artifact(const MakerContext& c
                                                            const std::vector<sharding::TensorSpec>& inputs,
                                                            CompiledLibrary made) {
   KILN_TRY(check_file(made.library));
-  auto ready = std::make_shared<ReadyArtifact>();
-  ready->key = key;
-  ready->manifest = describe(context, key, inputs, made);
-  ready->manifest.builder = context.signing_key->public_key().id();
-  ready->envelope = cache::sign_manifest(ready->manifest, *context.signing_key);
-  KILN_TRY_ASSIGN(ready->content, make_sealed("kiln-artifact", std::as_bytes(std::span(made.library))));
-  ready->source = ArtifactSource::kCompiled;
-  KILN_TRY_ASSIGN(const cache::PublishOutcome outcome,
-                  context.store->publish(key.digest, ready->envelope, ready->content.get()));
-  if (outcome == cache::PublishOutcome::kAlreadyThere) {
-    KILN_TRY_ASSIGN(auto first, find_artifact(*context.store, key));
-    if (first) return first;
-    log::warn("artifact {}: what was published first cannot be read; using what was compiled here", key.hex());
-  }
-  return std::shared_ptr<const ReadyArtifact>(std::move(ready));
+  const auto& target = context.options->target;
+  const std::string device = target.arch == "cpu" ? "cpu" : "cuda";
+  cache::ArtifactManifest manifest = describe(context, key, target.arch, made);
+  manifest.isa = to_string(target.isa);
+  manifest.inputs = manifest_tensors(inputs, "input.", device);
+  manifest.outputs = manifest_tensors(made.outputs, "output.", device);
+  return publish(context, key, std::move(manifest), made.library);
+}
+
+Result<std::shared_ptr<const ReadyArtifact>> make_kernel_artifact(const MakerContext& context,
+                                                                  const sharding::CompileKey& key, const std::string& arch,
+                                                                  CompiledLibrary made) {
+  KILN_TRY(cache::check_kernel_file(std::as_bytes(std::span(made.library))));
+  return publish(context, key, describe(context, key, arch, made), made.library);
 }
 
 }  // namespace kiln::worker

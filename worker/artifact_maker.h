@@ -20,6 +20,11 @@ struct MakerContext {
     const MakerContext& context, const sharding::CompileKey& key,
     const std::vector<sharding::TensorSpec>& inputs, CompiledLibrary made);
 
+// The same for kernels of our own: a cubin for cards of `arch`.
+[[nodiscard]] Result<std::shared_ptr<const ReadyArtifact>> make_kernel_artifact(const MakerContext& context,
+                                                                                const sharding::CompileKey& key,
+                                                                                const std::string& arch, CompiledLibrary made);
+
 // What the store has, as lanes are offered it; nullptr: a miss.
 [[nodiscard]] Result<std::shared_ptr<const ReadyArtifact>> find_artifact(cache::Store& store,
                                                                          const sharding::CompileKey& key);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,15 +44,23 @@ struct CompileChildOptions {
   std::vector<std::string> command;  // replaces the interpreter and its arguments (tests); empty: the real child
 };
 
+// Kernels of our own, for one kind of card; no graph.
+struct KernelRequest {
+  std::string source;
+  std::string arch;
+  std::vector<std::string> options;
+};
+
 struct CompileRequest {
   std::string graph_json;  // checked by sharding/graph before it gets here
   std::vector<sharding::TensorSpec> inputs;
   sharding::CompileSettings settings;
   sharding::IsaLevel isa = sharding::IsaLevel::kAvx2;
+  std::optional<KernelRequest> kernels{};  // instead of all of the above
 };
 
 struct CompiledLibrary {
-  std::string library;  // bytes of the shared library, out of the child's reach
+  std::string library;  // bytes of the shared library or the cubin, out of the child's reach
   std::vector<sharding::TensorSpec> outputs;
   double compile_s = 0.0;
   std::uint64_t compile_peak_rss_bytes = 0;

@@ -102,10 +102,18 @@ std::vector<std::string> command_of(const CompileChildOptions& options) {
   return argv;
 }
 
-Status write_graph(const std::string& path, const std::string& json) {
+Status write_source(const std::string& path, const std::string& text) {
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.valid()) return fail(errno_error(errno, "'" + path + "'"));
-  return write_fully(file.get(), std::as_bytes(std::span(json)));
+  return write_fully(file.get(), std::as_bytes(std::span(text)));
+}
+
+// Writes what is to be compiled where the child reads it; the line that asks for it.
+Result<std::string> write_request(const CompileRequest& request, std::uint64_t id, const CompileChildOptions& options) {
+  const std::string path = options.work_folder + (request.kernels ? "/kernels.cu" : "/graph.json");
+  KILN_TRY(write_source(path, request.kernels ? request.kernels->source : request.graph_json));
+  if (request.kernels) return encode_kernel_request(*request.kernels, id, path);
+  return encode_compile_request(request, id, path, options.threads);
 }
 
 }  // namespace
@@ -172,11 +180,10 @@ tl::expected<CompiledLibrary, CompileProcess::Failure> CompileProcess::compile(c
                                                                                std::uint64_t id,
                                                                                const StopSignal& stop) {
   const auto lost = [](Error error) { return tl::unexpected(Failure{std::move(error), false}); };
-  const std::string graph_path = options_.work_folder + "/graph.json";
   peak_rss_bytes_ = 0;
-  if (auto written = write_graph(graph_path, request.graph_json); !written) return lost(written.error());
-  const std::string line = encode_compile_request(request, id, graph_path, options_.threads);
-  if (!write_fully(requests_.get(), std::as_bytes(std::span(line)))) return lost(death_error());
+  const auto line = write_request(request, id, options_);
+  if (!line) return lost(line.error());
+  if (!write_fully(requests_.get(), std::as_bytes(std::span(*line)))) return lost(death_error());
   auto reply = await_reply(options_.compile_deadline, stop);
   if (!reply) return lost(reply.error());
   if (auto* refusal = std::get_if<ChildError>(&*reply); refusal != nullptr && refusal->id == id) {
@@ -186,13 +193,13 @@ tl::expected<CompiledLibrary, CompileProcess::Failure> CompileProcess::compile(c
   if (done == nullptr || done->id != id) {
     return lost(make_error(ErrorCode::kDataLoss, "the compile child answered something that was not asked"));
   }
-  auto library = take_library(std::move(*done));
+  auto library = take_library(std::move(*done), request.kernels ? "kernels.cubin" : "model.so");
   if (!library) return lost(library.error());
   return std::move(*library);
 }
 
-Result<CompiledLibrary> CompileProcess::take_library(ChildDone done) {
-  const std::string expected = options_.work_folder + "/request/model.so";
+Result<CompiledLibrary> CompileProcess::take_library(ChildDone done, std::string_view name) {
+  const std::string expected = fmt::format("{}/request/{}", options_.work_folder, name);
   if (done.library_path != expected) {
     return fail(make_error(ErrorCode::kDataLoss, "the compile child names a file that is not its to name"));
   }

@@ -54,7 +54,7 @@ class CompileProcess {
   [[nodiscard]] Status read_more();
   [[nodiscard]] Status watch_memory();
   [[nodiscard]] Error death_error();
-  [[nodiscard]] Result<CompiledLibrary> take_library(ChildDone done);
+  [[nodiscard]] Result<CompiledLibrary> take_library(ChildDone done, std::string_view name);
   [[nodiscard]] std::string log_tail() const;
 
   CompileChildOptions options_;

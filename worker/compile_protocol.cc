@@ -103,6 +103,11 @@ std::string encode_compile_request(const CompileRequest& request, std::uint64_t 
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string encode_kernel_request(const KernelRequest& request, std::uint64_t id, const std::string& source_path) {
+  const Json kernels{{"source_path", source_path}, {"arch", request.arch}, {"options", request.options}};
+  return Json{{"id", id}, {"kernels", kernels}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 Result<ChildReply> decode_child_reply(std::string_view line) {
   try {
     return decode(Json::parse(line));

@@ -10,7 +10,7 @@
 
 namespace kiln::worker {
 
-inline constexpr std::uint32_t kCompileProtocol = 1;
+inline constexpr std::uint32_t kCompileProtocol = 2;
 inline constexpr std::size_t kCompileMessageBytesMax = 4096;  // of an error, for a person
 inline constexpr std::size_t kOutputsMax = 64;
 
@@ -38,6 +38,8 @@ using ChildReply = std::variant<ChildHello, ChildProgress, ChildDone, ChildError
 // One line, newline included.
 [[nodiscard]] std::string encode_compile_request(const CompileRequest& request, std::uint64_t id,
                                                  const std::string& graph_json_path, int threads);
+[[nodiscard]] std::string encode_kernel_request(const KernelRequest& request, std::uint64_t id,
+                                                const std::string& source_path);
 // The child is not trusted with anything but its own answer: form, types and bounds are checked.
 [[nodiscard]] Result<ChildReply> decode_child_reply(std::string_view line);
 

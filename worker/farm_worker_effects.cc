@@ -56,7 +56,9 @@ void FarmWorker::Impl::carry_out(const Send& effect) {
 }
 
 void FarmWorker::Impl::carry_out(const UseWelcome& effect) {
-  if (const Status used = store_.use(effect.welcome); !used) log::error("{}", used.error().message);
+  const Status used = store_.use(effect.welcome);
+  if (used) return look_for_wanted_kernels();
+  log::error("{}", used.error().message);
 }
 
 void FarmWorker::Impl::carry_out(const Say& effect) { log::warn("{}", effect.text); }

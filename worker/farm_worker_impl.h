@@ -5,11 +5,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "net/dealer_socket.h"
 #include "worker/core/worker_step.h"
 #include "worker/farm_worker.h"
+#include "worker/kernel_order.h"
 #include "worker/lane_host.h"
 #include "worker/mailbox.h"
 #include "worker/memory_kills.h"
@@ -64,6 +66,15 @@ struct FarmWorker::Impl {
   [[nodiscard]] RunPtr find_run(TaskKey key) const;
   void run_failed(TaskRun& run, net::TaskFault fault);
 
+  // ---- kernels of lanes on cards (farm_worker_kernels.cc) ----
+  void want_kernels(LaneId id, const net::KernelsWanted& wanted);
+  void look_for_kernels(LaneId id, const net::KernelsWanted& wanted);
+  void look_for_wanted_kernels();
+  void offer_kernels(LaneId id, const KernelOrder& order, const Result<std::shared_ptr<const ReadyArtifact>>& found);
+  void compile_kernels(const KernelOrder& order);
+  void publish_kernels(const KernelOrder& order, const std::shared_ptr<Result<CompiledLibrary>>& made);
+  void end_kernels(const KernelOrder& order, const Status& published);
+
   // ---- lanes (farm_worker_lanes.cc) ----
   void hear_lane(LaneId id);
   void lose_lane(LaneId id, std::string why);
@@ -104,6 +115,8 @@ struct FarmWorker::Impl {
   Clock::time_point ticked_at_{};
   std::optional<Status> over_;
   CompileCounts compiles_;
+  std::map<LaneId, net::KernelsWanted> kernels_wanted_;  // before the coordinator named a store
+  std::set<Digest> kernels_ordered_;  // being compiled, or published by us
   std::unique_ptr<WorkerDoor> door_;  // nullptr: nobody asked for one
   Clock::time_point published_at_{};
   std::unique_ptr<CompileChild> child_;

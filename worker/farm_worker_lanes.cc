@@ -76,6 +76,7 @@ void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {
     return post(LaneIsLost{id, net::FailureKind::kError, "kiln-lane is of another version"});
   }
   if (std::holds_alternative<net::PackageLoaded>(message)) return lane.on_loaded();
+  if (const auto* wanted = std::get_if<net::KernelsWanted>(&message)) return want_kernels(id, *wanted);
   if (const auto* failed = std::get_if<net::Failed>(&message)) {
     return on_lane_refusal(id, fault_of(failed->fault));
   }

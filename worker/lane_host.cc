@@ -118,6 +118,11 @@ Status LaneHost::offer(const ReadyArtifact& artifact, const std::string& trusted
   return {};
 }
 
+Status LaneHost::offer_kernels(const ReadyArtifact* kernels, const std::string& trusted_keys) {
+  if (kernels == nullptr) return send(net::OfferKernels{});
+  return send(net::OfferKernels{kernels->key.hex(), kernels->envelope, trusted_keys}, {kernels->content.get()});
+}
+
 bool LaneHost::has_worked() {
   const std::uint64_t before = std::exchange(cpu_ticks_, cpu_ticks_of_tree(pid()));
   return cpu_ticks_ != before;

@@ -57,6 +57,9 @@ class LaneHost {
   // Of the loaded package; the lane answers with ArtifactBound or ArtifactRefused. Once for each artifact.
   [[nodiscard]] Status offer(const ReadyArtifact& artifact, const std::string& trusted_keys);
 
+  // What it asked for; nullptr: there is none.
+  [[nodiscard]] Status offer_kernels(const ReadyArtifact* kernels, const std::string& trusted_keys);
+
   [[nodiscard]] bool loading() const { return loading_; }
   void on_loaded() {
     loading_ = false;

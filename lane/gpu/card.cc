@@ -17,9 +17,9 @@ Result<std::shared_ptr<const CudaQueueing>> enter_card(const std::string& device
 
 }  // namespace
 
-Result<std::shared_ptr<const KernelModule>> load_kernels_on(const std::string& device) {
+Result<std::shared_ptr<const KernelModule>> load_kernels_on(const std::string& device, KernelSupply& supply) {
   KILN_TRY(enter_card(device));
-  return load_own_kernels();
+  return supply.module();
 }
 
 Status check_card(const std::string& device) {

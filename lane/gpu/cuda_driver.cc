@@ -27,6 +27,8 @@ Status find(void* library, const char* name, Function*& out) {
 Result<CudaFunctions> find_all(void* library) {
   CudaFunctions out;
   KILN_TRY(find(library, "cuGetErrorName", out.error_name));
+  KILN_TRY(find(library, "cuInit", out.init));
+  KILN_TRY(find(library, "cuDeviceGet", out.device));
   KILN_TRY(find(library, "cuCtxGetCurrent", out.current_context));
   KILN_TRY(find(library, "cuCtxSetCurrent", out.set_current_context));
   KILN_TRY(find(library, "cuCtxGetDevice", out.current_device));
@@ -81,11 +83,22 @@ Result<CUctx_st*> CudaDriver::current_context() const {
   return context;
 }
 
+Result<std::string> CudaDriver::arch_of_device(int ordinal) const {
+  int device = 0;
+  KILN_TRY(check(functions_.init(0), "cuInit"));
+  KILN_TRY(check(functions_.device(&device, ordinal), "cuDeviceGet"));
+  return arch_of(device);
+}
+
 Result<std::string> CudaDriver::current_arch() const {
   int device = 0;
+  KILN_TRY(check(functions_.current_device(&device), "cuCtxGetDevice"));
+  return arch_of(device);
+}
+
+Result<std::string> CudaDriver::arch_of(int device) const {
   int major = 0;
   int minor = 0;
-  KILN_TRY(check(functions_.current_device(&device), "cuCtxGetDevice"));
   KILN_TRY(check(functions_.device_attribute(&major, kCapabilityMajor, device), "cuDeviceGetAttribute"));
   KILN_TRY(check(functions_.device_attribute(&minor, kCapabilityMinor, device), "cuDeviceGetAttribute"));
   return fmt::format("sm_{}{}", major, minor);

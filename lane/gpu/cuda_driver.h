@@ -20,6 +20,8 @@ inline constexpr const char* kCudaDriverName = "libcuda.so.1";  // the dynamic l
 
 struct CudaFunctions {
   using Code = int;
+  Code (*init)(unsigned flags) = nullptr;
+  Code (*device)(int*, int ordinal) = nullptr;
   Code (*error_name)(Code, const char**) = nullptr;
   Code (*current_context)(CUctx_st**) = nullptr;
   Code (*set_current_context)(CUctx_st*) = nullptr;
@@ -46,11 +48,13 @@ class CudaDriver {
   [[nodiscard]] Status check(CudaFunctions::Code code, std::string_view call) const;
   // The context that the calling thread has; an error where it has none.
   [[nodiscard]] Result<CUctx_st*> current_context() const;
-  // "sm_90" of the current context's card.
+  // "sm_90". The first needs no context, and sets the driver up where nobody did before.
+  [[nodiscard]] Result<std::string> arch_of_device(int ordinal) const;
   [[nodiscard]] Result<std::string> current_arch() const;
 
  private:
   CudaDriver() = default;
+  [[nodiscard]] Result<std::string> arch_of(int device) const;
   CudaFunctions functions_;
 };
 

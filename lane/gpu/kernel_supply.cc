@@ -4,8 +4,9 @@
 
 namespace kiln::lane {
 
-void KernelSupply::expect() {
+void KernelSupply::expect(std::string arch) {
   const std::lock_guard lock(mutex_);
+  arch_ = std::move(arch);
   if (answer_ == Answer::kNone) answer_ = Answer::kDue;
 }
 
@@ -24,6 +25,11 @@ void KernelSupply::offer_none() {
     if (answer_ == Answer::kDue) answer_ = Answer::kNone;
   }
   answered_.notify_all();
+}
+
+std::string KernelSupply::arch() const {
+  const std::lock_guard lock(mutex_);
+  return arch_;
 }
 
 std::optional<std::string> KernelSupply::image() {

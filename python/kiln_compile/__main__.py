@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-PROTOCOL = 1
+PROTOCOL = 2
 MESSAGE_CHARACTERS_MAX = 2000
 
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     _warm_up(compiler, options, reply)
     for line in requests:
-        _answer(compiler, json.loads(line), reply)
+        _answer(compiler, json.loads(line), options["work_folder"], reply)
     return 0
 
 
@@ -56,10 +56,19 @@ def _warm_up(compiler, options: dict, reply) -> None:
         reply(event="progress", text=f"warm-up failed: {_line(error)}")
 
 
-def _answer(compiler, request: dict, reply) -> None:
+def _compile(compiler, request: dict, work_folder: str) -> dict:
+    if "kernels" not in request:
+        return compiler.compile(request)
+    from kiln_compile import kernels
+
+    compiler.clean()
+    return kernels.compile_kernels(request, work_folder)
+
+
+def _answer(compiler, request: dict, work_folder: str, reply) -> None:
     identity = request["id"]
     try:
-        result = compiler.compile(request)
+        result = _compile(compiler, request, work_folder)
     except Exception as error:
         traceback.print_exc()
         reply(event="error", id=identity, message=_line(error))

@@ -43,5 +43,36 @@ TEST(ArtifactAdmissionTest, TrustComesFirst) {
   EXPECT_EQ(admit("no library", key_of("another")).error().reason, TrustFailure::kKeyMismatch);
 }
 
+// ---- kernels ----
+
+// The header of a 64-bit ELF file for `machine`, and something behind it.
+std::string kernel_file(int machine) {
+  std::string file = std::string("\x7f" "ELF\x02\x01\x01", 7) + std::string(93, '\0');
+  file[18] = static_cast<char>(machine);
+  return file;
+}
+
+Trusted<ArtifactManifest> admit_for(const std::string& arch, const std::string& content, const Digest& asked_for) {
+  const SigningKey signer = *SigningKey::generate();
+  ArtifactManifest manifest = test::manifest_of(key_of("k"), content);
+  manifest.device_arch = "sm_90";
+  const std::string envelope = sign_manifest(manifest, signer);
+  return admit_kernels(envelope, test::sealed(content).get(), asked_for, arch, test::trusting(signer), test::kNow);
+}
+
+TEST(KernelAdmissionTest, AdmitsSignedCodeForThisCard) {
+  const auto manifest = admit_for("sm_90", kernel_file(190), key_of("k"));
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->device_arch, "sm_90");
+}
+
+TEST(KernelAdmissionTest, RefusesOtherCardsOtherFilesAndOtherKeys) {
+  EXPECT_EQ(admit_for("sm_75", kernel_file(190), key_of("k")).error().reason, TrustFailure::kLibraryRefused);
+  EXPECT_EQ(admit_for("sm_90", kernel_file(62), key_of("k")).error().reason, TrustFailure::kLibraryRefused);
+  EXPECT_EQ(admit_for("sm_90", kernel_file(190).substr(0, 63), key_of("k")).error().reason, TrustFailure::kLibraryRefused);
+  EXPECT_EQ(admit_for("sm_90", "", key_of("k")).error().reason, TrustFailure::kLibraryRefused);
+  EXPECT_EQ(admit_for("sm_90", "no kernels", key_of("another")).error().reason, TrustFailure::kKeyMismatch);
+}
+
 }  // namespace
 }  // namespace kiln::cache

@@ -87,7 +87,8 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
     ASSERT_TRUE(network) << network.error().message;
     network_ = std::move(*network);
     at::globalContext().setAllowTF32CuDNN(false);
-    auto kernels = elsewhere([] { return load_kernels_on("cuda:0"); });
+    KernelSupply supply;  // with nobody to ask
+    auto kernels = elsewhere([&supply] { return load_kernels_on("cuda:0", supply); });
     ASSERT_TRUE(kernels) << kernels.error().message;
     kernels_ = *kernels;
   }

@@ -51,6 +51,19 @@ TEST(LaneCodecTest, RepeatedFieldsAndBinaryKeysSurvive) {
   EXPECT_EQ(std::get<OfferArtifact>(decode_to_lane(encode(ToLane(offer))).value()).envelope, offer.envelope);
 }
 
+TEST(LaneCodecTest, KernelsAreAskedForAndOffered) {
+  const KernelsWanted wanted{"sm_90", "__global__ void f() {}", {"--std=c++17", "--fmad=false"}};
+  const auto asked = std::get<KernelsWanted>(decode_from_lane(encode(FromLane(wanted))).value());
+  EXPECT_EQ(asked.arch, wanted.arch);
+  EXPECT_EQ(asked.source, wanted.source);
+  EXPECT_EQ(asked.options, wanted.options);
+  const OfferKernels offer{"ab12", std::string("\0\xff\x01", 3), "keys"};
+  const auto offered = std::get<OfferKernels>(decode_to_lane(encode(ToLane(offer))).value());
+  EXPECT_EQ(offered.key, "ab12");
+  EXPECT_EQ(offered.envelope, offer.envelope);
+  EXPECT_EQ(offered.trusted_keys, "keys");
+}
+
 TEST(LaneCodecTest, AnyBytesDecodeOrAreRefused) {
   std::mt19937 random(1);
   for (int i = 0; i < 20000; ++i) {

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <fstream>
+#include <future>
 
 #include "tests/worker/compile_child_fixture.h"
 
@@ -41,6 +42,20 @@ TEST_F(CompileChildTest, ReturnsLibraryAndMeasurementsAndStaysWarm) {
   }
   EXPECT_EQ(child_->stats().starts, 1U);
   EXPECT_EQ(child_->stats().compiles, 2U);
+}
+
+TEST_F(CompileChildTest, KernelsComeFromTheSameChildAsGraphs) {
+  start(fake_options());
+  ASSERT_TRUE(compile("ok"));
+  std::promise<Result<CompiledLibrary>> promise;
+  CompileRequest request;
+  request.kernels = KernelRequest{"__global__", "sm_90", {}};
+  ASSERT_TRUE(child_->submit(std::move(request), [&](Result<CompiledLibrary> made) { promise.set_value(std::move(made)); }));
+  const auto made = promise.get_future().get();
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->library, "sm_90 __global__");
+  ASSERT_TRUE(compile("ok"));
+  EXPECT_EQ(child_->stats().starts, 1U);
 }
 
 TEST_F(CompileChildTest, RefusalKeepsTheChild) {

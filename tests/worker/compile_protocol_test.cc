@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "worker/kernel_order.h"
+
 namespace kiln::worker {
 namespace {
 
@@ -64,6 +66,57 @@ TEST(CompileProtocolTest, RequestIsOneLineWithRangesStridesAndMode) {
   EXPECT_EQ(json["settings"]["mode"], "max-autotune");
   EXPECT_EQ(json["isa"], "avx512");
   EXPECT_EQ(json["graph_json_path"], "/w/my \"graph\".json");
+}
+
+TEST(CompileProtocolTest, KernelsAreAskedForWithoutAGraph) {
+  const std::string line = encode_kernel_request({"source", "sm_90", {"--fmad=false"}}, 4, "/w/kernels.cu");
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  EXPECT_EQ(nlohmann::json::parse(line).dump(),
+            R"({"id":4,"kernels":{"arch":"sm_90","options":["--fmad=false"],"source_path":"/w/kernels.cu"}})");
+}
+
+// ---- what a lane may ask for ----
+
+net::KernelsWanted wanted() { return {"sm_90", "__global__ void f() {}", {"--std=c++17", "--fmad=false"}}; }
+
+TEST(KernelOrderTest, KeyKnowsSourceOptionsArchAndWhoCompiles) {
+  const sharding::Toolchain toolchain{"2.11.0+cu130", "git", "13.0", "", "", "", ""};
+  const auto key_of = [&](const net::KernelsWanted& asked) { return kernel_order(asked, toolchain).value().key.hex(); };
+  const std::string key = key_of(wanted());
+  EXPECT_EQ(key_of(wanted()), key);
+  auto other = wanted();
+  other.arch = "sm_75";
+  EXPECT_NE(key_of(other), key);
+  other = wanted();
+  other.source += " ";
+  EXPECT_NE(key_of(other), key);
+  other = wanted();
+  other.options.pop_back();
+  EXPECT_NE(key_of(other), key);
+  auto newer = toolchain;
+  newer.cuda = "13.1";
+  EXPECT_NE(kernel_order(wanted(), newer).value().key.hex(), key);
+  newer = toolchain;
+  newer.compiler = "g++ 13";  // has no part in it
+  EXPECT_EQ(kernel_order(wanted(), newer).value().key.hex(), key);
+}
+
+TEST(KernelOrderTest, WhatNoLaneAsksIsRefused) {
+  const auto refused = [](auto change) {
+    auto asked = wanted();
+    change(asked);
+    return !kernel_order(asked, {}).has_value();
+  };
+  EXPECT_TRUE(refused([](auto& asked) { asked.arch = "sm_90 --include-path=/"; }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.arch = "compute_90"; }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.arch = "sm_"; }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.source.clear(); }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.source.resize(kKernelSourceBytesMax + 1, ' '); }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.options.resize(kKernelOptionsMax + 1, "--x"); }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.options = {"--" + std::string(kKernelOptionBytesMax, 'x')}; }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.options = {"-I/etc"}; }));
+  EXPECT_TRUE(refused([](auto& asked) { asked.options = {"--x y"}; }));
+  EXPECT_FALSE(refused([](auto&) {}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "net/http_client.h"
 #include "sharding/package/package_inputs.h"
+#include "tests/worker/compile_child_fixture.h"
 #include "tests/worker/farm/fake_farm.h"
 
 namespace kiln::worker {
@@ -100,6 +101,31 @@ TEST_F(FarmCompileTest, CancelledCompileLeavesTheWorkerWell) {
   coordinator_.say(net::CancelTask{task.task, task.attempt, "test"});
   run(assign(segment_spec(0, 5)));
   EXPECT_FALSE(coordinator_.hear<net::TaskDone>(std::chrono::milliseconds(0)));
+}
+
+// The lane is a fake that asks for the true kernels; worker, child, NVRTC and store are real.
+TEST_F(FarmCompileTest, KernelsAreCompiledOnceAndOfferedToEveryLaneThatAsks) {
+  ::setenv("KILN_LANE", (environment("KILN_BINARY_DIR") + "/tests/fake_card_lane").c_str(), 1);
+  const auto heard = [this] { return read_file(folder_ / "worker/logs/lane-0.log", 1U << 20U).value_or(""); };
+  const auto log = [this] { return *read_file(folder_ / "worker.log", 1U << 20U); };
+  ::setenv("KILN_LOG_LEVEL", "info", 1);
+  start_worker({"--http", "127.0.0.1:0"});
+  ::unsetenv("KILN_LOG_LEVEL");
+  store_.stop();
+  store_.trust(coordinator_.hellos[0].signing_key);
+  store_.start();
+  ASSERT_TRUE(coordinator_.wait_for([&] { return heard().find("offered kernels") != std::string::npos; }, kCompiled))
+      << heard() << log();
+  EXPECT_THAT(heard(), HasSubstr(": good\n"));
+  EXPECT_THAT(heard(), HasSubstr("offered no kernels\n"));  // while they were compiled
+  EXPECT_THAT(metrics(), HasSubstr("kiln_worker_compiles_total{outcome=\"made\"} 1\n"));
+
+  // Another worker, another lane: the store has them, and whoever finds them there compiles nothing.
+  worker_.kill_and_wait();
+  const std::size_t so_far = heard().size();
+  start_worker();
+  ::unsetenv("KILN_LANE");
+  ASSERT_TRUE(coordinator_.wait_for([&] { return heard().find(": good\n", so_far) != std::string::npos; })) << heard() << log();
 }
 
 // The least that the configuration takes; g++ alone needs several times as long.
