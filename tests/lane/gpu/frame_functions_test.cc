@@ -104,6 +104,23 @@ TEST(FrameFunctionsTest, WhatIsNoNumberBecomesBlack) {
   });
 }
 
+// What the tests take for half floats is what everybody does.
+TEST(FrameFunctionsTest, HalfFloatsOfTheTestsAreThoseOfTheStandard) {
+  EXPECT_EQ(half_bits(1.0F), 0x3c00);
+  EXPECT_EQ(half_bits(-2.0F), 0xc000);
+  EXPECT_EQ(half_bits(0.1F), 0x2e66);
+  EXPECT_EQ(half_bits(65504.0F), 0x7bff);
+  EXPECT_EQ(half_bits(65520.0F), 0x7c00);  // a tie, to infinity
+  EXPECT_EQ(half_bits(1e30F), 0x7c00);
+  EXPECT_EQ(half_bits(0x1p-24F), 0x0001);
+  EXPECT_EQ(half_bits(0x1p-25F), 0x0000);  // a tie, to zero
+  EXPECT_EQ(half_bits(1.0F + 0x1p-11F), 0x3c00);
+  EXPECT_EQ(half_bits(1.0F + 0x3p-11F), 0x3c02);
+  for (unsigned bits = 0; bits < 0x7c00; ++bits) {
+    EXPECT_EQ(half_bits(half_value(static_cast<std::uint16_t>(bits))), bits);
+  }
+}
+
 TEST(FrameFunctionsTest, Bfloat16RoundsTiesToEven) {
   const auto round = [](float value) { return loaded<kernels::RgbBfloat16>(stored<kernels::RgbBfloat16>({value}, 2), 2)[0]; };
   EXPECT_EQ(round(1.0F), 1.0F);

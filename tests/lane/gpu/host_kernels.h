@@ -2,7 +2,11 @@
 // frame_kernels.cu call them.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,14 +16,35 @@
 
 namespace kiln::lane {
 
-// The compiler's own half float: rounds to the nearest, ties to even.
+// IEEE 754's half float: rounded to the nearest, ties to even. Written for clearness; compilers' own types differ.
+inline std::uint16_t half_bits(float value) {
+  constexpr int kLeastExponent = -14;
+  constexpr unsigned kInfinity = 0x7c00;
+  const unsigned sign = std::signbit(value) ? 0x8000U : 0U;
+  if (std::isnan(value)) return static_cast<std::uint16_t>(kInfinity | 0x200U);
+  if (std::isinf(value)) return static_cast<std::uint16_t>(sign | kInfinity);
+  const double size = std::abs(double{value});
+  if (size == 0.0) return static_cast<std::uint16_t>(sign);
+  int exponent = 0;
+  (void)std::frexp(size, &exponent);
+  exponent = std::max(exponent - 1, kLeastExponent);
+  const auto steps = static_cast<unsigned>(std::nearbyint(std::ldexp(size, 10 - std::min(exponent, 16))));
+  const unsigned bits = static_cast<unsigned>(exponent - kLeastExponent) * 1024U + steps;  // a carry is the next exponent
+  return static_cast<std::uint16_t>(sign | std::min(bits, kInfinity));
+}
+
+inline float half_value(std::uint16_t bits) {
+  const int exponent = bits >> 10 & 31;
+  const int mantissa = bits & 1023;
+  const float sign = (bits & 0x8000) != 0 ? -1.0F : 1.0F;
+  if (exponent == 31) return mantissa != 0 ? std::numeric_limits<float>::quiet_NaN() : sign * std::numeric_limits<float>::infinity();
+  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
+  return sign * std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
+}
+
 struct HostFloat16 {
-  static float load(const void* rgb, kernels::Offset i) {
-    return static_cast<float>(static_cast<const _Float16*>(rgb)[i]);
-  }
-  static void store(void* rgb, kernels::Offset i, float value) {
-    static_cast<_Float16*>(rgb)[i] = static_cast<_Float16>(value);
-  }
+  static float load(const void* rgb, kernels::Offset i) { return half_value(static_cast<const std::uint16_t*>(rgb)[i]); }
+  static void store(void* rgb, kernels::Offset i, float value) { static_cast<std::uint16_t*>(rgb)[i] = half_bits(value); }
 };
 
 template <typename Sample, typename Rgb>
