@@ -118,7 +118,9 @@ TEST_F(FarmCompileTest, KernelsAreCompiledOnceAndOfferedToEveryLaneThatAsks) {
       << heard() << log();
   EXPECT_THAT(heard(), HasSubstr(": good\n"));
   EXPECT_THAT(heard(), HasSubstr("offered no kernels\n"));  // while they were compiled
-  EXPECT_THAT(metrics(), HasSubstr("kiln_worker_compiles_total{outcome=\"made\"} 1\n"));
+  ASSERT_TRUE(coordinator_.wait_for([&] {  // they are published now and then
+    return metrics().find("kiln_worker_compiles_total{outcome=\"made\"} 1\n") != std::string::npos;
+  })) << metrics();
 
   // Another worker, another lane: the store has them, and whoever finds them there compiles nothing.
   worker_.kill_and_wait();
