@@ -201,7 +201,9 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   UpscaleCallbacks callbacks;
   callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
   callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };
-  pipeline_ = std::make_unique<UpscalePipeline>(*network_, tools_, std::move(callbacks), own_kernels());
+  pipeline_ = std::make_unique<UpscalePipeline>(
+      *network_, tools_, std::move(callbacks),
+      PipelineOptions{own_kernels(), static_cast<std::size_t>(std::max(set_up_.encoders, 1))});
 
   net::PackageLoaded loaded;
   loaded.weights_bytes = network_->weights_bytes();
@@ -349,13 +351,14 @@ void LaneSession::report_end(const SegmentRun& run) {
   done.attempt = spec.attempt;
   done.frames = run.frames_done.load();
   done.frames_compiled = run.frames_compiled.load();
-  done.decode_s = run.decode_s;
-  done.model_s = run.model_s + run.card_s;
-  done.encode_s = run.encode_s;
+  const StageTimes times = run.times();
+  done.decode_s = times.decode_s;
+  done.model_s = times.model_s + times.card_s;
+  done.encode_s = times.encode_s;
   done.wall_s = run.wall_s;
-  done.wait_decode_s = run.wait_decode_s;
-  done.wait_encode_s = std::max(0.0, run.wait_encode_s - run.wait_card_s);  // while the card works nobody waits for the encoder
-  done.frame_hashes = run.frame_hashes;
+  done.wait_decode_s = times.wait_decode_s;
+  done.wait_encode_s = std::max(0.0, times.wait_encode_s - times.wait_card_s);  // while the card works nobody waits
+  done.frame_hashes = run.frame_hashes();
   done.bytes_written = run.bytes_written;
   done.settings_digest = spec.settings.digest;
   outbox_.send(done);

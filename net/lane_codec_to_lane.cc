@@ -13,6 +13,7 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_answers_folder(in.answers_folder);
   out.set_encoder_threads(in.encoder_threads);
   out.set_trusted_keys(in.trusted_keys);
+  out.set_encoders(in.encoders);
 }
 
 SetUp get(const pb::SetUp& in) {
@@ -24,6 +25,7 @@ SetUp get(const pb::SetUp& in) {
   out.answers_folder = in.answers_folder();
   out.encoder_threads = in.encoder_threads();
   out.trusted_keys = in.trusted_keys();
+  out.encoders = in.encoders();
   return out;
 }
 

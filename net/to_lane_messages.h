@@ -18,6 +18,7 @@ struct SetUp {
   std::string answers_folder;  // what that ffmpeg said earlier is kept there
   int encoder_threads = 1;
   std::string trusted_keys;
+  int encoders = 1;  // that work side by side, on pieces of a segment
 };
 struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::string manifest;

@@ -44,6 +44,7 @@ Status LaneHost::start() {
   set_up.ffmpeg = options_.ffmpeg;
   set_up.answers_folder = options_.answers_folder;
   set_up.encoder_threads = options_.place.encoder_threads;
+  set_up.encoders = options_.place.encoders;
   set_up.trusted_keys = cache::TrustedKeys{}.to_text();  // each artifact comes with those of its day
   return send(set_up);
 }

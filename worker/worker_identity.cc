@@ -95,12 +95,14 @@ std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
   const int threads = sharding::plan_lane_threads(cores, lanes, capability.threads_per_lane).threads;
   if (capability.cards.empty()) {
     return std::vector<LanePlace>(static_cast<std::size_t>(lanes),
-                                  LanePlace{"cpu", "", {}, threads, std::max(1, cores / lanes)});
+                                  LanePlace{"cpu", "", {}, threads, std::max(1, cores / lanes), 1});
   }
   std::vector<LanePlace> places;
   for (const Card& card : capability.cards) {
     const int share = share_of_cores(capability, card);
-    places.push_back({"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), share});
+    const int encoder_threads = std::clamp(share, 1, kEncoderThreadsMax);
+    const int encoders = std::clamp(share / encoder_threads, 1, kEncodersMax);
+    places.push_back({"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), encoder_threads, encoders});
   }
   return places;
 }

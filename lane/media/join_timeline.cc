@@ -20,8 +20,8 @@ Result<UniqueFd> open_segment(const std::string& path) {
   return fd;
 }
 
-Status check_cover(const ClipInfo& clip, const std::vector<SegmentFile>& segments) {
-  std::int64_t next = 0;
+Status check_cover(const std::vector<SegmentFile>& segments, std::int64_t first, std::int64_t end) {
+  std::int64_t next = first;
   for (const auto& segment : segments) {
     if (segment.first_frame != next || segment.frame_count <= 0) {
       return fail(make_error(ErrorCode::kInvalidArgument, "segment {} begins at frame {} instead of {}",
@@ -29,9 +29,9 @@ Status check_cover(const ClipInfo& clip, const std::vector<SegmentFile>& segment
     }
     next += segment.frame_count;
   }
-  if (next == clip.frame_count()) return {};
-  return fail(make_error(ErrorCode::kInvalidArgument, "{} segments hold {} of {} frames", segments.size(), next,
-                         clip.frame_count()));
+  if (next == end) return {};
+  return fail(make_error(ErrorCode::kInvalidArgument, "{} segments hold {} of {} frames", segments.size(), next - first,
+                         end - first));
 }
 
 // Appends a segment's samples. Which frame each is follows from their order of presentation; when it is
@@ -78,7 +78,20 @@ Status append_segment(const ClipInfo& clip, const ColorDescription& color, const
 
 Result<Timeline> make_timeline(const ClipInfo& clip, const EncoderSettings& settings,
                                const std::vector<SegmentFile>& segments) {
-  KILN_TRY(check_cover(clip, segments));
+  KILN_TRY(check_cover(segments, 0, clip.frame_count()));
+  return make_part_timeline(clip, settings, segments);
+}
+
+Result<Timeline> make_part_timeline(const ClipInfo& clip, const EncoderSettings& settings,
+                                    const std::vector<SegmentFile>& segments) {
+  if (segments.empty()) return fail(make_error(ErrorCode::kInvalidArgument, "no segments"));
+  const SegmentFile& last = segments.back();
+  const std::int64_t end = last.first_frame + last.frame_count;
+  if (segments.front().first_frame < 0 || end > clip.frame_count()) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "segments of frames {} to {} in a clip of {}",
+                           segments.front().first_frame, end, clip.frame_count()));
+  }
+  KILN_TRY(check_cover(segments, segments.front().first_frame, end));
   Timeline timeline;
   timeline.track.timescale = static_cast<std::uint32_t>(output_timescale(clip.time_base));
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -92,7 +105,7 @@ Result<Timeline> make_timeline(const ClipInfo& clip, const EncoderSettings& sett
     timeline.track.samples[i].dts = dts[i] - timeline.first_dts;
     timeline.track.samples[i].pts -= timeline.first_dts;
   }
-  timeline.last_duration = rescale(clip.frames.back().duration, clip.time_base, {1, timeline.track.timescale})
+  timeline.last_duration = rescale(clip.frames[static_cast<std::size_t>(end - 1)].duration, clip.time_base, {1, timeline.track.timescale})
                                .value_or(1);
   return timeline;
 }

@@ -29,6 +29,10 @@ struct Timeline {
 [[nodiscard]] Result<Timeline> make_timeline(const ClipInfo& clip, const EncoderSettings& settings,
                                              const std::vector<SegmentFile>& segments);
 
+// The same of segments that follow each other anywhere in the clip.
+[[nodiscard]] Result<Timeline> make_part_timeline(const ClipInfo& clip, const EncoderSettings& settings,
+                                                  const std::vector<SegmentFile>& segments);
+
 // Hands each sample's bytes to `take`, in decode order, one segment open at a time.
 [[nodiscard]] Status for_each_sample(const Timeline& timeline, const std::vector<SegmentFile>& segments,
                                      const std::function<Status(std::size_t, std::span<const std::byte>)>& take);

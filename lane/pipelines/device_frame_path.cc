@@ -24,20 +24,20 @@ class DeviceFramePath final : public FramePath {
     return SourcePtr(std::move(source));
   }
 
-  Result<OutputPtr> render(SegmentRun& run, Executor executor, std::span<const SourcePtr> sources) override {
+  Result<OutputPtr> render(StageTimes& times, Executor executor, std::span<const SourcePtr> sources) override {
     std::vector<DeviceFrames::SourcePtr> frames;
     for (const SourcePtr& source : sources) frames.push_back(static_cast<DeviceSource&>(*source).frame);
     KILN_TRY_ASSIGN(DeviceFrames::Rendered rendered, frames_->render(executor, frames));
-    run.wait_encode_s += rendered.blocked_s;
+    times.wait_encode_s += rendered.blocked_s;
     auto output = std::make_unique<DeviceOutput>();
     output->frame = std::move(rendered.output);
     return OutputPtr(std::move(output));
   }
 
-  Result<std::span<const std::byte>> planes_of(SegmentRun& run, Output& output) override {
+  Result<std::span<const std::byte>> planes_of(StageTimes& times, Output& output) override {
     KILN_TRY_ASSIGN(const auto downloaded, frames_->download(static_cast<DeviceOutput&>(output).frame));
-    run.card_s += downloaded.model_s;
-    run.wait_card_s += downloaded.waited_s;
+    times.card_s += downloaded.model_s;
+    times.wait_card_s += downloaded.waited_s;
     return downloaded.planes;
   }
 
@@ -45,7 +45,7 @@ class DeviceFramePath final : public FramePath {
   std::shared_ptr<DeviceFrames> frames_;
 };
 
-DeviceFramesSetup setup_of(const SegmentSpec& spec, std::size_t waiting) {
+DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings) {
   const ClipInfo& clip = *spec.clip;
   const OutputRequest& request = spec.settings.request;
   DeviceFramesSetup out;
@@ -57,8 +57,8 @@ DeviceFramesSetup setup_of(const SegmentSpec& spec, std::size_t waiting) {
   out.windows = spec.windows;
   out.model_scale = spec.model_scale;
   // Between the stages, with each stage, and what the network looks at beside it.
-  out.sources = waiting + 2 + static_cast<std::size_t>(spec.tile.frames);
-  out.outputs = waiting + 2;
+  out.sources = rings.channels * (rings.waiting + 2 + static_cast<std::size_t>(spec.tile.frames));
+  out.outputs = rings.channels * (rings.waiting + 1) + 1;
   return out;
 }
 
@@ -69,12 +69,13 @@ struct DevicePaths::Made {
   std::shared_ptr<DeviceFrames> frames;
 };
 
-DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, std::size_t waiting)
-    : network_(network), kernels_(std::move(kernels)), waiting_(waiting) {}
+DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, RingSizes rings)
+    : network_(network), kernels_(std::move(kernels)), rings_(rings) {}
 DevicePaths::~DevicePaths() = default;
 
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
-  DeviceFramesSetup setup = setup_of(spec, waiting_);
+  DeviceFramesSetup setup = setup_of(spec, rings_);
+  const std::lock_guard lock(mutex_);
   if (latest_ == nullptr || latest_->setup != setup) {
     latest_.reset();  // its memory goes when its last run does
     KILN_TRY_ASSIGN(auto frames, DeviceFrames::create(network_, kernels_, setup));

@@ -1,7 +1,10 @@
-// Frames on a card. Its buffers are made once for clips that look alike, and serve one run after the other.
+// Frames on a card. Its buffers are made once for clips that look alike, and serve one piece after the other, and those
+// beside it.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <mutex>
 
 #include "lane/gpu/kernel_module.h"
 #include "lane/pipelines/frame_path.h"
@@ -11,11 +14,17 @@ namespace kiln::lane {
 
 class DeviceFrames;
 
-// One thread.
+// How many frames may stand in rings at the same time, over all channels.
+struct RingSizes {
+  std::size_t channels = 1;  // decoders and encoders side by side
+  std::size_t waiting = 1;   // between two stages of each
+};
+
+// Any thread.
 class DevicePaths {
  public:
-  // `network` is borrowed and outlives it; it is on the card. `waiting`: frames that may stand between two stages.
-  DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, std::size_t waiting);
+  // `network` is borrowed and outlives it; it is on the card.
+  DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, RingSizes rings);
   ~DevicePaths();
   DevicePaths(const DevicePaths&) = delete;
   DevicePaths& operator=(const DevicePaths&) = delete;
@@ -26,8 +35,9 @@ class DevicePaths {
   struct Made;
   Network& network_;
   std::shared_ptr<const KernelModule> kernels_;
-  std::size_t waiting_;
-  std::unique_ptr<Made> latest_;
+  const RingSizes rings_;
+  std::mutex mutex_;
+  std::unique_ptr<Made> latest_;  // guarded by mutex_
 };
 
 }  // namespace kiln::lane

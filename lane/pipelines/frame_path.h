@@ -1,4 +1,4 @@
-// How a run's frames get from the decoder to the encoder: through host memory, or on a card. The stages of a pipeline call
+// How a piece's frames get from the decoder to the encoder: through host memory, or on a card. The stages of a pipeline call
 // it, each from its own thread.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace kiln::lane {
 
-struct SegmentRun;
+struct StageTimes;
 
 class FramePath {
  public:
@@ -32,10 +32,10 @@ class FramePath {
   // The decoding thread. `planes`: of the clip's format.
   [[nodiscard]] virtual Result<SourcePtr> take_in(std::span<const std::byte> planes) = 0;
   // The model's thread; counts what it took where it knows that already. `sources`: what the network looks at.
-  [[nodiscard]] virtual Result<OutputPtr> render(SegmentRun& run, Executor executor, std::span<const SourcePtr> sources) = 0;
+  [[nodiscard]] virtual Result<OutputPtr> render(StageTimes& times, Executor executor, std::span<const SourcePtr> sources) = 0;
   // The encoding thread; waits where the frame is still being made. The planes, of the output's format, stay until the
   // output goes away or this is called again.
-  [[nodiscard]] virtual Result<std::span<const std::byte>> planes_of(SegmentRun& run, Output& output) = 0;
+  [[nodiscard]] virtual Result<std::span<const std::byte>> planes_of(StageTimes& times, Output& output) = 0;
 };
 
 }  // namespace kiln::lane

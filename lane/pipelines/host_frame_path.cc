@@ -31,8 +31,8 @@ class HostFramePath final : public FramePath {
     return SourcePtr(std::move(source));
   }
 
-  Result<OutputPtr> render(SegmentRun& run, Executor executor, std::span<const SourcePtr> sources) override {
-    const Stopwatch watch(run.model_s);
+  Result<OutputPtr> render(StageTimes& times, Executor executor, std::span<const SourcePtr> sources) override {
+    const Stopwatch watch(times.model_s);
     std::vector<const RgbFrame*> frames;
     for (const SourcePtr& source : sources) frames.push_back(&static_cast<HostSource&>(*source).frame);
     auto output = std::make_unique<HostOutput>();
@@ -42,8 +42,8 @@ class HostFramePath final : public FramePath {
     return OutputPtr(std::move(output));
   }
 
-  Result<std::span<const std::byte>> planes_of(SegmentRun& run, Output& output) override {
-    const Stopwatch watch(run.encode_s);
+  Result<std::span<const std::byte>> planes_of(StageTimes& times, Output& output) override {
+    const Stopwatch watch(times.encode_s);
     KILN_TRY(output_.convert(*static_cast<HostOutput&>(output).frame, planes_));
     return std::span<const std::byte>(planes_);
   }

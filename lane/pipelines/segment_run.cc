@@ -1,5 +1,9 @@
 #include "lane/pipelines/segment_run.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
+
 namespace kiln::lane {
 
 Result<ExecutorChoice> executor_choice_from_string(std::string_view name) {
@@ -28,6 +32,52 @@ Error SegmentRun::error() const {
 std::string SegmentRun::failure_class() const {
   const std::lock_guard lock(mutex_);
   return failure_class_;
+}
+
+StageTimes& StageTimes::operator+=(const StageTimes& other) {
+  decode_s += other.decode_s;
+  model_s += other.model_s;
+  wait_decode_s += other.wait_decode_s;
+  wait_encode_s += other.wait_encode_s;
+  encode_s += other.encode_s;
+  card_s += other.card_s;
+  wait_card_s += other.wait_card_s;
+  return *this;
+}
+
+StageTimes SegmentRun::times() const {
+  StageTimes sum;
+  for (const PieceResult& piece : pieces) sum += piece.times;
+  return sum;
+}
+
+std::string SegmentRun::frame_hashes() const {
+  std::string all;
+  for (const PieceResult& piece : pieces) all += piece.frame_hashes;
+  return all;
+}
+
+std::vector<RunPiece> cut_into_pieces(SegmentSpec spec, std::size_t pieces_max) {
+  const std::int64_t frames = spec.range.last - spec.range.first;
+  const auto most = static_cast<std::int64_t>(std::max<std::size_t>(pieces_max, 1));
+  const std::int64_t count = std::clamp(frames / kPieceFramesMin, std::int64_t{1}, most);
+  const auto run = std::make_shared<SegmentRun>(std::move(spec), static_cast<std::size_t>(count));
+  std::vector<RunPiece> pieces;
+  for (std::int64_t i = 0; i < count; ++i) {
+    RunPiece piece;
+    piece.run = run;
+    piece.number = static_cast<std::size_t>(i);
+    piece.range = run->spec.range;
+    piece.range.first = run->spec.range.first + frames * i / count;
+    piece.range.last = run->spec.range.first + frames * (i + 1) / count;
+    piece.path = count == 1 ? run->spec.path : fmt::format("{}.piece-{}", run->spec.path, i);
+    PieceResult& result = run->pieces[piece.number];
+    result.first_frame = piece.range.first;
+    result.frame_count = piece.range.last - piece.range.first;
+    result.path = piece.path;
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
 }
 
 }  // namespace kiln::lane

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,8 @@ namespace kiln::lane {
 enum class ExecutorChoice { kAny, kCompiled, kUncompiled };
 [[nodiscard]] Result<ExecutorChoice> executor_choice_from_string(std::string_view name);
 
+class FramePath;
+
 struct SegmentSpec {
   TaskId task;
   Attempt attempt;
@@ -35,24 +38,8 @@ struct SegmentSpec {
   ExecutorChoice executor = ExecutorChoice::kAny;
 };
 
-// Shared by the three stages of a pipeline. A plain counter is written by one stage and read when the run
-// has ended.
-class FramePath;
-
-struct SegmentRun {
-  explicit SegmentRun(SegmentSpec what) : spec(std::move(what)) {}
-
-  // The first failure counts; the other stages then drop what is left of this run.
-  void fail_with(Error error, std::string_view failure_class);
-  [[nodiscard]] bool failed() const { return failed_.load(); }
-  [[nodiscard]] Error error() const;
-  [[nodiscard]] std::string failure_class() const;
-
-  const SegmentSpec spec;
-  std::shared_ptr<FramePath> path;  // the reader makes it, before the first frame
-  CancelSignal cancel;
-  std::atomic<std::int64_t> frames_done{0};
-  std::atomic<std::int64_t> frames_compiled{0};
+// What the stages count, each for itself; read when they are done.
+struct StageTimes {
   double decode_s = 0.0;       // reader: waiting for ffmpeg, planes to RGB
   double model_s = 0.0;        // model: tiles, the network, resampling
   double wait_decode_s = 0.0;  // model: nothing to do
@@ -60,8 +47,39 @@ struct SegmentRun {
   double encode_s = 0.0;       // writer: RGB to planes, waiting for ffmpeg
   double card_s = 0.0;         // writer: what the card took for the frames that came from it
   double wait_card_s = 0.0;    // writer: waiting for the card
-  double wall_s = 0.0;
+  StageTimes& operator+=(const StageTimes& other);
+};
+
+struct PieceResult {
+  std::int64_t first_frame = 0;
+  std::int64_t frame_count = 0;
+  std::string path;  // of its encoded frames
+  StageTimes times;
   std::string frame_hashes;  // 16 bytes a frame: XXH3-128 of the planes handed to the encoder
+};
+
+// Shared by the stages of a pipeline and by the run's pieces.
+struct SegmentRun {
+  SegmentRun(SegmentSpec what, std::size_t pieces_count)
+      : spec(std::move(what)), pieces(pieces_count), unrendered(pieces_count), unwritten(pieces_count) {}
+
+  // The first failure counts; the other stages then drop what is left of this run.
+  void fail_with(Error error, std::string_view failure_class);
+  [[nodiscard]] bool failed() const { return failed_.load(); }
+  [[nodiscard]] Error error() const;
+  [[nodiscard]] std::string failure_class() const;
+  [[nodiscard]] StageTimes times() const;            // of all pieces
+  [[nodiscard]] std::string frame_hashes() const;    // likewise, in the order of frames
+
+  const SegmentSpec spec;
+  CancelSignal cancel;
+  std::atomic<std::int64_t> frames_done{0};
+  std::atomic<std::int64_t> frames_compiled{0};
+  std::vector<PieceResult> pieces;          // each written by its own stages alone
+  std::size_t unrendered;                   // pieces; the model's thread
+  std::atomic<std::size_t> unwritten;       // pieces
+  std::chrono::steady_clock::time_point started{};  // of the model's thread, with this run
+  double wall_s = 0.0;
   std::uint64_t bytes_written = 0;
 
  private:
@@ -70,5 +88,23 @@ struct SegmentRun {
   Error error_;
   std::string failure_class_;
 };
+
+// Consecutive frames of a run, with a decoder and an encoder of their own: software encoders of large frames are slower than
+// a card, and several of them are not.
+struct RunPiece {
+  std::shared_ptr<SegmentRun> run;
+  std::size_t number = 0;  // in its run
+  SegmentWindow::Range range;
+  std::string path;
+  std::shared_ptr<FramePath> frames;  // the reader makes it, before the first frame
+
+  [[nodiscard]] StageTimes& times() const { return run->pieces[number].times; }
+};
+
+// Pieces of less are not worth a decoder that begins at the key frame before, and a key frame of their own.
+inline constexpr std::int64_t kPieceFramesMin = 24;
+
+// As equal as they can be, at most `pieces_max`.
+[[nodiscard]] std::vector<RunPiece> cut_into_pieces(SegmentSpec spec, std::size_t pieces_max);
 
 }  // namespace kiln::lane

@@ -1,6 +1,11 @@
 #include "lane/pipelines/upscale_pipeline.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+
 #include "lane/media/frame_reader.h"
+#include "lane/media/segment_merge.h"
 #include "lane/pipelines/frame_convert.h"
 #include "lane/pipelines/host_frame_path.h"
 #include "lane/pipelines/stopwatch.h"
@@ -15,25 +20,36 @@ std::string failure_class_of(const Error& error) {
 
 void fail_run(SegmentRun& run, const Error& error) { run.fail_with(error, failure_class_of(error)); }
 
+// The pieces become the segment's file, and go.
+Status merge_pieces(SegmentRun& run) {
+  if (run.pieces.size() == 1) return {};
+  std::vector<SegmentFile> files;
+  for (const PieceResult& piece : run.pieces) files.push_back({piece.path, piece.first_frame, piece.frame_count});
+  const Stopwatch watch(run.pieces[0].times.encode_s);
+  KILN_TRY_ASSIGN(run.bytes_written, merge_segments(*run.spec.clip, run.spec.settings, files, run.spec.path));
+  for (const SegmentFile& file : files) ::unlink(file.path.c_str());
+  return {};
+}
+
 }  // namespace
 
-// What the model thread keeps for the run at hand.
-struct UpscalePipeline::ModelState {
-  Run run;
-  std::unique_ptr<SegmentWindow> window;
-  std::map<std::int64_t, Decoded> frames;  // by index in the clip; as many as the network looks at
-  std::chrono::steady_clock::time_point started;
-};
-
 UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks,
-                                 std::shared_ptr<const KernelModule> kernels)
-    : network_(network), tools_(tools), callbacks_(std::move(callbacks)) {
-  if (kernels != nullptr) {
-    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(kernels), kFramesBetweenStages);
+                                 PipelineOptions options)
+    : network_(network),
+      tools_(tools),
+      callbacks_(std::move(callbacks)),
+      waiting_(options.channels > 1 ? kFramesInChannel : kFramesBetweenStages),
+      decoded_(std::max<std::size_t>(options.channels, 1), waiting_) {
+  const std::size_t count = std::max<std::size_t>(options.channels, 1);
+  if (options.kernels != nullptr) {
+    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(options.kernels), RingSizes{count, waiting_});
   }
-  reader_ = std::thread([this] { read_all(); });
+  for (std::size_t i = 0; i < count; ++i) channels_.push_back(std::make_unique<Channel>(i, waiting_));
+  for (const auto& channel : channels_) {
+    channel->reader = std::thread([this, &channel = *channel] { read_all(channel); });
+    channel->writer = std::thread([this, &channel = *channel] { write_all(channel); });
+  }
   model_ = std::thread([this] { model_all(); });
-  writer_ = std::thread([this] { write_all(); });
 }
 
 UpscalePipeline::~UpscalePipeline() {
@@ -45,21 +61,24 @@ UpscalePipeline::~UpscalePipeline() {
     }
     artifact_changed_.notify_all();
   }
-  runs_.close();
-  reader_.join();
+  for (const auto& channel : channels_) channel->pieces.close();
+  for (const auto& channel : channels_) channel->reader.join();
   decoded_.close();
   model_.join();
-  rendered_.close();
-  writer_.join();
+  for (const auto& channel : channels_) channel->rendered.close();
+  for (const auto& channel : channels_) channel->writer.join();
 }
 
 void UpscalePipeline::submit(SegmentSpec spec) {
-  auto run = std::make_shared<SegmentRun>(std::move(spec));
+  std::vector<RunPiece> pieces = cut_into_pieces(std::move(spec), channels_.size());
   {
     const std::lock_guard lock(mutex_);
-    held_[run->spec.task] = run;
+    held_[pieces.front().run->spec.task] = pieces.front().run;
   }
-  runs_.push(std::move(run));
+  for (RunPiece& piece : pieces) {
+    channels_[next_channel_]->pieces.push(std::make_shared<RunPiece>(std::move(piece)));
+    next_channel_ = (next_channel_ + 1) % channels_.size();
+  }
 }
 
 void UpscalePipeline::cancel(TaskId task) {
@@ -75,18 +94,18 @@ void UpscalePipeline::artifact_arrived() {
   artifact_changed_.notify_all();
 }
 
-void UpscalePipeline::forget(const Run& run) {
+void UpscalePipeline::forget(const SegmentRun& run) {
   const std::lock_guard lock(mutex_);
-  const auto found = held_.find(run->spec.task);
-  if (found != held_.end() && found->second == run) held_.erase(found);
+  const auto found = held_.find(run.spec.task);
+  if (found != held_.end() && found->second.get() == &run) held_.erase(found);
 }
 
 // ---- decode ----
 
-void UpscalePipeline::read_all() {
-  while (auto run = runs_.pop()) {
-    if (!(*run)->failed()) read_one(*run);
-    decoded_.push(Decoded{*run, -1, 0, nullptr});
+void UpscalePipeline::read_all(Channel& channel) {
+  while (auto piece = channel.pieces.pop()) {
+    if (!(*piece)->run->failed()) read_one(channel, *piece);
+    decoded_.push(channel.number, Decoded{*piece, -1, 0, nullptr});
   }
 }
 
@@ -94,76 +113,83 @@ Result<std::unique_ptr<FramePath>> UpscalePipeline::make_path(const SegmentSpec&
   return device_paths_ != nullptr ? device_paths_->make(spec) : make_host_frame_path(network_, spec);
 }
 
-void UpscalePipeline::read_one(const Run& run) {
-  const ClipInfo& clip = *run->spec.clip;
-  const SegmentWindow window(run->spec.range);
+void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
+  SegmentRun& run = *piece->run;
+  const ClipInfo& clip = *run.spec.clip;
+  const SegmentWindow window(piece->range);
   FrameReaderOptions options;
-  options.cancel = &run->cancel;
+  options.cancel = &run.cancel;
   auto reader = FrameReader::open(tools_, clip, {window.read_first(), window.read_end()}, options);
-  if (!reader) return fail_run(*run, reader.error());
-  auto path = make_path(run->spec);
-  if (!path) return fail_run(*run, path.error());
-  run->path = std::move(*path);
+  if (!reader) return fail_run(run, reader.error());
+  auto path = make_path(run.spec);
+  if (!path) return fail_run(run, path.error());
+  piece->frames = std::move(*path);
   RawFrame raw;
-  while (!run->failed()) {
+  while (!run.failed()) {
     FramePath::SourcePtr frame;
     {
-      const Stopwatch watch(run->decode_s);
+      const Stopwatch watch(piece->times().decode_s);
       const Result<bool> more = reader->read(raw);
-      if (!more) return fail_run(*run, more.error());
+      if (!more) return fail_run(run, more.error());
       if (!*more) return;
-      auto taken = run->path->take_in(raw.bytes);
-      if (!taken) return fail_run(*run, taken.error());
+      auto taken = piece->frames->take_in(raw.bytes);
+      if (!taken) return fail_run(run, taken.error());
       frame = std::move(*taken);
     }
-    if (!decoded_.push(Decoded{run, raw.index, raw.pts, std::move(frame)})) return;
+    if (!decoded_.push(channel.number, Decoded{piece, raw.index, raw.pts, std::move(frame)})) return;
   }
 }
 
 // ---- model ----
 
 void UpscalePipeline::model_all() {
-  ModelState state;
-  while (true) {
-    double waited_s = 0.0;
-    std::optional<Decoded> item;
-    {
-      const Stopwatch watch(waited_s);
-      item = decoded_.pop();
+  const auto has_room = [this](std::size_t channel) { return channels_[channel]->rendered.size() < waiting_; };
+  while (auto taken = decoded_.pop(has_room)) {
+    Channel& channel = *channels_[taken->channel];
+    const Decoded& item = taken->value;
+    if (item.piece != channel.model.piece) begin_piece(channel.model, item.piece);
+    item.piece->times().wait_decode_s += taken->starved_s;
+    item.piece->times().wait_encode_s += taken->held_s;
+    if (item.index < 0) {
+      end_piece(channel);
+    } else if (!item.piece->run->failed()) {
+      model_frame(channel, item);
     }
-    if (!item) return;
-    if (item->run != state.run) {
-      const SegmentSpec& spec = item->run->spec;
-      state = ModelState{};
-      state.run = item->run;
-      state.started = std::chrono::steady_clock::now();
-      state.window = std::make_unique<SegmentWindow>(spec.range);
-    }
-    state.run->wait_decode_s += waited_s;
-    if (item->index >= 0) {
-      if (!state.run->failed()) model_frame(state, *item);
-      continue;
-    }
-    state.run->wall_s =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - state.started).count();
-    rendered_.push(Rendered{state.run, 0, nullptr});
-    state = ModelState{};
   }
 }
 
-void UpscalePipeline::model_frame(ModelState& state, const Decoded& item) {
+void UpscalePipeline::begin_piece(ModelState& state, const Piece& piece) {
+  state = ModelState{piece, std::make_unique<SegmentWindow>(piece->range), {}};
+  SegmentRun& run = *piece->run;
+  if (run.unrendered == run.pieces.size() && run.started == std::chrono::steady_clock::time_point{}) {
+    run.started = std::chrono::steady_clock::now();
+  }
+}
+
+void UpscalePipeline::end_piece(Channel& channel) {
+  SegmentRun& run = *channel.model.piece->run;
+  if (--run.unrendered == 0) {
+    run.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - run.started).count();
+  }
+  channel.rendered.push(Rendered{channel.model.piece, 0, nullptr});
+  channel.model = ModelState{};
+}
+
+void UpscalePipeline::model_frame(Channel& channel, const Decoded& item) {
+  ModelState& state = channel.model;
   state.frames[item.index] = item;
   while (const auto index = state.window->ready(item.index)) {
-    if (auto status = render(state, *index); !status) return fail_run(*state.run, status.error());
-    if (state.run->failed()) return;
+    if (auto status = render(channel, *index); !status) return fail_run(*state.piece->run, status.error());
+    if (state.piece->run->failed()) return;
     state.window->advance();
     const std::int64_t oldest = state.window->oldest_needed();
     state.frames.erase(state.frames.begin(), state.frames.lower_bound(oldest));
   }
 }
 
-Status UpscalePipeline::render(ModelState& state, std::int64_t index) {
-  SegmentRun& run = *state.run;
+Status UpscalePipeline::render(Channel& channel, std::int64_t index) {
+  ModelState& state = channel.model;
+  SegmentRun& run = *state.piece->run;
   KILN_TRY_ASSIGN(const Executor executor, choose_executor(run));
   std::vector<FramePath::SourcePtr> inputs;
   for (const std::int64_t wanted : state.window->inputs(index)) {
@@ -173,12 +199,12 @@ Status UpscalePipeline::render(ModelState& state, std::int64_t index) {
     }
     inputs.push_back(found->second.frame);
   }
-  KILN_TRY_ASSIGN(FramePath::OutputPtr out, run.path->render(run, executor, inputs));
+  KILN_TRY_ASSIGN(FramePath::OutputPtr out, state.piece->frames->render(state.piece->times(), executor, inputs));
   run.frames_done.fetch_add(1);
   if (executor == Executor::kCompiled) run.frames_compiled.fetch_add(1);
   {
-    const Stopwatch watch(run.wait_encode_s);
-    rendered_.push(Rendered{state.run, state.frames.at(index).pts, std::move(out)});
+    const Stopwatch watch(state.piece->times().wait_encode_s);
+    channel.rendered.push(Rendered{state.piece, state.frames.at(index).pts, std::move(out)});
   }
   callbacks_.on_progress(run);
   return {};
@@ -198,24 +224,26 @@ Result<Executor> UpscalePipeline::choose_executor(const SegmentRun& run) {
 
 // ---- encode ----
 
-// The writer is opened with the run's first frame.
+// The writer is opened with the piece's first frame.
 Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const {
-  SegmentRun& run = *item.run;
-  KILN_TRY_ASSIGN(const auto planes, run.path->planes_of(run, *item.frame));
-  const Stopwatch watch(run.encode_s);
+  SegmentRun& run = *item.piece->run;
+  StageTimes& times = item.piece->times();
+  KILN_TRY_ASSIGN(const auto planes, item.piece->frames->planes_of(times, *item.frame));
+  const Stopwatch watch(times.encode_s);
   if (!writer) {
-    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, run.spec.path, &run.cancel));
+    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel));
   }
-  append_frame_hash(planes, run.frame_hashes);
+  append_frame_hash(planes, run.pieces[item.piece->number].frame_hashes);
   return writer->write(item.pts, planes);
 }
 
-void UpscalePipeline::write_all() {
+void UpscalePipeline::write_all(Channel& channel) {
   std::optional<SegmentWriter> writer;
-  while (auto item = rendered_.pop()) {
-    SegmentRun& run = *item->run;
+  while (auto item = channel.rendered.pop()) {
+    decoded_.poke();  // there is room again
+    SegmentRun& run = *item->piece->run;
     if (item->frame == nullptr) {
-      end_run(item->run, writer ? &*writer : nullptr);
+      finish_piece(item->piece, writer ? &*writer : nullptr);
       writer.reset();
       continue;
     }
@@ -224,18 +252,23 @@ void UpscalePipeline::write_all() {
   }
 }
 
-void UpscalePipeline::end_run(const Run& run, SegmentWriter* writer) {
-  if (!run->failed() && writer == nullptr) {
-    run->fail_with(make_error(ErrorCode::kInternal, "a segment without frames"), "error");
+void UpscalePipeline::finish_piece(const Piece& piece, SegmentWriter* writer) {
+  SegmentRun& run = *piece->run;
+  if (!run.failed() && writer == nullptr) {
+    run.fail_with(make_error(ErrorCode::kInternal, "a segment without frames"), "error");
   }
-  if (!run->failed()) {
-    const Stopwatch watch(run->encode_s);
+  if (!run.failed()) {
+    const Stopwatch watch(piece->times().encode_s);
     const auto summary = writer->finish();
-    if (!summary) fail_run(*run, summary.error());
-    if (summary) run->bytes_written = summary->file_bytes;
+    if (!summary) fail_run(run, summary.error());
+    if (summary && run.pieces.size() == 1) run.bytes_written = summary->file_bytes;
+  }
+  if (run.unwritten.fetch_sub(1) > 1) return;
+  if (!run.failed()) {
+    if (auto merged = merge_pieces(run); !merged) fail_run(run, merged.error());
   }
   forget(run);
-  callbacks_.on_end(*run);
+  callbacks_.on_end(run);
 }
 
 }  // namespace kiln::lane

@@ -1,22 +1,24 @@
-// Decode, model, encode: three threads with bounded queues between them. Segments follow each other
-// without a gap: while one is still being encoded, the next is already being decoded and rendered.
+// Decode, model, encode: threads with bounded queues between them. Segments follow each other without a gap: while one is
+// still being encoded, the next is already being decoded and rendered. Where a card is faster than an encoder, several
+// channels, each a decoder and an encoder, work on consecutive pieces of a segment side by side, and share the model.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/bounded_queue.h"
 #include "lane/media/segment_writer.h"
-#include "lane/pipelines/segment_run.h"
 #include "lane/pipelines/device_frame_path.h"
+#include "lane/pipelines/fair_queues.h"
 #include "lane/pipelines/frame_path.h"
+#include "lane/pipelines/segment_run.h"
 
 namespace kiln::lane {
 
@@ -24,18 +26,23 @@ namespace kiln::lane {
 inline constexpr std::size_t kSegmentsInLaneMax = 3;
 // Frames between two stages: in host memory each is a whole frame of floats, on a card a slot of a ring.
 inline constexpr std::size_t kFramesBetweenStages = 3;
+// The same where there are several channels: they make up for each other.
+inline constexpr std::size_t kFramesInChannel = 2;
 
 struct UpscaleCallbacks {  // called from the pipeline's threads
   std::function<void(const SegmentRun&)> on_progress;
   std::function<void(const SegmentRun&)> on_end;  // done or failed; the run's last call
 };
 
+struct PipelineOptions {
+  std::shared_ptr<const KernelModule> kernels;  // with them frames stay on the network's card between decoder and encoder
+  std::size_t channels = 1;
+};
+
 class UpscalePipeline {
  public:
-  // `network` and `tools` are borrowed and outlive the pipeline. With `kernels` frames stay on the network's card between
-  // decoder and encoder.
-  UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks,
-                  std::shared_ptr<const KernelModule> kernels = nullptr);
+  // `network` and `tools` are borrowed and outlive the pipeline.
+  UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks, PipelineOptions options = {});
   ~UpscalePipeline();  // cancels what runs
   UpscalePipeline(const UpscalePipeline&) = delete;
   UpscalePipeline& operator=(const UpscalePipeline&) = delete;
@@ -47,48 +54,63 @@ class UpscalePipeline {
   void artifact_arrived();
 
  private:
-  using Run = std::shared_ptr<SegmentRun>;
+  using Piece = std::shared_ptr<RunPiece>;
   struct Decoded {
-    Run run;
-    std::int64_t index = -1;  // -1: the run's frames are over
+    Piece piece;
+    std::int64_t index = -1;  // -1: the piece's frames are over
     std::int64_t pts = 0;
     FramePath::SourcePtr frame;
   };
   struct Rendered {
-    Run run;
+    Piece piece;
     std::int64_t pts = 0;
-    FramePath::OutputPtr frame;  // null: the run's frames are over
+    FramePath::OutputPtr frame;  // null: the piece's frames are over
   };
-  struct ModelState;
+  // What the model's thread keeps for the piece at hand.
+  struct ModelState {
+    Piece piece;
+    std::unique_ptr<SegmentWindow> window;
+    std::map<std::int64_t, Decoded> frames;  // by index in the clip; as many as the network looks at
+  };
+  struct Channel {
+    Channel(std::size_t number_, std::size_t waiting) : number(number_), rendered(waiting) {}
+    const std::size_t number;
+    BoundedQueue<Piece> pieces{kSegmentsInLaneMax};
+    BoundedQueue<Rendered> rendered;
+    ModelState model;  // the model's thread
+    std::thread reader;
+    std::thread writer;
+  };
 
-  void read_all();
-  void read_one(const Run& run);
+  void read_all(Channel& channel);
+  void read_one(Channel& channel, const Piece& piece);
   [[nodiscard]] Result<std::unique_ptr<FramePath>> make_path(const SegmentSpec& spec);
   void model_all();
-  void model_frame(ModelState& state, const Decoded& item);
-  [[nodiscard]] Status render(ModelState& state, std::int64_t index);
+  static void begin_piece(ModelState& state, const Piece& piece);
+  void end_piece(Channel& channel);
+  void model_frame(Channel& channel, const Decoded& item);
+  [[nodiscard]] Status render(Channel& channel, std::int64_t index);
   [[nodiscard]] Result<Executor> choose_executor(const SegmentRun& run);
-  void write_all();
+  void write_all(Channel& channel);
   [[nodiscard]] Status write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const;
-  void end_run(const Run& run, SegmentWriter* writer);
-  void forget(const Run& run);
+  void finish_piece(const Piece& piece, SegmentWriter* writer);
+  void forget(const SegmentRun& run);
 
   Network& network_;
   const MediaTools& tools_;
   UpscaleCallbacks callbacks_;
-  std::unique_ptr<DevicePaths> device_paths_;  // the reader's
-  BoundedQueue<Run> runs_{kSegmentsInLaneMax};
-  BoundedQueue<Decoded> decoded_{kFramesBetweenStages};
-  BoundedQueue<Rendered> rendered_{kFramesBetweenStages};
+  std::unique_ptr<DevicePaths> device_paths_;
+  const std::size_t waiting_;  // frames between two stages of a channel
+  FairQueues<Decoded> decoded_;
+  std::vector<std::unique_ptr<Channel>> channels_;
+  std::size_t next_channel_ = 0;  // the submitter's
 
   std::mutex mutex_;
   std::condition_variable artifact_changed_;
-  std::map<TaskId, Run> held_;  // guarded by mutex_
-  bool stopping_ = false;       // guarded by mutex_
+  std::map<TaskId, std::shared_ptr<SegmentRun>> held_;  // guarded by mutex_
+  bool stopping_ = false;                               // guarded by mutex_
 
-  std::thread reader_;
   std::thread model_;
-  std::thread writer_;
 };
 
 }  // namespace kiln::lane

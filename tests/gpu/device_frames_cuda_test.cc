@@ -17,7 +17,7 @@
 namespace kiln::lane {
 namespace {
 
-constexpr std::size_t kWaiting = 2;
+constexpr RingSizes kRings{1, 2};
 constexpr int kFrames = 24;  // some times around each ring
 
 struct DeviceCase {
@@ -95,7 +95,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
 
   // The planes of each output frame, through `path`; outputs are let go one behind, so that rings are used.
   std::vector<std::vector<std::byte>> render(FramePath& path, const SegmentSpec& spec) {
-    SegmentRun run(spec);
+    StageTimes times;
     const std::size_t bytes = spec.clip->format.frame_bytes(spec.clip->width, spec.clip->height);
     const auto looks_at = static_cast<std::size_t>(spec.tile.frames);
     std::vector<FramePath::SourcePtr> window;
@@ -103,7 +103,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
     std::vector<std::vector<std::byte>> out;
     const auto keep = [&] {
       if (pending == nullptr) return;
-      const auto planes = elsewhere([&] { return path.planes_of(run, *pending); });
+      const auto planes = elsewhere([&] { return path.planes_of(times, *pending); });
       ASSERT_TRUE(planes) << planes.error().message;
       out.emplace_back(planes->begin(), planes->end());
     };
@@ -113,7 +113,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
       if (!source) return out;
       window.push_back(std::move(*source));
       if (window.size() < looks_at) continue;
-      auto rendered = elsewhere([&] { return path.render(run, Executor::kUncompiled, window); });
+      auto rendered = elsewhere([&] { return path.render(times, Executor::kUncompiled, window); });
       EXPECT_TRUE(rendered) << rendered.error().message;
       if (!rendered) return out;
       keep();
@@ -121,7 +121,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
       window.erase(window.begin());
     }
     keep();
-    EXPECT_GT(run.model_s + run.card_s, 0.0);
+    EXPECT_GT(times.model_s + times.card_s, 0.0);
     return out;
   }
 
@@ -132,7 +132,7 @@ class DeviceFramesTest : public testing::TestWithParam<DeviceCase> {
 
 TEST_P(DeviceFramesTest, EqualsTheSameInHostMemory) {
   const SegmentSpec spec = spec_of(GetParam(), fixture_.manifest);
-  DevicePaths paths(*network_, kernels_, kWaiting);
+  DevicePaths paths(*network_, kernels_, kRings);
   const auto device = elsewhere([&] { return paths.make(spec); });
   ASSERT_TRUE(device) << device.error().message;
   const auto host = make_host_frame_path(*network_, spec);
