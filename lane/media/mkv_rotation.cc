@@ -24,6 +24,8 @@ void put(Bytes& out, std::uint64_t value, int byte_count) {
   }
 }
 
+void put_zeros(Bytes& out, std::size_t count) { out.resize(out.size() + count); }
+
 void put_head(Bytes& out, std::uint32_t size, std::string_view type) {
   put(out, size, 4);
   for (const char c : type) out.push_back(static_cast<std::byte>(c));
@@ -82,10 +84,10 @@ Bytes turn_boxes(int degrees) {
   put(out, 0, 5);  // version and flags, no name
   put_head(out, kProj, "proj");
   put_head(out, kPrhd, "prhd");
-  put(out, 0, 12);  // version and flags, yaw, pitch
+  put_zeros(out, 12);  // version and flags, yaw, pitch
   put(out, static_cast<std::uint64_t>(degrees) << 16U, 4);
   put_head(out, kEqui, "equi");
-  put(out, 0, 20);  // version and flags, bounds: the whole sphere
+  put_zeros(out, 20);  // version and flags, bounds: the whole sphere
   return out;
 }
 

@@ -17,6 +17,8 @@ void put(Bytes& out, std::uint64_t value, int byte_count) {
   }
 }
 
+void put_zeros(Bytes& out, std::size_t count) { out.resize(out.size() + count); }
+
 void put_text(Bytes& out, std::string_view text) {
   for (const char c : text) out.push_back(static_cast<std::byte>(c));
 }
@@ -53,9 +55,9 @@ void put_mvhd(Bytes& out, const MovTrack& track, std::uint64_t duration) {
     put_times(o, track.timescale, duration);
     put(o, 0x10000, 4);  // rate
     put(o, 0x0100, 2);   // volume
-    put(o, 0, 10);
+    put_zeros(o, 10);
     put_matrix(o, kUpright);
-    put(o, 0, 24);
+    put_zeros(o, 24);
     put(o, 2, 4);  // next track
   });
 }
@@ -68,7 +70,7 @@ void put_tkhd(Bytes& out, const MovPicture& picture, std::uint64_t duration) {
     put(o, 1, 4);  // track
     put(o, 0, 4);
     put(o, duration, 8);
-    put(o, 0, 16);
+    put_zeros(o, 16);
     put_matrix(o, picture.display_matrix.value_or(kUpright));
     put(o, static_cast<std::uint64_t>(picture.width) << 16U, 4);
     put(o, static_cast<std::uint64_t>(picture.height) << 16U, 4);
@@ -85,7 +87,7 @@ void put_mdhd_hdlr(Bytes& out, const MovTrack& track, std::uint64_t duration) {
   put_box(out, "hdlr", [&](Bytes& o) {
     put(o, 0, 8);
     put_text(o, "vide");
-    put(o, 0, 12);
+    put_zeros(o, 12);
     put(o, 0, 1);
   });
 }
