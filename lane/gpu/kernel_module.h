@@ -8,11 +8,15 @@
 
 #include "base/result.h"
 
+struct CUctx_st;
+struct CUfunc_st;
+struct CUmod_st;
+
 namespace kiln::lane {
 
 class CudaDriver;
 
-using KernelFunction = struct CUfunc_st*;  // CUfunction
+using KernelFunction = CUfunc_st*;  // CUfunction
 
 struct LaunchShape {
   std::array<unsigned, 3> blocks{1, 1, 1};
@@ -38,8 +42,8 @@ class KernelModule {
   KernelModule() = default;
 
   std::shared_ptr<const CudaDriver> driver_;
-  struct CUctx_st* context_ = nullptr;
-  struct CUmod_st* module_ = nullptr;
+  CUctx_st* context_ = nullptr;
+  CUmod_st* module_ = nullptr;
 };
 
 // The kernels of lane/gpu/kernels for the card of the current context: compiled by NVRTC (about a second), and loaded.

@@ -117,8 +117,8 @@ struct Nvrtc::Functions {
 };
 
 const std::vector<std::string>& nvrtc_options() {
-  static const std::vector<std::string> options{"--std=c++17", "--fmad=false"};
-  return options;
+  static const std::vector<std::string> kOptions{"--std=c++17", "--fmad=false"};
+  return kOptions;
 }
 
 Result<std::shared_ptr<const Nvrtc>> Nvrtc::open(const std::string& path) {

@@ -53,7 +53,7 @@ class FrameKernelsCudaTest : public testing::Test {
   static void SetUpTestSuite() {
     auto device = open_device("cuda:0");
     if (!device) {
-      reason_ = device.error().message;
+      reason = device.error().message;
       return;
     }
     const at::Tensor context = at::empty({1}, at::TensorOptions().device(*device));
@@ -61,21 +61,21 @@ class FrameKernelsCudaTest : public testing::Test {
     auto loaded = load_own_kernels();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (!loaded) {
-      failure_ = loaded.error().message;
+      failure = loaded.error().message;
       return;
     }
     fmt::print(stderr, "{{\"what\": \"compile and load\", \"seconds\": {:.3f}}}\n", seconds);
-    module_ = *loaded;
+    module = *loaded;
   }
-  static void TearDownTestSuite() { module_.reset(); }
+  static void TearDownTestSuite() { module.reset(); }
 
   void SetUp() override {
-    if (!reason_.empty()) GTEST_SKIP() << reason_;
-    ASSERT_EQ(failure_, "");
+    if (!reason.empty()) GTEST_SKIP() << reason;
+    ASSERT_EQ(failure, "");
   }
 
   [[nodiscard]] static FrameKernels kernels_of(const FrameKernelsSetup& setup) {
-    auto kernels = FrameKernels::create(module_, setup);
+    auto kernels = FrameKernels::create(module, setup);
     KILN_CHECK(kernels.has_value(), "{}", kernels.error().message);
     return *std::move(kernels);
   }
@@ -86,13 +86,13 @@ class FrameKernelsCudaTest : public testing::Test {
   }
 
   inline static const c10::Device kDevice{c10::DeviceType::CUDA, 0};
-  static std::shared_ptr<const KernelModule> module_;
-  static std::string reason_;
-  static std::string failure_;
+  static std::shared_ptr<const KernelModule> module;
+  static std::string reason;
+  static std::string failure;
 };
-std::shared_ptr<const KernelModule> FrameKernelsCudaTest::module_;
-std::string FrameKernelsCudaTest::reason_;
-std::string FrameKernelsCudaTest::failure_;
+std::shared_ptr<const KernelModule> FrameKernelsCudaTest::module;
+std::string FrameKernelsCudaTest::reason;
+std::string FrameKernelsCudaTest::failure;
 
 // How far results are from the reference, over many frames.
 struct Differences {
@@ -179,7 +179,7 @@ TEST_F(FrameKernelsCudaTest, ResamplingHasTheReferencesBits) {
       std::vector<float> reference(3 * static_cast<std::size_t>(setup.output_width * setup.output_height));
       resampler.resample({input.data(), 3 * static_cast<std::size_t>(setup.input_width)},
                          RgbView{reference.data(), 3 * static_cast<std::size_t>(setup.output_width)});
-      const ResampleKernels kernels = resampler_of(module_, setup);
+      const ResampleKernels kernels = resampler_of(module, setup);
       const at::Tensor on_device = rgb.to(kDevice);
       const at::Tensor out = on_card(static_cast<std::int64_t>(reference.size()), scalar_of(type));
       const at::Tensor scratch = on_card(static_cast<std::int64_t>(kernels.scratch_bytes()), c10::ScalarType::Byte);
@@ -285,7 +285,7 @@ TEST_F(FrameKernelsCudaTest, Times) {
 
 TEST_F(FrameKernelsCudaTest, ResamplingTimes) {
   const ResampleSetup setup{5120, 2880, 2560, 1440, RgbType::kFloat16};
-  const ResampleKernels kernels = resampler_of(module_, setup);
+  const ResampleKernels kernels = resampler_of(module, setup);
   const at::Tensor input = on_card(std::int64_t{5120} * 2880 * 6, c10::ScalarType::Byte).zero_();
   const at::Tensor output = on_card(std::int64_t{2560} * 1440 * 6, c10::ScalarType::Byte);
   const at::Tensor scratch = on_card(static_cast<std::int64_t>(kernels.scratch_bytes()), c10::ScalarType::Byte);

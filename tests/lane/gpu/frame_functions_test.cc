@@ -55,20 +55,22 @@ TEST(FrameFunctionsTest, PlanesToRgbHasTheReferencesBitsForEveryFormat) {
 }
 
 TEST(FrameFunctionsTest, NarrowRgbIsTheReferenceRoundedToTheNearest) {
-  for (auto [setup, name] : frame_cases({{67, 35}})) {
+  for (const FrameCase& one : frame_cases({{67, 35}})) {
+    FrameKernelsSetup setup = one.setup;
     if (setup.color.matrix != ColorMatrix::kBt709) continue;
     const auto planes = noisy_planes(setup.format, setup.width, setup.height);
     const auto reference = rgb_of(converter_of(setup), planes);
     for_each_type([&](auto rgb_type, RgbType type) {
       using Rgb = decltype(rgb_type);
       setup.rgb_type = type;
-      EXPECT_EQ(rgb_by_kernels<Rgb>(setup, planes), stored<Rgb>(reference, bytes_of(type))) << name;
+      EXPECT_EQ(rgb_by_kernels<Rgb>(setup, planes), stored<Rgb>(reference, bytes_of(type))) << one.name;
     });
   }
 }
 
 TEST(FrameFunctionsTest, RgbToPlanesHasTheReferencesCodesForEveryFormatAndType) {
-  for (auto [setup, name] : frame_cases(kSizes)) {
+  for (const FrameCase& one : frame_cases(kSizes)) {
+    FrameKernelsSetup setup = one.setup;
     const auto noise = noisy_rgb(setup.width, setup.height);
     for_each_type([&](auto rgb_type, RgbType type) {
       using Rgb = decltype(rgb_type);
@@ -76,7 +78,7 @@ TEST(FrameFunctionsTest, RgbToPlanesHasTheReferencesCodesForEveryFormatAndType) 
       setup.rgb_type = type;
       const auto rgb = stored<Rgb>(noise, bytes_of(type));
       const auto expected = planes_of(converter_of(setup), loaded<Rgb>(rgb, bytes_of(type)));
-      EXPECT_EQ(planes_by_kernels<Rgb>(setup, rgb), expected) << name;
+      EXPECT_EQ(planes_by_kernels<Rgb>(setup, rgb), expected) << one.name;
     });
   }
 }
