@@ -58,6 +58,8 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
                counters.waiters_held_back);
   text.counter("kiln_attempts_forgotten_total", "Tries that are told of no more, since too many came after", counters.attempts_forgotten);
   text.counter("kiln_segments_lengthened_total", "Segments that had to be longer than the rules say", counters.segments_lengthened);
+  text.counter("kiln_artifacts_lost_total", "Artifacts that the store had no more and that are made again", counters.artifacts_lost);
+  text.counter("kiln_artifacts_given_up_total", "Of these, told of too often by one job to be made once more", counters.artifacts_given_up);
   for (const auto& [kind, rule] : state.rules.failures) {
     const auto found = counters.failures.find(kind);
     text.counter("kiln_failures_total", "Failed attempts by class", found == counters.failures.end() ? 0 : found->second,

@@ -106,6 +106,7 @@ void put(const SegmentResult& in, farm::SegmentResult& out) {
   out.set_frame_hashes(in.frame_hashes);
   out.set_settings_digest(in.settings_digest);
   put(in.segment, *out.mutable_segment());
+  out.set_artifact_lost(in.artifact_lost);
 }
 
 SegmentResult get(const farm::SegmentResult& in, WireReader& read) {
@@ -123,6 +124,7 @@ SegmentResult get(const farm::SegmentResult& in, WireReader& read) {
   out.frame_hashes = in.frame_hashes();
   out.settings_digest = read.label(in.settings_digest(), "SegmentResult.settings_digest");
   out.segment = get(in.segment(), read);
+  out.artifact_lost = in.artifact_lost();
   if (out.first >= out.last) read.refuse("SegmentResult.last", "is not behind the first frame");
   const auto hashes_bytes = static_cast<std::int64_t>(out.frame_hashes.size());
   if (hashes_bytes != 0 && hashes_bytes != kFrameHashBytes * (out.last - out.first)) {

@@ -120,6 +120,7 @@ struct SegmentResult {
   std::string frame_hashes;         // 16 bytes a frame
   std::string settings_digest;
   BlobRef segment;
+  bool artifact_lost = false;       // it was said to be ready, and could not be had
   bool operator==(const SegmentResult&) const = default;
 };
 struct JoinResult {

@@ -74,6 +74,9 @@ Result<net::TaskResult> TaskResultStore::store_segment(const TaskRun& run) {
   out.wait_encode_s = done.wait_encode_s;
   out.frame_hashes = done.frame_hashes;
   out.settings_digest = done.settings_digest;
+  // The graph ran in its place, and nobody else would say so. A store that was away is told from one that lost it by the
+  // compile task, which finds it again.
+  out.artifact_lost = spec.artifact_ready && spec.executor != "uncompiled" && !run.files.artifact;
   if (const auto kept = cache_.adopt(out.segment, run.segment_path()); !kept) log::debug("{}", kept.error().message);
   out.transfer_s = run.files.seconds + seconds_since(start);
   return out;

@@ -93,6 +93,8 @@ struct Counters {
   std::uint64_t waiters_held_back = 0;   // times that more were due than one pass answers
   std::uint64_t attempts_forgotten = 0;  // of tasks that were tried more than kAttemptsKept times
   std::uint64_t segments_lengthened = 0;  // beyond the rules, to stay below kSegmentsPerClipMax
+  std::uint64_t artifacts_lost = 0;       // by the store, and made again
+  std::uint64_t artifacts_given_up = 0;   // more than kArtifactLossesMax times
   std::map<net::FailureKind, std::uint64_t> failures;
 };
 
@@ -101,6 +103,7 @@ struct Live {
   std::vector<Waiter> waiters;
   std::map<net::JobName, std::uint64_t> revisions;
   std::map<net::JobName, std::uint64_t> results_dropped;  // of attempts that were no longer valid
+  std::map<net::JobName, std::map<std::string, int>> artifact_losses;  // by key, of jobs that have not ended
   std::set<net::JobName> changed;  // since waiters were last looked at
   std::map<TaskNumber, FarmTime> orphans;  // running when the coordinator began: until when their worker may come back
   bool dirty = false;  // something could be assigned

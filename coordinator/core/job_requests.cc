@@ -113,6 +113,7 @@ void on_control(Turn& turn, const ClientAsked& asked, const net::ControlJob& con
   if (const Status status = check_verb(control.job, *job, control.verb); !status) return refuse(turn, asked, status.error());
   if (control.verb == JobVerb::kCancel) cancel_running(turn, *job, "the job was cancelled");
   turn.record(net::JobControlled{control.job, control.verb, turn.now.unix_s});
+  turn.live().artifact_losses.erase(control.job);
   if (control.verb == JobVerb::kRemove) {
     turn.effects.emplace_back(KeepBlobs{control.job, {}});
     turn.live().results_dropped.erase(control.job);
@@ -178,6 +179,7 @@ void end_job(Turn& turn, const net::JobName& name, net::JobState state, const st
   if (job == nullptr || job->ended) return;
   if (state != net::JobState::kDone) cancel_running(turn, *job, "the job has ended");
   turn.record(net::JobEnded{name, state, reason, turn.now.unix_s, exit});
+  turn.live().artifact_losses.erase(name);
   turn.changed(name);
 }
 

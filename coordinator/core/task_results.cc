@@ -99,16 +99,34 @@ void learn_envelope(Turn& turn, const TaskRecord& task) {
                                    lane->offer.budget_bytes + 1});
 }
 
-// The store has it no more, or not as it was signed: it is made again. A segment that insists on it waits meanwhile.
+// The store has it no more, or not as it was signed: it is made again. A segment that insists on it waits meanwhile, others
+// run uncompiled.
 void want_artifact_again(Turn& turn, const TaskRecord& task) {
   const JobRecord* job = turn.job(task.job);
   if (job == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
   const auto artifact = turn.durable().artifacts.find(job->clips[task.clip].plan->artifact_key);
   if (artifact == turn.durable().artifacts.end() || artifact->second.state != ArtifactState::kReady) return;
+  int& losses = turn.live().artifact_losses[task.job][artifact->first];
+  if (losses >= kArtifactLossesMax) {
+    ++turn.live().counters.artifacts_given_up;
+    return;
+  }
+  ++losses;
+  ++turn.live().counters.artifacts_lost;
   net::CompileWanted wanted = artifact->second.wanted;
   wanted.task = turn.durable().next_task;
   wanted.job = task.job;
   turn.record(wanted);
+}
+
+// Several lanes tell of one loss, and some of them when it is mended.
+bool was_made_again_since(const Turn& turn, TaskNumber number, const TaskRecord& task) {
+  const auto losses = turn.live().artifact_losses.find(task.job);
+  const JobRecord* job = turn.job(task.job);
+  if (losses == turn.live().artifact_losses.end() || job == nullptr || !job->clips[task.clip].plan) return false;
+  const auto artifact = turn.durable().artifacts.find(job->clips[task.clip].plan->artifact_key);
+  return artifact != turn.durable().artifacts.end() && losses->second.contains(artifact->first) &&
+         number < artifact->second.wanted.task;
 }
 
 bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
@@ -155,7 +173,10 @@ void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone
   ++turn.live().counters.results;
   turn.record(net::ResultAccepted{message.task, message.attempt, message.result, message.log, turn.now.unix_s});
   if (!turn.has_bug(SeededBug::kAcknowledgeBeforeJournal)) turn.tell(worker, net::ResultTaken{message.task, message.attempt});
-  if (const auto* segment = std::get_if<net::SegmentResult>(&message.result)) learn_speed(turn, task, *segment);
+  if (const auto* segment = std::get_if<net::SegmentResult>(&message.result)) {
+    learn_speed(turn, task, *segment);
+    if (segment->artifact_lost && !was_made_again_since(turn, message.task, task)) want_artifact_again(turn, task);
+  }
   if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failures_in_a_row = 0;
   release_lane(turn, task.lane, message.task);
   if (task.kind == TaskKind::kCompile) announce_artifact(turn, task.key);

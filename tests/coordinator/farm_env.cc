@@ -212,6 +212,7 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
     result.last = segment->last;
     result.wall_s = seconds_per_frame * static_cast<double>(segment->last - segment->first);
     if (hashes) result.frame_hashes.assign(static_cast<std::size_t>(net::kFrameHashBytes * (segment->last - segment->first)), 'h');
+    result.artifact_lost = artifact_lost && segment->artifact_ready;
     result.segment = blob(fmt::format("{}-{}", task.task, task.attempt.value));
     done.result = result;
   } else if (const auto* join = std::get_if<net::JoinSpec>(&task.spec)) {

@@ -94,6 +94,7 @@ class FarmEnv {
   std::int64_t clip_frames = 100;
   bool hashes = false;  // segments come with those of their frames
   std::uint64_t needs_bytes = 50ULL << 20U;  // of the clip's tiles
+  bool artifact_lost = false;  // segments come without the artifact that they were promised
   int tile_width = 32;                       // another one has another artifact
 
   // The state that the journal alone gives, as after a restart.

@@ -55,6 +55,46 @@ TEST(FarmLossTest, AnArtifactThatTheStoreLostIsMadeAgainAndTheSegmentWaits) {
   EXPECT_EQ(farm.status("job").compiles, 2U);
 }
 
+// With `executor = "any"` nothing fails when the artifact is gone: the segment's result says so.
+TEST(FarmLossTest, AnArtifactThatASegmentDidNotFindIsMadeAgainWhileOthersRunUncompiled) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(10), 2);
+  farm.finish("a", farm.compile);
+  for (const net::Assign& early : farm.segments) farm.finish("a", early);
+  const std::vector<net::Assign> ready = farm.take_assigns("a");
+  ASSERT_EQ(ready.size(), 2U);
+  ASSERT_TRUE(segment(ready[0]).artifact_ready && segment(ready[1]).artifact_ready);
+  farm.artifact_lost = true;
+  farm.finish("a", ready[0]);
+  std::vector<net::Assign> next = farm.take_assigns("a");
+  ASSERT_EQ(next.size(), 2U);
+  const std::size_t compile = std::holds_alternative<net::CompileSpec>(next[0].spec) ? 0 : 1;
+  ASSERT_TRUE(std::holds_alternative<net::CompileSpec>(next[compile].spec));
+  EXPECT_FALSE(segment(next[1 - compile]).artifact_ready);
+  farm.artifact_lost = false;
+  farm.finish("a", next[compile]);
+  farm.artifact_lost = true;
+  farm.finish("a", ready[1]);  // of the one that was lost, and it is mended
+  for (const net::Assign& task : farm.take_assigns("a")) {
+    ASSERT_TRUE(std::holds_alternative<net::SegmentSpec>(task.spec));
+    EXPECT_TRUE(segment(task).artifact_ready);
+  }
+  EXPECT_EQ(farm.state.live.counters.artifacts_lost, 1U);
+  EXPECT_EQ(farm.job("job").attempts_failed, 0U);
+}
+
+TEST(FarmLossTest, AStoreThatKeepsNoArtifactIsNotCompiledForWithoutEnd) {
+  FarmEnv farm;
+  farm.artifact_lost = true;
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(JobBuilder("job").segment_frames(1));
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("job").summary.state, JobState::kDone);
+  EXPECT_EQ(farm.state.live.counters.artifacts_lost, static_cast<std::uint64_t>(kArtifactLossesMax));
+  EXPECT_GT(farm.state.live.counters.artifacts_given_up, 0U);
+  EXPECT_EQ(farm.status("job").compiles, 1U + kArtifactLossesMax);
+  EXPECT_TRUE(farm.state.live.artifact_losses.empty());
+}
+
 TEST(FarmLossTest, AnArtifactOfAnEarlierJobIsAHitAndNoCompile) {
   FarmEnv farm;
   farm.connect(WorkerBuilder("a"));

@@ -49,7 +49,7 @@ TEST(FarmCodecTest, FilledValuesHaveNoDefaults) {
   EXPECT_NE(request.noop_tasks, empty.noop_tasks);
   EXPECT_FALSE(request.clips.empty());
   EXPECT_EQ(test::field_count<JobRequest>(), 17U);
-  EXPECT_EQ(test::field_count<SegmentResult>(), 13U);
+  EXPECT_EQ(test::field_count<SegmentResult>(), 14U);
 }
 
 TEST(FarmCodecTest, TextsOfPeopleNeedNotBeUtf8) {

@@ -84,6 +84,7 @@ TEST_F(FarmCompileTest, MadeOncePublishedAndRenderedWith) {
   segment.artifact_ready = true;
   const net::TaskDone done = run(assign(segment));
   EXPECT_EQ(std::get<net::SegmentResult>(done.result).frames_compiled, 20);
+  EXPECT_FALSE(std::get<net::SegmentResult>(done.result).artifact_lost);
 
   segment.artifact_key = std::string(64, 'b');  // nobody made that one
   const net::TaskFailed failed = run_failing(assign(segment));

@@ -69,6 +69,22 @@ TEST_F(FarmWorkerTest, ClipsInPlaceAreReadWhereTheyAre) {
   run(assign(segment_spec(0, 4)));
 }
 
+TEST_F(FarmWorkerTest, SegmentWhoseArtifactTheStoreLostIsRenderedUncompiledAndSaysSo) {
+  start_worker();
+  source_.in_place = true;
+  source_.path = make_clip("clip.mkv", 4);
+  probed_ = std::get<net::ProbeResult>(run(assign(net::ProbeSpec{source_, output_, {1ULL << 30U}})).result);
+  net::SegmentSpec segment = segment_spec(0, 4);
+  segment.executor = "any";
+  segment.artifact_key = std::string(64, 'b');  // nobody made that one
+  for (const bool ready : {false, true}) {
+    segment.artifact_ready = ready;
+    const auto result = std::get<net::SegmentResult>(run(assign(segment)).result);
+    EXPECT_EQ(result.frames_compiled, 0);
+    EXPECT_EQ(result.artifact_lost, ready);
+  }
+}
+
 TEST_F(FarmWorkerTest, TilesAreFoundAndRenderedInEveryDtypeThatIsAskedFor) {
   use_package("/half", {"float16", "bfloat16"});
   start_worker();
