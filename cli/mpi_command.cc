@@ -26,6 +26,7 @@ namespace {
 // Number of the descriptor that holds what MPI was needed for: set across exec, and by nobody else.
 constexpr const char* kIntroducedVariable = "KILN_MPI_INTRODUCED";
 constexpr const char* kLoopback = "127.0.0.1";
+constexpr std::size_t kNoCardsCharsMax = 500;  // of the reason that a rank tells the others
 
 // What rank 0 tells the others: where the coordinator will be, or that there is none.
 struct Doors {
@@ -46,6 +47,7 @@ Result<std::string> find_address(const MpiFlags& flags, const std::vector<Introd
 
 Result<Doors> find_doors(const MpiFlags& flags, const std::vector<Introduction>& ranks) {
   KILN_TRY(read_launch_job(flags));
+  KILN_TRY(check_devices(ranks, plan_ranks(ranks, flags.wishes)));
   Doors doors;
   KILN_TRY_ASSIGN(doors.address, find_address(flags, ranks));
   KILN_TRY_ASSIGN(doors.port, free_port(doors.address));
@@ -71,10 +73,29 @@ Result<Doors> decode_doors(const std::string& text) {
   }
 }
 
-Introduction introduce(const KilnMpiPlace& place, const std::string& public_key) {
+// What fits is looked at by the worker itself, which knows its torch.
+Result<std::vector<SeenCard>> see_cards() {
+  std::vector<std::string> said;
+  KILN_TRY_ASSIGN(const worker::CardList found, worker::probe_cards({}, said));
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  KILN_TRY_ASSIGN(const auto cards, worker::visible_cards(
+      found.cards, visible == nullptr ? std::nullopt : std::optional<std::string>(visible)));
+  std::vector<SeenCard> out;
+  for (const worker::Card& card : cards) out.push_back({static_cast<int>(out.size()), card.uuid});
+  return out;
+}
+
+Introduction introduce(const KilnMpiPlace& place, const std::string& public_key, const RankWishes& wishes) {
   undo_default_binding();
-  return {place.node, place.node_rank, host_name(), public_key, cpu_mask(),
-          static_cast<int>(worker::probe_resources().cores)};
+  Introduction out{place.node, place.node_rank, host_name(), public_key, cpu_mask(),
+                   static_cast<int>(worker::probe_resources().cores)};
+  if (wishes.device != "cuda") return out;
+  if (auto cards = see_cards()) {
+    out.cards = std::move(*cards);
+  } else {
+    out.no_cards = cards.error().message.substr(0, kNoCardsCharsMax);
+  }
+  return out;
 }
 
 // Nothing: rank 0 found something wrong, and says what.
@@ -83,7 +104,7 @@ Result<std::optional<Launch>> exchange(const MpiSession& mpi, const MpiFlags& fl
   Launch launch;
   launch.rank = mpi.place().rank;
   launch.secret_key = keys.secret_z85;
-  KILN_TRY_ASSIGN(const auto said, mpi.gather(encode(introduce(mpi.place(), keys.public_z85))));
+  KILN_TRY_ASSIGN(const auto said, mpi.gather(encode(introduce(mpi.place(), keys.public_z85, flags.wishes))));
   for (const std::string& one : said) {
     KILN_TRY_ASSIGN(Introduction introduction, decode_introduction(one));
     launch.ranks.push_back(std::move(introduction));

@@ -155,7 +155,10 @@ Status find_cards(const Config& config, const std::string& torch_folder, worker:
   if (const auto cuda = worker::torch_cuda(torch_folder)) torch = worker::parse_cuda_version(*cuda);
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   auto choice = worker::choose_cards(wish, found, visible == nullptr ? std::nullopt : std::optional<std::string>(visible), torch);
-  if (!choice) return fail(choice.error().with_context(fmt::format("device {}", config.device)));
+  if (!choice) {
+    const bool is_named = choice.error().code == ErrorCode::kNotFound && wish.kind == worker::DeviceKind::kNamedCards;
+    return fail(is_named ? choice.error() : choice.error().with_context(fmt::format("device {}", config.device)));
+  }
   said.insert(said.end(), choice->said.begin(), choice->said.end());
   for (const std::string& line : said) log::warn("{}", line);
   if (choice->cards.empty()) return {};

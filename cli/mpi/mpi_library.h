@@ -32,6 +32,6 @@ class MpiSession {
   KilnMpiEnd* end_ = nullptr;
 };
 
-inline constexpr std::size_t kIntroductionBytesMax = 4096;
+inline constexpr std::size_t kIntroductionBytesMax = 8192;
 
 }  // namespace kiln::cli

@@ -30,8 +30,25 @@ int threads_of(const std::vector<Introduction>& ranks, const std::vector<std::si
   return std::max(1, ranks[rank].cores / (lanes * static_cast<int>(std::max<std::ptrdiff_t>(1, sharers))));
 }
 
-std::string device_of(const std::string& wished, std::size_t index) {
-  return wished == "cuda" ? fmt::format("cuda:{}", index) : wished;
+std::string device_of(const std::string& wished, const Introduction& rank, std::set<std::string>& taken) {
+  if (wished != "cuda") return wished;
+  const auto card = std::find_if(rank.cards.begin(), rank.cards.end(),
+                                 [&](const SeenCard& one) { return !taken.contains(one.uuid); });
+  if (card == rank.cards.end()) return {};
+  taken.insert(card->uuid);
+  return fmt::format("cuda:{}", card->number);
+}
+
+nlohmann::json to_json(const std::vector<SeenCard>& cards) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const SeenCard& card : cards) out.push_back({card.number, card.uuid});
+  return out;
+}
+
+std::vector<SeenCard> cards_of(const nlohmann::json& json) {
+  std::vector<SeenCard> out;
+  for (const auto& card : json) out.push_back({card.at(0), card.at(1)});
+  return out;
 }
 
 }  // namespace
@@ -42,15 +59,18 @@ std::string encode(const Introduction& introduction) {
                         {"host", introduction.host},
                         {"public_key", introduction.public_key},
                         {"cpus", introduction.cpus},
-                        {"cores", introduction.cores}}
+                        {"cores", introduction.cores},
+                        {"cards", to_json(introduction.cards)},
+                        {"no_cards", introduction.no_cards}}
       .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
 Result<Introduction> decode_introduction(std::string_view text) {
   try {
     const auto json = nlohmann::json::parse(text);
-    return Introduction{json.at("node"), json.at("node_rank"), json.at("host"),
-                        json.at("public_key"), json.at("cpus"), json.at("cores")};
+    return Introduction{json.at("node"),  json.at("node_rank"), json.at("host"),
+                        json.at("public_key"), json.at("cpus"),  json.at("cores"),
+                        cards_of(json.at("cards")), json.at("no_cards")};
   } catch (const std::exception& error) {
     return fail(make_error(ErrorCode::kDataLoss, "a rank introduced itself as nobody: {}", error.what()));
   }
@@ -67,18 +87,41 @@ std::vector<RankRole> plan_ranks(const std::vector<Introduction>& ranks, const R
     if (roles[rank].works) workers_of_node[ranks[rank].node].push_back(rank);
   }
   for (const auto& [node, workers] : workers_of_node) {
+    std::set<std::string> taken;
     for (std::size_t index = 0; index < workers.size(); ++index) {
       const std::size_t rank = workers[index];
       const std::string host = host_word(ranks[rank].host);
       RankRole& role = roles[rank];
       role.worker = fmt::format("{}-{}", host, rank);
       role.folder = fmt::format("{}-{}", host, index);
-      role.device = device_of(wishes.device, index);
+      role.device = device_of(wishes.device, ranks[rank], taken);
       role.threads_per_lane =
           wishes.threads_per_lane > 0 ? wishes.threads_per_lane : threads_of(ranks, workers, rank, wishes.lanes);
     }
   }
   return roles;
+}
+
+Status check_devices(const std::vector<Introduction>& ranks, const std::vector<RankRole>& roles) {
+  for (std::size_t rank = 0; rank < roles.size(); ++rank) {
+    if (!roles[rank].works || !roles[rank].device.empty()) continue;
+    const Introduction& one = ranks[rank];
+    if (!one.no_cards.empty()) {
+      return fail(make_error(ErrorCode::kNotFound, "rank {} on {} has no card: {}", rank, one.host, one.no_cards));
+    }
+    std::size_t workers = 0;
+    std::set<std::string> cards;
+    for (std::size_t other = 0; other < roles.size(); ++other) {
+      if (ranks[other].node != one.node) continue;
+      workers += roles[other].works ? 1U : 0U;
+      for (const SeenCard& card : ranks[other].cards) cards.insert(card.uuid);
+    }
+    return fail(make_error(ErrorCode::kNotFound,
+                           "no card is left for rank {}: on {} are {} workers, and they see {} card{}; start a rank for each card "
+                           "(and one that leads, where rank 0 does not work), or use --device cpu",
+                           rank, one.host, workers, cards.size(), cards.size() == 1 ? "" : "s"));
+  }
+  return {};
 }
 
 bool on_one_host(const std::vector<Introduction>& ranks) {

@@ -10,6 +10,13 @@
 
 namespace kiln::cli {
 
+// A card as a rank sees it: `number` counts those that it may use (CUDA_VISIBLE_DEVICES), `uuid` is the card's everywhere.
+struct SeenCard {
+  int number = 0;
+  std::string uuid;
+  bool operator==(const SeenCard&) const = default;
+};
+
 // What a rank says of itself. Public things only.
 struct Introduction {
   int node = 0;       // the lowest rank on its host
@@ -18,6 +25,8 @@ struct Introduction {
   std::string public_key;  // Z85, made for this launch; rank 0's is the coordinator's
   std::string cpus;        // hex mask of the processors that it may use
   int cores = 1;           // that it may use, by mask and quota
+  std::vector<SeenCard> cards{};  // where the launch asks for them
+  std::string no_cards{};         // why it sees none
   bool operator==(const Introduction&) const = default;
 };
 [[nodiscard]] std::string encode(const Introduction& introduction);
@@ -26,7 +35,7 @@ struct Introduction {
 struct RankWishes {
   int lanes = 1;             // of each worker
   int threads_per_lane = 0;  // 0: an equal share of the cores of its host
-  std::string device = "cpu";  // "cuda": each worker of a host takes another card
+  std::string device = "cpu";  // "cuda": each worker of a host takes the first card that it sees and no other has
   bool rank_0_works = false;   // also where its host has other ranks
 };
 
@@ -36,12 +45,15 @@ struct RankRole {
   bool works = false;
   std::string worker;  // its name: host and rank, so that no two are alike
   std::string folder;  // of its state, below the scratch folder: host and place on it, the same in every launch
-  std::string device;
+  std::string device;  // empty: no card is left for it
   int threads_per_lane = 0;
 };
 
 // Rank 0 leads, all others work. Rank 0 works too where its host has no other rank, or where that is wished for.
 [[nodiscard]] std::vector<RankRole> plan_ranks(const std::vector<Introduction>& ranks, const RankWishes& wishes);
+// Every worker has its device. A rank beyond the cards of its host is refused: on the CPU it would take cores from the
+// others' decoding and encoding, and frames of a clip that a card renders are none that it may render.
+[[nodiscard]] Status check_devices(const std::vector<Introduction>& ranks, const std::vector<RankRole>& roles);
 [[nodiscard]] bool on_one_host(const std::vector<Introduction>& ranks);
 
 }  // namespace kiln::cli

@@ -47,13 +47,53 @@ TEST(RankPlanTest, RankZeroWorksTooWhereThatIsWishedFor) {
   EXPECT_THAT(words(plan_ranks(launch({2}), wishes)), ElementsAre("lead h0-0 in h0-0 with 2", "h0-1 in h0-1 with 2"));
 }
 
-TEST(RankPlanTest, EachWorkerOfAHostTakesAnotherCard) {
+struct CardPlan {
+  std::vector<std::string> devices;
+  std::string refusal;
+};
+
+CardPlan plan_cards(const std::vector<Introduction>& ranks) {
   RankWishes wishes;
   wishes.device = "cuda";
-  const auto roles = plan_ranks(launch({3, 2}), wishes);
-  std::vector<std::string> devices;
-  for (const RankRole& role : roles) devices.push_back(role.device);
-  EXPECT_THAT(devices, ElementsAre("", "cuda:0", "cuda:1", "cuda:0", "cuda:1"));
+  CardPlan out;
+  const auto roles = plan_ranks(ranks, wishes);
+  for (const RankRole& role : roles) out.devices.push_back(role.device);
+  if (const Status checked = check_devices(ranks, roles); !checked) out.refusal = checked.error().message;
+  return out;
+}
+
+TEST(RankPlanTest, EachWorkerOfAHostTakesAnotherCard) {
+  auto ranks = launch({3, 2});
+  for (Introduction& one : ranks) one.cards = {{0, "a"}, {1, "b"}};
+  const CardPlan plan = plan_cards(ranks);
+  EXPECT_THAT(plan.devices, ElementsAre("", "cuda:0", "cuda:1", "cuda:0", "cuda:1"));
+  EXPECT_EQ(plan.refusal, "");
+}
+
+// As Slurm starts them with --gpus-per-task=1: each rank's card is its number 0.
+TEST(RankPlanTest, RanksThatSeeACardOfTheirOwnTakeThat) {
+  auto ranks = launch({1, 3});
+  ranks[0].cards = {{0, "x"}};
+  ranks[1].cards = {{0, "b"}};
+  ranks[2].cards = {{0, "a"}};
+  ranks[3].cards = {{0, "a"}, {1, "c"}};
+  const CardPlan plan = plan_cards(ranks);
+  EXPECT_THAT(plan.devices, ElementsAre("cuda:0", "cuda:0", "cuda:0", "cuda:1"));
+  EXPECT_EQ(plan.refusal, "");
+}
+
+TEST(RankPlanTest, RanksBeyondTheCardsAreRefusedWithWhatToDo) {
+  auto ranks = launch({4});
+  for (Introduction& one : ranks) one.cards = {{0, "a"}, {1, "b"}};
+  const CardPlan plan = plan_cards(ranks);
+  EXPECT_THAT(plan.devices, ElementsAre("", "cuda:0", "cuda:1", ""));
+  EXPECT_EQ(plan.refusal, "no card is left for rank 3: on h0 are 3 workers, and they see 2 cards; start a rank for each card "
+                          "(and one that leads, where rank 0 does not work), or use --device cpu");
+  ranks.resize(2);
+  ranks[1].cards.clear();
+  ranks[1].no_cards = "no NVIDIA driver here";
+  EXPECT_EQ(plan_cards(ranks).refusal, "rank 1 on h0 has no card: no NVIDIA driver here");
+  EXPECT_TRUE(check_devices(ranks, plan_ranks(ranks, {}))) << "nobody asked for cards";
 }
 
 TEST(RankPlanTest, BoundRanksKeepTheirProcessorsForThemselves) {
@@ -69,7 +109,7 @@ TEST(RankPlanTest, EveryLaneHasAThread) {
 }
 
 TEST(RankPlanTest, IntroductionsSurviveTheWay) {
-  const Introduction said{4, 2, "h\"1", "key", "ff", 8};
+  const Introduction said{4, 2, "h\"1", "key", "ff", 8, {{1, "GPU-1"}}, "none"};
   const auto heard = decode_introduction(encode(said));
   ASSERT_TRUE(heard.has_value());
   EXPECT_EQ(*heard, said);

@@ -71,6 +71,7 @@ class CardsTest(FarmCase):
                 self.assertEqual(run.code, code, run.err)
                 self.assertEqual(len(run.err.splitlines()), 1, run.err)
                 self.assertIn(words, run.err)
+                self.assertNotIn("device cuda:2", run.err, "named twice")
 
 
 class NoCardTest(KilnCase):

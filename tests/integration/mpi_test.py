@@ -14,6 +14,7 @@ import time
 import unittest
 import urllib.request
 from pathlib import Path
+from unittest import mock
 
 import clips
 import fixtures
@@ -105,6 +106,15 @@ class MpiTest(MpiCase):
     def test_what_is_wrong_with_the_job_file_is_said_before_anything_is_started(self):
         run = self.ended(self.launch(2, self.folder / "none.toml"), 66)
         self.assertIn("none.toml", run.err)
+        self.assertFalse(self.farm.exists())
+
+    def test_ranks_beyond_the_cards_are_refused_before_anything_is_started(self):
+        job = self.job_file(clips.make(self.folder / "in.mp4", frames=4, rate="25"))
+        driver = fixtures.BINARY / "tests" / "fake_nvml_new"
+        with mock.patch.dict(os.environ, {"LD_LIBRARY_PATH": str(driver), "FAKE_NVML_CARDS": "1"}):
+            run = self.ended(self.launch(3, job, "--device", "cuda"), 3)
+        self.assertIn("no card is left for rank 2: on ", run.err)
+        self.assertIn("are 2 workers, and they see 1 card; start a rank for each card", run.err)
         self.assertFalse(self.farm.exists())
 
     def test_coordinator_that_cannot_be_started_is_one_value_on_stdout(self):
