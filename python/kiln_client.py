@@ -19,7 +19,6 @@ import socket
 import struct
 import sys
 import tarfile
-import tempfile
 import tomllib
 import urllib.parse
 from collections.abc import Callable
@@ -264,7 +263,7 @@ class Store:
         answer = connection.getresponse()
         if answer.status != 200:
             raise KilnError(f"the store does not give {blob.sha256}: {answer.status}")
-        partial, digest = path.with_name(path.name + ".kiln-part"), hashlib.sha256()
+        partial, digest = part_of(path), hashlib.sha256()
         try:
             with new_file(partial) as file:
                 while piece := answer.read(PIECE_BYTES):
@@ -281,16 +280,27 @@ class Store:
 
     def download_images(self, blob: pb.BlobRef, folder: Path, names: re.Pattern[str]) -> None:
         """The store holds a sequence as one archive. Images have their names only when all of them are here."""
+        part = part_of(folder / names.pattern)
+        shutil.rmtree(part, ignore_errors=True)  # of a command that was killed
         try:
-            part = Path(tempfile.mkdtemp(prefix=".kiln-part-", dir=folder))
+            part.mkdir()
         except OSError as error:
             raise KilnError(f"{folder}: {error.strerror}", 73) from None
         try:
             self.download(blob, part / ".images.tar")
-            for name in unpack_images(part / ".images.tar", part, names):
+            unpacked = unpack_images(part / ".images.tar", part, names)
+            earlier = {name for name in os.listdir(folder) if names.fullmatch(name)}
+            for name in unpacked:
                 (part / name).rename(folder / name)
+            for name in earlier.difference(unpacked):
+                (folder / name).unlink()
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def part_of(path: Path) -> Path:
+    """Beside it, while it is not whole. Its own name may be as long as names can be: nothing is put in front or behind."""
+    return path.with_name(f".kiln-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-fetch")
 
 
 def new_file(path: Path):

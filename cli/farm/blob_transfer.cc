@@ -17,14 +17,13 @@ std::string target_of(const std::string& sha256, const std::string& query) {
   return "/cas/" + sha256 + (query.empty() ? "" : "?" + query);
 }
 
-// The name of a file may be as long as names can be: nothing is put in front or behind it.
-std::string partial_of(const std::string& path) {
+}  // namespace
+
+std::string fetch_part_of(const std::string& path) {
   Sha256 hash;
   hash.update(path.substr(path.rfind('/') + 1));
   return parent_directory(path) + "/.kiln-" + hash.finish().hex().substr(0, kPartialDigits) + "-fetch";
 }
-
-}  // namespace
 
 Result<BlobTransfer> BlobTransfer::open(net::Grants grants) {
   if (!grants.store_url.starts_with(kScheme)) {
@@ -50,7 +49,7 @@ Result<net::BlobRef> BlobTransfer::upload(const std::string& path) {
 }
 
 Status BlobTransfer::download(const net::BlobRef& blob, const std::string& path) {
-  const std::string partial = partial_of(path);
+  const std::string partial = fetch_part_of(path);
   const UniqueFd file(::open(partial.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kOutputMode));
   if (!file.valid()) return fail(output_unwritable("{}: {}", partial, errno_error(errno, "open").message));
   const auto finish = [&]() -> Status {

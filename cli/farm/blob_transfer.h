@@ -26,4 +26,8 @@ class BlobTransfer {
   std::unique_ptr<net::HttpClient> client_;
 };
 
+// Beside `path`: what becomes it and is not whole yet. The name of a file may be as long as names can be: nothing is put in
+// front or behind it.
+[[nodiscard]] std::string fetch_part_of(const std::string& path);
+
 }  // namespace kiln::cli

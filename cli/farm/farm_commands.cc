@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file_system.h"
@@ -67,21 +68,32 @@ Status check_place(const std::string& path, bool overwrite) {
   return {};
 }
 
-// The store holds a sequence as one archive. Images come under their names only when all of them are here.
+// From the folder that they were unpacked in to their place; of a longer sequence that was there nothing stays.
+Status put_images(const std::string& part, const std::string& pattern) {
+  FileSystem& files = posix_file_system();
+  const std::string folder = folder_of(pattern);
+  const auto names = images_at(part + "/" + fs::path(pattern).filename().string());
+  if (names.empty()) return fail(make_error(ErrorCode::kDataLoss, "{}: the farm's result holds no such image", pattern));
+  for (const std::string& name : names) KILN_TRY(files.sync_file(part + "/" + name));
+  const auto earlier = images_at(pattern);
+  for (const std::string& name : names) KILN_TRY(files.rename(part + "/" + name, folder + "/" + name));
+  for (const std::string& name : earlier) {
+    if (!std::binary_search(names.begin(), names.end(), name)) KILN_TRY(files.remove_file(folder + "/" + name));
+  }
+  return files.sync_directory(folder);
+}
+
+// The store holds a sequence as one archive. Images come under their names only when all of them are here. What a killed
+// command left is in the way of nothing: the next one begins anew in the same folder.
 Status fetch_images(BlobTransfer& store, const net::BlobRef& blob, const std::string& pattern) {
   std::error_code error;
-  const std::string folder = folder_of(pattern);
-  const std::string part = folder + "/" + random_temp_name();
+  const std::string part = fetch_part_of(pattern);
+  fs::remove_all(part, error);
   if (!fs::create_directory(part, error)) return fail(output_unwritable("{}: {}", part, error.message()));
   const std::string archive = part + "/.images.tar";
   Status done = store.download(blob, archive);
   if (done) done = worker::read_image_archive(archive, part);
-  if (done) (void)posix_file_system().remove_file(archive);
-  const auto names = images_at(part + "/" + fs::path(pattern).filename().string());
-  if (done && names.empty()) done = fail(make_error(ErrorCode::kDataLoss, "{}: the farm's result holds no such image", pattern));
-  for (const std::string& name : names) {
-    if (done) done = posix_file_system().rename(part + "/" + name, folder + "/" + name);
-  }
+  if (done) done = put_images(part, pattern);
   fs::remove_all(part, error);
   return done;
 }

@@ -95,8 +95,20 @@ class PythonClientTest(FarmCase):
         self.assertEqual(sorted(images), [f"f_{number:06d}.png" for number in range(1, IMAGES + 1)])
         self.assertEqual(images, {path.name: path.read_bytes() for path in theirs.iterdir()})
         self.ends_with(self.client("fetch", job, "-o", ours), 73, "--overwrite")
-        self.done(self.client("fetch", job, "-o", ours, "--overwrite"))
-        self.assertEqual(len(list(ours.iterdir())), IMAGES)
+        for folder, fetch in ((ours, self.client), (theirs, self.kiln)):
+            (folder / "f_000099.png").write_text("of a longer sequence")
+            self.done(fetch("fetch", job, "-o", folder, "--overwrite"))
+            self.assertEqual({path.name: path.read_bytes() for path in folder.iterdir()}, images)
+
+    def test_names_may_be_as_long_as_names_can_be(self):
+        self.start_coordinator()
+        self.start_worker()
+        job = self.done(self.client(*self.submit_arguments(clips.make(self.folder / "in.mp4", frames=2, rate="25"))))
+        self.finish_job(job)
+        for fetch, letter in ((self.client, "a"), (self.kiln, "b")):
+            output = self.folder / (letter * (255 - len(".mkv")) + ".mkv")
+            self.done(fetch("fetch", job, "-o", output))
+            self.assertEqual(len(clips.frame_hashes(output)), 2)
 
     def archive(self, name: str, *members: str | tarfile.TarInfo, cut: int = 0) -> Path:
         data = io.BytesIO()
