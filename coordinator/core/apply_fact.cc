@@ -1,15 +1,11 @@
 // Facts into state. Nothing is decided here: a fact says what happened, and this is what it means.
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
-#include "coordinator/core/farm_step.h"
+#include "coordinator/core/apply_parts.h"
 
 namespace kiln::coordinator {
-namespace {
-
-using net::TaskKind;
 
 JobRecord* find_job(Durable& durable, const net::JobName& name) {
   const auto found = durable.jobs.find(name);
@@ -21,8 +17,6 @@ TaskRecord* find_task(Durable& durable, TaskNumber number) {
   return found == durable.tasks.end() ? nullptr : &found->second;
 }
 
-void raise_next(Durable& durable, TaskNumber number) { durable.next_task = std::max(durable.next_task, number + 1); }
-
 void put_state(Durable& durable, TaskNumber number, TaskRecord& task, TaskState state) {
   task.state = state;
   if (state == TaskState::kRunning) {
@@ -32,28 +26,23 @@ void put_state(Durable& durable, TaskNumber number, TaskRecord& task, TaskState 
   }
 }
 
+void wake_join(Durable& durable, JobRecord& job, const ClipRecord& clip) {
+  if (!clip.plan || !clip.probe || clip.frames_done < clip.probe->frames) return;
+  TaskRecord* join = find_task(durable, clip.plan->join_task);
+  if (join != nullptr && join->state == TaskState::kWaiting) job.waiting.insert(clip.plan->join_task);
+}
+
+namespace {
+
+using net::TaskKind;
+
+void raise_next(Durable& durable, TaskNumber number) { durable.next_task = std::max(durable.next_task, number + 1); }
+
 // A new task of a job; probes and no-ops are known by their numbers.
 void add_to_job(JobRecord* job, TaskNumber number) {
   if (job == nullptr) return;
   const auto at = std::lower_bound(job->tasks.begin(), job->tasks.end(), number);
   if (at == job->tasks.end() || *at != number) job->tasks.insert(at, number);
-}
-
-void end_attempt(TaskRecord& task, Attempt attempt, double at_s, std::string outcome, net::BlobRef log) {
-  for (AttemptRecord& record : task.attempts) {
-    if (record.attempt != attempt) continue;
-    record.end_s = at_s;
-    record.outcome = std::move(outcome);
-    record.log = std::move(log);
-    return;
-  }
-}
-
-// A join waits until every frame has come.
-void wake_join(Durable& durable, JobRecord& job, const ClipRecord& clip) {
-  if (!clip.plan || !clip.probe || clip.frames_done < clip.probe->frames) return;
-  TaskRecord* join = find_task(durable, clip.plan->join_task);
-  if (join != nullptr && join->state == TaskState::kWaiting) job.waiting.insert(clip.plan->join_task);
 }
 
 void apply(Durable& durable, const net::JobAccepted& fact) {
@@ -156,112 +145,6 @@ void apply(Durable& durable, const net::Assigned& fact) {
   job->running.insert(fact.task);
 }
 
-void take(Durable&, JobRecord& job, const TaskRecord& task, net::ProbeResult&& result) {
-  if (task.clip < job.clips.size()) job.clips[task.clip].probe = std::move(result);
-}
-
-void take(Durable& durable, JobRecord& job, const TaskRecord& task, net::SegmentResult&& taken) {
-  if (task.clip >= job.clips.size()) return;
-  ClipRecord& clip = job.clips[task.clip];
-  const auto [entry, is_new] = clip.finished.try_emplace(task.first, std::move(taken));
-  if (!is_new) return;
-  const net::SegmentResult& result = entry->second;
-  const std::int64_t frames = task.last - task.first;
-  clip.frames_done += frames;
-  net::LaneShare& share = job.shares[task.lane];
-  share.worker = task.lane.worker;
-  share.lane = task.lane.lane;
-  ++share.segments;
-  share.frames += frames;
-  share.decode_s += result.decode_s;
-  share.model_s += result.model_s;
-  share.encode_s += result.encode_s;
-  share.wait_decode_s += result.wait_decode_s;
-  share.wait_encode_s += result.wait_encode_s;
-  wake_join(durable, job, clip);
-}
-
-void take(Durable&, JobRecord& job, const TaskRecord& task, net::JoinResult&& result) {
-  if (task.clip < job.clips.size()) job.clips[task.clip].result = std::move(result);
-}
-
-void take(Durable&, JobRecord& job, const TaskRecord&, net::NoopResult&&) { ++job.noop_done; }
-
-void take(Durable& durable, JobRecord& job, const TaskRecord& task, net::CompileResult&& result) {
-  const auto found = durable.artifacts.find(task.key);
-  if (found != durable.artifacts.end()) found->second.state = ArtifactState::kReady;
-  job.compiles += result.from_store ? 0U : 1U;
-  job.store_hits += result.from_store ? 1U : 0U;
-  job.compile_s += result.from_store ? 0.0 : result.compile_s;
-}
-
-// By value: what a journal is made of is moved and not copied when a million of them are applied.
-void apply(Durable& durable, net::ResultAccepted fact) {
-  TaskRecord* task = find_task(durable, fact.task);
-  if (task == nullptr) return;
-  put_state(durable, fact.task, *task, TaskState::kDone);
-  end_attempt(*task, fact.attempt, fact.at_s, "done", std::move(fact.log));
-  JobRecord* job = find_job(durable, task->job);
-  if (job != nullptr) {
-    job->running.erase(fact.task);
-    job->waiting.erase(fact.task);
-    std::visit([&](auto& result) { take(durable, *job, *task, std::move(result)); }, fact.result);
-  } else if (const auto found = durable.artifacts.find(task->key); found != durable.artifacts.end()) {
-    found->second.state = ArtifactState::kReady;  // the job is gone, what was compiled for it is not
-  }
-  if (task->kind == TaskKind::kNoop) durable.tasks.erase(fact.task);  // millions of them: nothing is told of each
-}
-
-// Frames of a join that are no more, or not as they were, are rendered again; the join waits for them.
-void lose_segments(Durable& durable, JobRecord& job, const TaskRecord& join, const std::vector<std::string>& blobs) {
-  if (blobs.empty() || join.kind != TaskKind::kJoin || join.clip >= job.clips.size()) return;
-  ClipRecord& clip = job.clips[join.clip];
-  const std::set<std::string> lost(blobs.begin(), blobs.end());
-  for (auto entry = clip.finished.begin(); entry != clip.finished.end();) {
-    const net::SegmentResult& result = entry->second;
-    TaskRecord* task = find_task(durable, clip.segments[entry->first]);
-    if (!lost.contains(result.segment.sha256) || task == nullptr) {
-      ++entry;
-      continue;
-    }
-    clip.frames_done -= result.last - result.first;
-    task->state = TaskState::kWaiting;
-    job.waiting.insert(clip.segments[entry->first]);
-    if (clip.plan) job.waiting.erase(clip.plan->join_task);
-    entry = clip.finished.erase(entry);
-  }
-}
-
-bool is_lost_lane(net::FailureKind kind) {
-  return kind == net::FailureKind::kLostLane || kind == net::FailureKind::kCrash || kind == net::FailureKind::kHang;
-}
-
-void apply(Durable& durable, const net::AttemptEnded& fact) {
-  TaskRecord* task = find_task(durable, fact.task);
-  if (task == nullptr) return;
-  ++task->failures[fact.fault.kind];
-  if (fact.fault.kind != net::FailureKind::kLostLane) task->failed_on.insert(task->lane);
-  task->last_message = fact.fault.message;
-  put_state(durable, fact.task, *task, fact.final ? TaskState::kFailed : TaskState::kWaiting);
-  end_attempt(*task, fact.attempt, fact.at_s, "failed: " + fact.fault.message, fact.log);
-  JobRecord* job = find_job(durable, task->job);
-  if (task->kind == TaskKind::kCompile) {
-    const auto found = durable.artifacts.find(task->key);
-    if (fact.final && found != durable.artifacts.end()) {
-      found->second.state = ArtifactState::kFailed;
-      found->second.reason = fact.fault.message;
-      found->second.exit = exit_code_of(fact.fault);
-    }
-    return;
-  }
-  if (job == nullptr) return;
-  if (is_lost_lane(fact.fault.kind)) job->lost_lanes.insert(task->lane);
-  job->attempts_failed += fact.fault.kind == net::FailureKind::kLostLane ? 0U : 1U;
-  job->running.erase(fact.task);
-  if (!fact.final) job->waiting.insert(fact.task);
-  if (!fact.final) lose_segments(durable, *job, *task, fact.fault.lost_blobs);
-}
-
 void cancel_tasks(Durable& durable, JobRecord& job) {
   for (auto* numbers : {&job.waiting, &job.running}) {
     for (const TaskNumber number : *numbers) {
@@ -352,10 +235,6 @@ void apply(Durable& durable, const net::EnvelopeLearned& fact) {
 }
 
 }  // namespace
-
-int exit_code_of(const net::TaskFault& fault) {
-  return exit_code(Error{error_code_from_string(fault.code), fault.message, static_cast<ExitCode>(fault.exit)});
-}
 
 void apply_fact(Durable& durable, const net::Fact& fact) {
   std::visit([&](const auto& body) { apply(durable, body); }, fact);
