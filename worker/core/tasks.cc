@@ -84,7 +84,8 @@ void report(WorkerTurn& turn, LaneId slot, net::FromWorker message) {
   ++(std::holds_alternative<net::TaskDone>(message) ? state.counters.results : state.counters.failures);
   if (const auto* failure = std::get_if<net::TaskFailed>(&message)) ++state.counters.failed[failure->fault.kind];
   turn.send(message);
-  state.reports[key_of_report(message)] = Report{std::move(message), slot, turn.now.at};
+  const TaskKey key = key_of_report(message);  // what stands right of the '=' comes first, and takes the message away
+  state.reports[key] = Report{std::move(message), slot, turn.now.at};
 }
 
 void drop_work(WorkerTurn& turn, SlotEntry& slot) {
