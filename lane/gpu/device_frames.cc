@@ -53,6 +53,14 @@ at::Tensor device_rgb(int height, int width, c10::ScalarType dtype, const c10::D
   return at::empty({1, 3, height, width}, at::TensorOptions().dtype(dtype).device(device), at::MemoryFormat::ChannelsLast);
 }
 
+// Many networks end with a shuffle of channels into pixels, which gives planes.
+RgbStrides strides_of(const at::Tensor& rgb) {
+  constexpr int kChannel = 1;
+  constexpr int kRow = 2;
+  constexpr int kColumn = 3;
+  return {static_cast<int>(rgb.stride(kRow)), static_cast<int>(rgb.stride(kColumn)), rgb.stride(kChannel)};
+}
+
 FrameKernelsSetup kernels_setup(const DeviceFramesSetup::Picture& picture, RgbType type) {
   FrameKernelsSetup out;
   out.format = picture.format;
@@ -213,7 +221,7 @@ Status DeviceFrames::State::convert(Source& source) const {
 
 Status DeviceFrames::State::fit(at::Tensor& made) const {
   if (!resample) return {};
-  KILN_TRY(resample->resample(made.data_ptr(), resampled.data_ptr(), resample_scratch.data_ptr(), model_stream));
+  KILN_TRY(resample->resample(made.data_ptr(), strides_of(made), resampled.data_ptr(), resample_scratch.data_ptr(), model_stream));
   made = resampled;
   return {};
 }
@@ -236,7 +244,7 @@ Result<DeviceFrames::Rendered> DeviceFrames::render(Executor executor, std::span
     at::Tensor made;
     KILN_TRY(state_->tiles.run(executor, frames, made));
     KILN_TRY(state_->fit(made));
-    KILN_TRY(state_->to_planes.from_rgb(made.data_ptr(), output->planes.data_ptr(), state_->model_stream));
+    KILN_TRY(state_->to_planes.from_rgb(made.data_ptr(), strides_of(made), output->planes.data_ptr(), state_->model_stream));
     KILN_TRY(output->made.record(state_->model_stream));
   } catch (const std::exception&) {
     return fail(error_from_torch_exception("rendering a frame"));

@@ -89,10 +89,7 @@ struct DeviceTiles::State {
       for (const at::Tensor& frame : frames) all.push_back(frame.squeeze(0));
       input = at::stack(all).unsqueeze(0).contiguous();
     }
-    at::Tensor made;
-    KILN_TRY(network.run_on_device(executor, input, tile, made));
-    out = made.contiguous(at::MemoryFormat::ChannelsLast);
-    return {};
+    return network.run_on_device(executor, input, tile, out);
   }
 
   Status run_tiles(Executor executor, std::span<const at::Tensor> frames, at::Tensor& out) {

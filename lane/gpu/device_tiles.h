@@ -22,7 +22,7 @@ class DeviceTiles {
   DeviceTiles& operator=(const DeviceTiles&) = delete;
 
   // `frames`: as many as the network looks at, each 1 x 3 x height x width in channels_last. `out`: 1 x 3 x
-  // height*scale x width*scale in channels_last; valid until the next run.
+  // height*scale x width*scale, with the strides that the network gives; valid until the next run.
   [[nodiscard]] Status run(Executor executor, std::span<const at::Tensor> frames, at::Tensor& out);
 
  private:

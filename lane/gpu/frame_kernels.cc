@@ -56,16 +56,19 @@ Status FrameKernels::check_alignment(const void* planes, const void* rgb) const 
                          sample_bytes_, value_bytes_));
 }
 
-Status FrameKernels::to_rgb(const void* device_planes, void* device_rgb, void* cuda_stream) const {
+Status FrameKernels::to_rgb(const void* device_planes, void* device_rgb, const RgbStrides& strides, void* cuda_stream) const {
   KILN_TRY(check_alignment(device_planes, device_rgb));
   FrameParameters parameters = parameters_;
+  parameters.rgb = strides;
   void* arguments[] = {&parameters, &device_planes, &device_rgb};
   return module_->launch(to_rgb_, threads_over((parameters.width + 1) / 2, parameters.height), arguments, cuda_stream);
 }
 
-Status FrameKernels::from_rgb(const void* device_rgb, void* device_planes, void* cuda_stream) const {
+Status FrameKernels::from_rgb(const void* device_rgb, const RgbStrides& strides, void* device_planes,
+                              void* cuda_stream) const {
   KILN_TRY(check_alignment(device_planes, device_rgb));
   FrameParameters parameters = parameters_;
+  parameters.rgb = strides;
   void* arguments[] = {&parameters, &device_rgb, &device_planes};
   const LaunchShape shape = halves_chroma_ ? tiles_of(parameters) : threads_over(parameters.width, parameters.height);
   return module_->launch(from_rgb_, shape, arguments, cuda_stream);

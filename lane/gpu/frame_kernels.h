@@ -35,6 +35,9 @@ struct FrameKernelsSetup {
   bool ordered_dither = false;
 };
 
+using kernels::RgbStrides;
+[[nodiscard]] constexpr RgbStrides contiguous_rgb(int width) { return {3 * width, 3, 1}; }
+
 // Parameters of the kernels, from the same functions as FrameConverter's. Pure.
 [[nodiscard]] Result<kernels::FrameParameters> frame_parameters(const FrameKernelsSetup& setup);
 
@@ -47,10 +50,16 @@ class FrameKernels {
                                                    const FrameKernelsSetup& setup);
 
   // `device_planes`: frame_bytes() bytes as FrameConverter has them, aligned to a sample. `device_rgb`: height x width x 3
-  // values, contiguous (which is 1 x 3 x height x width in channels_last), aligned to a value. `cuda_stream`: a
-  // CUstream, which is what cudaStream_t is.
-  [[nodiscard]] Status to_rgb(const void* device_planes, void* device_rgb, void* cuda_stream) const;
-  [[nodiscard]] Status from_rgb(const void* device_rgb, void* device_planes, void* cuda_stream) const;
+  // values, aligned to a value: contiguous (which is 1 x 3 x height x width in channels_last), or as the strides say.
+  // `cuda_stream`: a CUstream, which is what cudaStream_t is.
+  [[nodiscard]] Status to_rgb(const void* device_planes, void* device_rgb, void* cuda_stream) const {
+    return to_rgb(device_planes, device_rgb, parameters_.rgb, cuda_stream);
+  }
+  [[nodiscard]] Status to_rgb(const void* device_planes, void* device_rgb, const RgbStrides& strides, void* cuda_stream) const;
+  [[nodiscard]] Status from_rgb(const void* device_rgb, void* device_planes, void* cuda_stream) const {
+    return from_rgb(device_rgb, parameters_.rgb, device_planes, cuda_stream);
+  }
+  [[nodiscard]] Status from_rgb(const void* device_rgb, const RgbStrides& strides, void* device_planes, void* cuda_stream) const;
 
   [[nodiscard]] std::size_t frame_bytes() const { return frame_bytes_; }
   [[nodiscard]] std::size_t rgb_bytes() const { return rgb_bytes_; }

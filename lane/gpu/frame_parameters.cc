@@ -62,6 +62,7 @@ Result<FrameParameters> frame_parameters(const FrameKernelsSetup& setup) {
   FrameParameters out{};
   out.width = setup.width;
   out.height = setup.height;
+  out.rgb = contiguous_rgb(setup.width);
   out.layout = layout_of(format);
   out.halved_across = format.chroma_shift_x();
   out.halved_down = format.chroma_shift_y();

@@ -35,6 +35,8 @@ Result<ResampleTables> resample_tables(const ResampleSetup& setup) {
   const ResampleTaps down = lanczos3_taps(setup.input_height, setup.output_height);
   ResampleTables tables;
   ResampleParameters& out = tables.parameters;
+  out.input = contiguous_rgb(setup.input_width);
+  out.output = contiguous_rgb(setup.output_width);
   out.input_width = setup.input_width;
   out.input_height = setup.input_height;
   out.output_width = setup.output_width;
@@ -59,8 +61,10 @@ Result<ResampleKernels> ResampleKernels::create(std::shared_ptr<const KernelModu
   return out;
 }
 
-Status ResampleKernels::resample(const void* device_rgb, void* device_out, void* scratch, void* cuda_stream) const {
+Status ResampleKernels::resample(const void* device_rgb, const RgbStrides& strides, void* device_out, void* scratch,
+                                 void* cuda_stream) const {
   ResampleParameters parameters = parameters_;
+  parameters.input = strides;
   void* down[] = {&parameters, &device_rgb, &scratch};
   KILN_TRY(module_->launch(down_, threads_over(3 * parameters.input_width, parameters.output_height), down, cuda_stream));
   void* across[] = {&parameters, &scratch, &device_out};

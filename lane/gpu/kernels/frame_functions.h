@@ -69,21 +69,26 @@ KILN_DEVICE float weigh(const float* weights, const float* rgb) {
   return weights[0] * rgb[0] + weights[1] * rgb[1] + weights[2] * rgb[2];
 }
 
+// Of the first channel.
+KILN_DEVICE Offset place_of(const RgbStrides& strides, int x, int y) {
+  return static_cast<Offset>(y) * strides.row + static_cast<Offset>(x) * strides.column;
+}
+
 template <typename Rgb>
 KILN_DEVICE void load_pixel(const FrameParameters& p, const void* rgb, int x, int y, float* pixel) {
-  const Offset at = (static_cast<Offset>(y) * p.width + x) * 3;
+  const Offset at = place_of(p.rgb, x, y);
   for (int c = 0; c < 3; ++c) {
-    const float value = Rgb::load(rgb, at + c);
+    const float value = Rgb::load(rgb, at + c * p.rgb.channel);
     pixel[c] = p.clamp != 0 ? clamped(value, 1.0F) : value;
   }
 }
 
 template <typename Rgb>
 KILN_DEVICE void store_pixel(const FrameParameters& p, void* rgb, int x, int y, float red, float green, float blue) {
-  const Offset at = (static_cast<Offset>(y) * p.width + x) * 3;
+  const Offset at = place_of(p.rgb, x, y);
   Rgb::store(rgb, at, p.clamp != 0 ? clamped(red, 1.0F) : red);
-  Rgb::store(rgb, at + 1, p.clamp != 0 ? clamped(green, 1.0F) : green);
-  Rgb::store(rgb, at + 2, p.clamp != 0 ? clamped(blue, 1.0F) : blue);
+  Rgb::store(rgb, at + p.rgb.channel, p.clamp != 0 ? clamped(green, 1.0F) : green);
+  Rgb::store(rgb, at + 2 * p.rgb.channel, p.clamp != 0 ? clamped(blue, 1.0F) : blue);
 }
 
 // ---- planes to RGB ----
@@ -231,7 +236,7 @@ KILN_DEVICE void halve_tile_across(const FrameParameters& p, HalvingTile& tile, 
     const int row = i / kTileChromaColumns;
     const int column = i % kTileChromaColumns;
     for (int plane = 0; plane < 2; ++plane) {
-      const float* at = &tile.whole[plane][row][2 * column];
+      const float* at = tile.whole[plane][row] + Offset{2} * column;
       float sum = at[0] * p.halving_across[0];
       for (int k = 1; k < kHalvingTapCount; ++k) sum += at[k] * p.halving_across[k];
       tile.across[plane][row][column] = sum;

@@ -30,9 +30,18 @@ struct CodeRange {
   float most;
 };
 
+// Where a value of RGB lies, in values: y * row + x * column + c * channel. Contiguous pixels: 3 * width, 3, 1; contiguous
+// planes of red, green and blue: width, 1, width * height.
+struct RgbStrides {
+  int row;
+  int column;
+  long long channel;
+};
+
 struct FrameParameters {
   int width;
   int height;
+  RgbStrides rgb;
   Layout layout;
   int halved_across;  // 1: chroma planes are half as wide
   int halved_down;
@@ -60,6 +69,8 @@ struct FrameParameters {
 // Resampling: output row or column i is the sum of `count` weights times input rows or columns first[i] and on. Tables are
 // in the card's memory.
 struct ResampleParameters {
+  RgbStrides input;
+  RgbStrides output;
   int input_width;
   int input_height;
   int output_width;

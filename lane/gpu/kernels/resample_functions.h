@@ -12,10 +12,11 @@ KILN_DEVICE void resample_down(const ResampleParameters& p, const void* rgb, flo
   if (i >= row_values || y >= p.output_height) return;
   const float* weights = p.down_weights + static_cast<Offset>(y) * p.down_count;
   const int first = p.down_first[y];
+  const Offset column = (i / 3) * static_cast<Offset>(p.input.column) + (i % 3) * p.input.channel;
   float sum = 0.0F;
   for (int k = 0; k < p.down_count; ++k) {
     const Offset row = between(first + k, 0, p.input_height - 1);
-    sum += Rgb::load(rgb, row * row_values + i) * weights[k];
+    sum += Rgb::load(rgb, row * p.input.row + column) * weights[k];
   }
   blended[static_cast<Offset>(y) * row_values + i] = sum;
 }
@@ -28,11 +29,11 @@ KILN_DEVICE void resample_across(const ResampleParameters& p, const float* blend
   const int first = p.across_first[x];
   float sums[3] = {0.0F, 0.0F, 0.0F};
   for (int k = 0; k < p.across_count; ++k) {
-    const float* pixel = row + 3 * between(first + k, 0, p.input_width - 1);
+    const float* pixel = row + Offset{3} * between(first + k, 0, p.input_width - 1);
     for (int c = 0; c < 3; ++c) sums[c] += pixel[c] * weights[k];
   }
-  const Offset at = (static_cast<Offset>(y) * p.output_width + x) * 3;
-  for (int c = 0; c < 3; ++c) Rgb::store(rgb, at + c, sums[c]);
+  const Offset at = place_of(p.output, x, y);
+  for (int c = 0; c < 3; ++c) Rgb::store(rgb, at + c * p.output.channel, sums[c]);
 }
 
 }  // namespace kiln::lane::kernels

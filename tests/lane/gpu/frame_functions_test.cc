@@ -95,6 +95,40 @@ TEST(FrameFunctionsTest, ColoursOutsideTheGamutAreKeptWhereTheReferenceKeepsThem
   }
 }
 
+// Networks give what they like: contiguous pixels, planes, or a part of something larger.
+TEST(FrameFunctionsTest, RgbMayLieInPlanesOrInALargerImage) {
+  constexpr int kWidth = 67;
+  constexpr int kHeight = 35;
+  const RgbStrides places[] = {{kWidth, 1, kWidth * kHeight}, {kWidth + 5, 1, (kWidth + 5) * (kHeight + 2)}, {3 * kWidth + 9, 3, 1}};
+  for (const char* name : {"yuv420p", "yuv422p10le", "yuv444p", "gray", "rgb24", "gbrp12le"}) {
+    FrameKernelsSetup setup;
+    setup.format = a_format(name);
+    setup.color = a_color(ColorRange::kLimited, ColorMatrix::kBt709);
+    setup.width = kWidth;
+    setup.height = kHeight;
+    const auto planes = noisy_planes(setup.format, kWidth, kHeight);
+    const auto reference = rgb_of(converter_of(setup), planes);
+    for (const RgbStrides& strides : places) {
+      auto p = frame_parameters(setup).value();
+      p.rgb = strides;
+      std::vector<float> image(static_cast<std::size_t>(3 * (kWidth + 5) * (kHeight + 2)));
+      std::vector<std::byte> again(planes.size());
+      const bool narrow = setup.format.bytes_per_sample() == 1;
+      narrow ? to_rgb_on_host<std::uint8_t, kernels::RgbFloat32>(p, planes.data(), image.data())
+             : to_rgb_on_host<std::uint16_t, kernels::RgbFloat32>(p, planes.data(), image.data());
+      narrow ? from_rgb_on_host<std::uint8_t, kernels::RgbFloat32>(p, image.data(), again.data())
+             : from_rgb_on_host<std::uint16_t, kernels::RgbFloat32>(p, image.data(), again.data());
+      EXPECT_EQ(again, planes_of(converter_of(setup), reference)) << name;
+      for (int i = 0; i < kWidth * kHeight * 3; ++i) {
+        const int x = i / 3 % kWidth;
+        const int y = i / 3 / kWidth;
+        const auto at = static_cast<std::size_t>(y * strides.row + x * strides.column + i % 3 * strides.channel);
+        ASSERT_EQ(image[at], reference[static_cast<std::size_t>(i)]) << name << ' ' << x << ' ' << y;
+      }
+    }
+  }
+}
+
 TEST(FrameFunctionsTest, WhatIsNoNumberBecomesBlack) {
   FrameKernelsSetup setup = frame_cases({{4, 4}}).front().setup;
   const std::vector<float> none(48, std::numeric_limits<float>::quiet_NaN());

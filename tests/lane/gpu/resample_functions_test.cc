@@ -47,6 +47,23 @@ TEST(ResampleFunctionsTest, ResamplingHasTheReferencesBits) {
   }
 }
 
+TEST(ResampleFunctionsTest, InputMayLieInPlanes) {
+  const ResampleSetup setup{100, 75, 75, 50};
+  const auto pixels = noisy_rgb(100, 75);
+  std::vector<float> planes(pixels.size());
+  for (std::size_t i = 0; i < pixels.size(); ++i) planes[i % 3 * 7500 + i / 3] = pixels[i];
+  const auto tables = resample_tables(setup).value();
+  auto p = tables.placed(tables.bytes.data());
+  p.input = {100, 1, 7500};
+  std::vector<float> blended(std::size_t{3} * 100 * 50);
+  std::vector<float> output(std::size_t{3} * 75 * 50);
+  for (int y = 0; y < 50; ++y) {
+    for (int i = 0; i < 300; ++i) kernels::resample_down<kernels::RgbFloat32>(p, planes.data(), blended.data(), i, y);
+    for (int x = 0; x < 75; ++x) kernels::resample_across<kernels::RgbFloat32>(p, blended.data(), output.data(), x, y);
+  }
+  EXPECT_EQ(output, by_reference(setup, pixels));
+}
+
 TEST(ResampleFunctionsTest, NarrowRgbIsResampledInFloatAndRoundedOnce) {
   for (ResampleSetup setup : kSetups) {
     setup.rgb_type = RgbType::kFloat16;
