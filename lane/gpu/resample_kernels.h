@@ -39,7 +39,8 @@ class ResampleKernels {
  public:
   [[nodiscard]] static Result<ResampleKernels> create(std::shared_ptr<const KernelModule> module, const ResampleSetup& setup);
 
-  // The output is contiguous; the input too, or as the strides say. `scratch`: scratch_bytes() on the card, aligned to a float: rows that were blended, at the input's width.
+  // The output is contiguous; the input too, or as the strides say. `scratch`: scratch_bytes() on the card, aligned to a
+  // float: rows that were blended, at the input's width.
   [[nodiscard]] Status resample(const void* device_rgb, void* device_out, void* scratch, void* cuda_stream) const {
     return resample(device_rgb, parameters_.input, device_out, scratch, cuda_stream);
   }
