@@ -8,8 +8,12 @@
 namespace kiln::sharding {
 namespace {
 
-// Of what is left, all lanes together take this part before lengths are looked at again.
+// Of what is left, all lanes together take this part before lengths are looked at again: towards the end they get shorter, so
+// that all end together. One alone has nobody to wait for, and every segment costs it a start of decoder and encoder.
 constexpr double kPartOfRest = 0.5;
+constexpr double kPartOfRestAlone = 1.0;
+// What is left behind a whole segment, if it is less than this part of one, goes with it.
+constexpr double kRestOfTarget = 0.25;
 
 std::int64_t to_frames(double frames, std::int64_t most) {
   return static_cast<std::int64_t>(std::clamp(frames, 1.0, static_cast<double>(most)));
@@ -25,8 +29,9 @@ SegmentCut wished(const SegmentCutRequest& request) {
   }
   const double target = request.lane_frames_per_second * static_cast<double>(request.target_ms) / 1000.0;
   const double all = std::max(request.total_frames_per_second, request.lane_frames_per_second);
-  const double share = left * kPartOfRest * request.lane_frames_per_second / all;
-  if (share < target) {
+  const bool alone = request.lane_count <= 1;
+  const double share = left * (alone ? kPartOfRestAlone : kPartOfRest) * request.lane_frames_per_second / all;
+  if (share < target || (alone && share < target * (1.0 + kRestOfTarget))) {
     return {to_frames(std::round(share), request.frames_max),
             fmt::format("{} frames are left for {} lanes", request.frames_left, lanes)};
   }

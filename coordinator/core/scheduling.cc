@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "sharding/precision.h"
 #include "sharding/segment_cut.h"
 
 namespace kiln::coordinator {
@@ -121,6 +122,9 @@ ClipSpeed clip_speed(const Turn& turn, const JobRecord& job, const ClipRecord& c
   return out;
 }
 
+// Of the first segment of a card, whose speed is not known yet, times the rule: it is faster than any processor.
+constexpr std::int64_t kFirstFramesOfCards = 4;
+
 // Of a clip of millions of frames segments are longer than the rules say, so that one join can take them all.
 std::int64_t frames_least(const ClipRecord& clip) { return (clip.probe->frames + kSegmentsPerClipMax - 1) / kSegmentsPerClipMax; }
 
@@ -138,7 +142,8 @@ sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecor
   request.target_ms = rules.segment_target_ms;
   request.frames_min = std::max(rules.segment_frames_min, least);
   request.frames_max = std::max(rules.segment_frames_max, least);
-  request.frames_first = std::max(rules.segment_frames_first, least);
+  const bool has_card = sharding::compute_capability(lane.offer.kind.arch) > 0;
+  request.frames_first = std::max(rules.segment_frames_first * (has_card ? kFirstFramesOfCards : 1), least);
   return sharding::cut_segment(request);
 }
 

@@ -30,6 +30,9 @@ TEST(SegmentCutTest, LengthsFollowSpeedTargetAndRest) {
       {request(10'000, 10.0, 30.0, 2), 100, "10.0 s"},           // ten seconds' worth
       {request(10'000, 20.0, 30.0, 2), 200, "10.0 s"},           // twice as fast, twice as long
       {request(100'000, 500.0, 500.0, 1), 1'000, "10.0 s"},      // the longest there is
+      {request(120, 10.0, 10.0, 1), 120, "120 frames are left"},  // one alone, and hardly more than its ten seconds
+      {request(126, 10.0, 10.0, 1), 100, "10.0 s"},
+      {request(60, 10.0, 10.0, 1), 60, "60 frames are left"},     // nobody else waits
       {request(120, 10.0, 30.0, 2), 20, "120 frames are left"},  // a third of half of the rest
       {request(30, 10.0, 20.0, 2), 8, "30 frames are left"},     // the shortest there is
       {request(12, 10.0, 20.0, 2), 12, "12 frames are left"},    // four alone would cost more than they are
