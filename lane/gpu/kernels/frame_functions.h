@@ -58,10 +58,10 @@ KILN_DEVICE float ordered_dither(int x, int y) {
   return (static_cast<float>(rank) + 0.5F) / 64.0F - 0.5F;
 }
 
-template <typename Sample>
-KILN_DEVICE void encode(const FrameParameters& p, const CodeRange& range, float signal, int x, int y, Sample* out) {
+template <bool kDither, typename Sample>
+KILN_DEVICE void encode(const CodeRange& range, float signal, int x, int y, Sample* out) {
   float code = signal * range.scale + range.rounding_offset;
-  if (p.dither != 0) code += ordered_dither(x, y);
+  if (kDither) code += ordered_dither(x, y);
   *out = static_cast<Sample>(static_cast<int>(clamped(code, range.most)));
 }
 
@@ -75,8 +75,7 @@ KILN_DEVICE Offset place_of(const RgbStrides& strides, int x, int y) {
 }
 
 template <typename Rgb>
-KILN_DEVICE void load_pixel(const FrameParameters& p, const void* rgb, int x, int y, float* pixel) {
-  const Offset at = place_of(p.rgb, x, y);
+KILN_DEVICE void load_pixel(const FrameParameters& p, const void* rgb, Offset at, float* pixel) {
   for (int c = 0; c < 3; ++c) {
     const float value = Rgb::load(rgb, at + c * p.rgb.channel);
     pixel[c] = p.clamp != 0 ? clamped(value, 1.0F) : value;
@@ -173,26 +172,31 @@ KILN_DEVICE void pair_to_rgb(const FrameParameters& p, const Sample* planes, voi
 // ---- RGB to planes ----
 
 // Every format whose chroma is whole.
-template <typename Sample, typename Rgb>
-KILN_DEVICE void pixel_to_planes(const FrameParameters& p, const void* rgb, Sample* planes, int x, int y) {
-  if (x >= p.width || y >= p.height) return;
+template <bool kDither, typename Sample>
+KILN_DEVICE void encode_pixel(const FrameParameters& p, const float* pixel, Sample* planes, int x, int y) {
   const Offset at = static_cast<Offset>(y) * p.width + x;
-  float pixel[3];
-  load_pixel<Rgb>(p, rgb, x, y, pixel);
   if (p.layout == Layout::kPackedRgb) {
-    for (int c = 0; c < 3; ++c) encode(p, p.luma, pixel[c], x, y, planes + 3 * at + c);
+    for (int c = 0; c < 3; ++c) encode<kDither>(p.luma, pixel[c], x, y, planes + 3 * at + c);
     return;
   }
   if (p.layout == Layout::kPlanarGbr) {
-    encode(p, p.luma, pixel[1], x, y, planes + at);
-    encode(p, p.luma, pixel[2], x, y, planes + p.plane_offset[1] + at);
-    encode(p, p.luma, pixel[0], x, y, planes + p.plane_offset[2] + at);
+    encode<kDither>(p.luma, pixel[1], x, y, planes + at);
+    encode<kDither>(p.luma, pixel[2], x, y, planes + p.plane_offset[1] + at);
+    encode<kDither>(p.luma, pixel[0], x, y, planes + p.plane_offset[2] + at);
     return;
   }
-  encode(p, p.luma, weigh(p.from_rgb[0], pixel), x, y, planes + at);
+  encode<kDither>(p.luma, weigh(p.from_rgb[0], pixel), x, y, planes + at);
   if (p.layout == Layout::kGray) return;
-  encode(p, p.chroma, weigh(p.from_rgb[1], pixel), x, y, planes + p.plane_offset[1] + at);
-  encode(p, p.chroma, weigh(p.from_rgb[2], pixel), x, y, planes + p.plane_offset[2] + at);
+  encode<kDither>(p.chroma, weigh(p.from_rgb[1], pixel), x, y, planes + p.plane_offset[1] + at);
+  encode<kDither>(p.chroma, weigh(p.from_rgb[2], pixel), x, y, planes + p.plane_offset[2] + at);
+}
+
+template <typename Sample, typename Rgb>
+KILN_DEVICE void pixel_to_planes(const FrameParameters& p, const void* rgb, Sample* planes, int x, int y) {
+  if (x >= p.width || y >= p.height) return;
+  float pixel[3];
+  load_pixel<Rgb>(p, rgb, place_of(p.rgb, x, y), pixel);
+  p.dither != 0 ? encode_pixel<true>(p, pixel, planes, x, y) : encode_pixel<false>(p, pixel, planes, x, y);
 }
 
 // Luma and halved chroma, a tile by a block of threads. Three steps; each thread does its part of one, and all wait for
@@ -205,36 +209,35 @@ struct HalvingTile {
 KILN_DEVICE int tile_rows(const FrameParameters& p) { return p.halved_down != 0 ? kTileRows : kTileLumaRows; }
 
 // Positions outside the frame count as its nearest pixel.
-template <typename Sample, typename Rgb>
+template <typename Sample, typename Rgb, bool kDither>
 KILN_DEVICE void read_tile(const FrameParameters& p, const void* rgb, Sample* planes, HalvingTile& tile, int tile_x,
                            int tile_y, int thread) {
   const int first_x = tile_x * kTileLumaColumns;
   const int first_y = tile_y * kTileLumaRows;
-  const int halo_x = p.halving_across_first;
+  const int column = thread % kTileColumns;
+  const int x = first_x + p.halving_across_first + column;
+  const bool own_x = x >= first_x && x < first_x + kTileLumaColumns && x < p.width;
+  const Offset at_x = static_cast<Offset>(between(x, 0, p.width - 1)) * p.rgb.column;
   const int halo_y = p.halved_down != 0 ? p.halving_down_first : 0;
-  const int count = tile_rows(p) * kTileColumns;
-  for (int i = thread; i < count; i += kTileThreads) {
-    const int row = i / kTileColumns;
-    const int column = i % kTileColumns;
-    const int x = first_x + halo_x + column;
+  const int end_y = first_y + kTileLumaRows < p.height ? first_y + kTileLumaRows : p.height;
+  const int rows = tile_rows(p);
+  for (int row = thread / kTileColumns; row < rows; row += kTileThreads / kTileColumns) {
     const int y = first_y + halo_y + row;
     float pixel[3];
-    load_pixel<Rgb>(p, rgb, between(x, 0, p.width - 1), between(y, 0, p.height - 1), pixel);
+    load_pixel<Rgb>(p, rgb, static_cast<Offset>(between(y, 0, p.height - 1)) * p.rgb.row + at_x, pixel);
     tile.whole[0][row][column] = weigh(p.from_rgb[1], pixel);
     tile.whole[1][row][column] = weigh(p.from_rgb[2], pixel);
-    const bool own_x = x >= first_x && x < first_x + kTileLumaColumns && x < p.width;
-    const bool own_y = y >= first_y && y < first_y + kTileLumaRows && y < p.height;
-    if (own_x && own_y) {
-      encode(p, p.luma, weigh(p.from_rgb[0], pixel), x, y, planes + static_cast<Offset>(y) * p.width + x);
+    if (own_x && y >= first_y && y < end_y) {
+      encode<kDither>(p.luma, weigh(p.from_rgb[0], pixel), x, y, planes + static_cast<Offset>(y) * p.width + x);
     }
   }
 }
 
 KILN_DEVICE void halve_tile_across(const FrameParameters& p, HalvingTile& tile, int thread) {
-  const int count = tile_rows(p) * kTileChromaColumns;
-  for (int i = thread; i < count; i += kTileThreads) {
-    const int row = i / kTileChromaColumns;
-    const int column = i % kTileChromaColumns;
+  const int column = thread % kTileLanes;
+  if (column >= kTileChromaColumns) return;
+  const int rows = tile_rows(p);
+  for (int row = thread / kTileLanes; row < rows; row += kTileThreads / kTileLanes) {
     for (int plane = 0; plane < 2; ++plane) {
       const float* at = tile.whole[plane][row] + Offset{2} * column;
       float sum = at[0] * p.halving_across[0];
@@ -244,24 +247,24 @@ KILN_DEVICE void halve_tile_across(const FrameParameters& p, HalvingTile& tile, 
   }
 }
 
-template <typename Sample>
+template <bool kDither, typename Sample>
 KILN_DEVICE void write_tile_chroma(const FrameParameters& p, const HalvingTile& tile, Sample* planes, int tile_x, int tile_y,
                                    int thread) {
   const int rows = p.halved_down != 0 ? kTileLumaRows / 2 : kTileLumaRows;
-  const int count = rows * kTileChromaColumns;
-  for (int i = thread; i < count; i += kTileThreads) {
-    const int row = i / kTileChromaColumns;
-    const int column = i % kTileChromaColumns;
-    const int x = tile_x * kTileChromaColumns + column;
+  const int column = thread % kTileLanes;
+  const int x = tile_x * kTileChromaColumns + column;
+  if (column >= kTileChromaColumns || x >= p.chroma_width) return;
+  for (int row = thread / kTileLanes; row < rows; row += kTileThreads / kTileLanes) {
     const int y = tile_y * rows + row;
-    if (x >= p.chroma_width || y >= p.chroma_height) continue;
+    if (y >= p.chroma_height) return;
+    const Offset at = static_cast<Offset>(y) * p.chroma_width + x;
     for (int plane = 0; plane < 2; ++plane) {
       float value = tile.across[plane][row][column];
       if (p.halved_down != 0) {
         value = tile.across[plane][2 * row][column] * p.halving_down[0];
         for (int k = 1; k < kHalvingTapCount; ++k) value += tile.across[plane][2 * row + k][column] * p.halving_down[k];
       }
-      encode(p, p.chroma, value, x, y, planes + p.plane_offset[plane + 1] + static_cast<Offset>(y) * p.chroma_width + x);
+      encode<kDither>(p.chroma, value, x, y, planes + p.plane_offset[plane + 1] + at);
     }
   }
 }

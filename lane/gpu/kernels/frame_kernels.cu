@@ -24,17 +24,16 @@ struct RgbFloat16 {
 KILN_DEVICE int thread_x() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
 KILN_DEVICE int thread_y() { return static_cast<int>(blockIdx.y * blockDim.y + threadIdx.y); }
 
-template <typename Sample, typename Rgb>
-KILN_DEVICE void run_from_rgb_halved(const FrameParameters& p, const void* rgb, Sample* planes) {
-  __shared__ HalvingTile tile;
+template <typename Sample, typename Rgb, bool kDither>
+KILN_DEVICE void run_from_rgb_halved(const FrameParameters& p, const void* rgb, Sample* planes, HalvingTile& tile) {
   const int x = static_cast<int>(blockIdx.x);
   const int y = static_cast<int>(blockIdx.y);
   const int thread = static_cast<int>(threadIdx.x);
-  read_tile<Sample, Rgb>(p, rgb, planes, tile, x, y, thread);
+  read_tile<Sample, Rgb, kDither>(p, rgb, planes, tile, x, y, thread);
   __syncthreads();
   halve_tile_across(p, tile, thread);
   __syncthreads();
-  write_tile_chroma(p, tile, planes, x, y, thread);
+  write_tile_chroma<kDither>(p, tile, planes, x, y, thread);
 }
 
 }  // namespace kiln::lane::kernels
@@ -52,7 +51,9 @@ using namespace kiln::lane::kernels;
   }                                                                                                                             \
   extern "C" __global__ void __launch_bounds__(kTileThreads) kiln_from_rgb_halved_##suffix(                                     \
       const __grid_constant__ FrameParameters p, const void* __restrict__ rgb, Sample* __restrict__ planes) {                   \
-    run_from_rgb_halved<Sample, Rgb>(p, rgb, planes);                                                                           \
+    __shared__ HalvingTile tile;                                                                                                \
+    p.dither != 0 ? run_from_rgb_halved<Sample, Rgb, true>(p, rgb, planes, tile)                                                \
+                  : run_from_rgb_halved<Sample, Rgb, false>(p, rgb, planes, tile);                                              \
   }
 
 KILN_KERNELS(u8_f32, unsigned char, RgbFloat32)

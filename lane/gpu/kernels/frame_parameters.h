@@ -9,12 +9,14 @@ inline constexpr int kDoublingAcrossTaps = 5;  // both filters of a pair of pixe
 inline constexpr int kHalvingTapCount = 8;
 
 // The part of a frame with halved chroma that one block of threads makes, and what it reads for that.
-inline constexpr int kTileChromaColumns = 32;
+inline constexpr int kTileChromaColumns = 29;  // so that what is read is 64 wide: each thread stays in one column
 inline constexpr int kTileLumaColumns = 2 * kTileChromaColumns;
 inline constexpr int kTileLumaRows = 32;
 inline constexpr int kTileColumns = kTileLumaColumns - 2 + kHalvingTapCount;
 inline constexpr int kTileRows = kTileLumaRows - 2 + kHalvingTapCount;
 inline constexpr int kTileThreads = 256;
+inline constexpr int kTileLanes = 32;  // threads for the chroma columns of a row; the last three have nothing to do
+static_assert(kTileThreads % kTileColumns == 0 && kTileThreads % kTileLanes == 0 && kTileChromaColumns <= kTileLanes);
 // Other kernels: threads of a block across and down.
 inline constexpr int kBlockColumns = 32;
 inline constexpr int kBlockRows = 8;

@@ -11,7 +11,7 @@ namespace kiln::lane {
 namespace {
 
 // A tile's worth and more, one tile exactly, odd sides, less than the taps reach.
-const std::vector<std::pair<int, int>> kSizes = {{64, 32}, {67, 35}, {131, 5}, {5, 71}, {1, 1}, {2, 3}, {3, 2}};
+const std::vector<std::pair<int, int>> kSizes = {{58, 32}, {64, 32}, {67, 35}, {131, 5}, {5, 71}, {1, 1}, {2, 3}, {3, 2}};
 
 // Calls check(RgbFloat32{}, bytes of a value, its type) and so on for the three types.
 template <typename Check>

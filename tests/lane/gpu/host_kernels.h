@@ -56,14 +56,16 @@ void to_rgb_on_host(const kernels::FrameParameters& p, const std::byte* planes, 
   }
 }
 
-template <typename Sample, typename Rgb>
+template <typename Sample, typename Rgb, bool kDither>
 void halved_from_rgb_on_host(const kernels::FrameParameters& p, const void* rgb, Sample* samples) {
   const auto tile = std::make_unique<kernels::HalvingTile>();
   for (int y = 0; y * kernels::kTileLumaRows < p.height; ++y) {
     for (int x = 0; x * kernels::kTileChromaColumns < p.chroma_width; ++x) {
-      for (int t = 0; t < kernels::kTileThreads; ++t) kernels::read_tile<Sample, Rgb>(p, rgb, samples, *tile, x, y, t);
+      for (int t = 0; t < kernels::kTileThreads; ++t) {
+        kernels::read_tile<Sample, Rgb, kDither>(p, rgb, samples, *tile, x, y, t);
+      }
       for (int t = 0; t < kernels::kTileThreads; ++t) kernels::halve_tile_across(p, *tile, t);
-      for (int t = 0; t < kernels::kTileThreads; ++t) kernels::write_tile_chroma(p, *tile, samples, x, y, t);
+      for (int t = 0; t < kernels::kTileThreads; ++t) kernels::write_tile_chroma<kDither>(p, *tile, samples, x, y, t);
     }
   }
 }
@@ -71,7 +73,10 @@ void halved_from_rgb_on_host(const kernels::FrameParameters& p, const void* rgb,
 template <typename Sample, typename Rgb>
 void from_rgb_on_host(const kernels::FrameParameters& p, const void* rgb, std::byte* planes) {
   auto* samples = reinterpret_cast<Sample*>(planes);
-  if (p.halved_across != 0) return halved_from_rgb_on_host<Sample, Rgb>(p, rgb, samples);
+  if (p.halved_across != 0) {
+    return p.dither != 0 ? halved_from_rgb_on_host<Sample, Rgb, true>(p, rgb, samples)
+                         : halved_from_rgb_on_host<Sample, Rgb, false>(p, rgb, samples);
+  }
   for (int y = 0; y <= p.height; ++y) {
     for (int x = 0; x <= p.width; ++x) kernels::pixel_to_planes<Sample, Rgb>(p, rgb, samples, x, y);
   }
