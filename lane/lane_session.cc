@@ -351,13 +351,13 @@ void LaneSession::report_end(const SegmentRun& run) {
   done.attempt = spec.attempt;
   done.frames = run.frames_done.load();
   done.frames_compiled = run.frames_compiled.load();
-  const StageTimes times = run.times();
+  const StageTimes times = shares_of(run.times(), run.wall_s);
   done.decode_s = times.decode_s;
-  done.model_s = times.model_s + times.card_s;
+  done.model_s = times.model_s;
   done.encode_s = times.encode_s;
   done.wall_s = run.wall_s;
   done.wait_decode_s = times.wait_decode_s;
-  done.wait_encode_s = std::max(0.0, times.wait_encode_s - times.wait_card_s);  // while the card works nobody waits
+  done.wait_encode_s = times.wait_encode_s;
   done.frame_hashes = run.frame_hashes();
   done.bytes_written = run.bytes_written;
   done.settings_digest = spec.settings.digest;

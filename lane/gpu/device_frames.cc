@@ -259,10 +259,8 @@ Result<DeviceFrames::Rendered> DeviceFrames::render(Executor executor, std::span
 
 Result<DeviceFrames::Downloaded> DeviceFrames::download(const OutputPtr& output) {
   KILN_TRY(state_->queueing->enter());
-  const auto begin = Clock::now();
   KILN_TRY(output->downloaded.wait());
   Downloaded out;
-  out.waited_s = seconds_since(begin);
   KILN_TRY_ASSIGN(out.model_s, output->made.seconds_since(output->begun));
   out.planes = {static_cast<const std::byte*>(output->pinned.data_ptr()), state_->to_planes.frame_bytes()};
   return out;

@@ -62,8 +62,7 @@ class DeviceFrames {
   // The encoding thread: waits until it is made. The planes stay until the output goes away.
   struct Downloaded {
     std::span<const std::byte> planes;
-    double model_s = 0.0;   // that the card took, colour and size included
-    double waited_s = 0.0;  // here, for the card
+    double model_s = 0.0;  // that the card took, colour and size included
   };
   [[nodiscard]] Result<Downloaded> download(const OutputPtr& output);
 

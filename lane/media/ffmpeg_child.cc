@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <thread>
 
 #include "base/text.h"
 
@@ -16,6 +17,11 @@ namespace kiln::lane {
 namespace {
 
 constexpr std::size_t kPipeBytes = 1U << 20U;
+// A full pipe is writable again as soon as ffmpeg has taken one page. Who writes that page, and waits again, makes thousands of
+// system calls for a frame and takes the processor that the encoder wants: after so little the pipe is left alone, for less
+// than it takes ffmpeg to empty it.
+constexpr std::size_t kWorthWriting = std::size_t{128} << 10U;
+constexpr std::chrono::microseconds kPipeDrains{100};
 constexpr std::size_t kMaxComplaintBytes = 16 * 1024;
 constexpr std::size_t kMaxLineChars = 300;
 
@@ -170,6 +176,7 @@ Status FfmpegChild::write_all(std::span<const std::byte> bytes) {
     const ssize_t n = ::write(stdin_.get(), bytes.data(), bytes.size());
     if (n >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
+      if (!bytes.empty() && static_cast<std::size_t>(n) < kWorthWriting) std::this_thread::sleep_for(kPipeDrains);
       continue;
     }
     if (errno == EINTR || errno == EAGAIN) continue;

@@ -37,7 +37,6 @@ class DeviceFramePath final : public FramePath {
   Result<std::span<const std::byte>> planes_of(StageTimes& times, Output& output) override {
     KILN_TRY_ASSIGN(const auto downloaded, frames_->download(static_cast<DeviceOutput&>(output).frame));
     times.card_s += downloaded.model_s;
-    times.wait_card_s += downloaded.waited_s;
     return downloaded.planes;
   }
 

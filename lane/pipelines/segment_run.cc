@@ -41,8 +41,17 @@ StageTimes& StageTimes::operator+=(const StageTimes& other) {
   wait_encode_s += other.wait_encode_s;
   encode_s += other.encode_s;
   card_s += other.card_s;
-  wait_card_s += other.wait_card_s;
   return *this;
+}
+
+StageTimes shares_of(StageTimes sums, double wall_s) {
+  if (sums.card_s <= 0.0) return sums;
+  const double idle_s = std::max(0.0, wall_s - sums.card_s);
+  const double waits_s = sums.wait_decode_s + sums.wait_encode_s;
+  sums.model_s += sums.card_s;
+  sums.wait_decode_s = waits_s > 0.0 ? idle_s * sums.wait_decode_s / waits_s : 0.0;
+  sums.wait_encode_s = idle_s - sums.wait_decode_s;
+  return sums;
 }
 
 StageTimes SegmentRun::times() const {

@@ -43,12 +43,15 @@ struct StageTimes {
   double decode_s = 0.0;       // reader: waiting for ffmpeg, planes to RGB
   double model_s = 0.0;        // model: tiles, the network, resampling
   double wait_decode_s = 0.0;  // model: nothing to do
-  double wait_encode_s = 0.0;  // model: nowhere to put the result; on a card also because that is behind
+  double wait_encode_s = 0.0;  // model: nowhere to put the result
   double encode_s = 0.0;       // writer: RGB to planes, waiting for ffmpeg
   double card_s = 0.0;         // writer: what the card took for the frames that came from it
-  double wait_card_s = 0.0;    // writer: waiting for the card
   StageTimes& operator+=(const StageTimes& other);
 };
+
+// Sums of a run whose model worked for `wall_s`, such that model_s and the two waits are that together. What puts work into a
+// card's line waits also because that is long: only while the card had nothing to do did it wait for somebody else.
+[[nodiscard]] StageTimes shares_of(StageTimes sums, double wall_s);
 
 struct PieceResult {
   std::int64_t first_frame = 0;

@@ -39,7 +39,8 @@ def hashes_agree(bench, null, env):
     raw = pathlib.Path(data).read_bytes()
     seen = [raw[i : i + SAMPLE_BYTES].hex() for i in range(0, len(raw), SAMPLE_BYTES)]
     said = report["clips"][0]["frame_hashes"]
-    return {"frames": len(seen), "null_encoder_is_report": seen == said, "report_is_ffv1_job": said == real["clips"][0]["frame_hashes"]}
+    return {"frames": len(said), "null_encoder_is_report": seen == said, "report_is_ffv1_job": said == real["clips"][0]["frame_hashes"],
+            "read_back": len(seen), "other": [i for i, (a, b) in enumerate(zip(seen, said)) if a != b][:4]}
 
 
 def main():

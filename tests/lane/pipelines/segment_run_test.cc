@@ -52,5 +52,31 @@ TEST(SegmentPiecesTest, TimesAreAddedAndHashesFollowTheFrames) {
   EXPECT_EQ(run.times().encode_s, 3.5);
 }
 
+TEST(StageTimesTest, OfTheHostStandAsTheyAre) {
+  StageTimes sums;
+  sums.model_s = 8.0;
+  sums.wait_decode_s = 1.0;
+  sums.wait_encode_s = 2.0;
+  const StageTimes shares = shares_of(sums, 12.0);
+  EXPECT_EQ(shares.model_s, 8.0);
+  EXPECT_EQ(shares.wait_decode_s, 1.0);
+  EXPECT_EQ(shares.wait_encode_s, 2.0);
+}
+
+// Whoever fills a card's line waits nearly always; what counts is how long the card had nothing in it.
+TEST(StageTimesTest, OfACardOnlyItsIdleTimeIsWaiting) {
+  StageTimes sums;
+  sums.card_s = 9.0;
+  sums.wait_decode_s = 1.0;
+  sums.wait_encode_s = 8.0;
+  const StageTimes busy = shares_of(sums, 9.9);
+  EXPECT_DOUBLE_EQ(busy.model_s, 9.0);
+  EXPECT_NEAR(busy.wait_decode_s, 0.1, 1e-9);
+  EXPECT_NEAR(busy.wait_encode_s, 0.8, 1e-9);
+  EXPECT_EQ(shares_of(sums, 8.9).wait_encode_s, 0.0);  // clocks differ
+  sums.card_s = 1.0;
+  EXPECT_NEAR(shares_of(sums, 10.0).wait_encode_s, 8.0, 1e-9);
+}
+
 }  // namespace
 }  // namespace kiln::lane
