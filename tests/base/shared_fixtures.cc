@@ -39,8 +39,8 @@ std::string recipe_digest(const std::vector<std::string>& folders) {
 std::string fixtures_folder() {
   const std::string given = environment("KILN_TEST_FIXTURES");
   if (!given.empty()) return given;
-  static const std::string digest = recipe_digest({"python/kiln_import", "tests/models"});
-  return environment("KILN_BINARY_DIR") + "/fixtures/" + digest;
+  static const std::string kDigest = recipe_digest({"python/kiln_import", "tests/models"});
+  return environment("KILN_BINARY_DIR") + "/fixtures/" + kDigest;
 }
 
 }  // namespace kiln::test

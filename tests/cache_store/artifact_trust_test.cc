@@ -50,7 +50,7 @@ TEST_F(ArtifactTrustTest, RefusesAnyFlippedBitOfTheEnvelope) {
   for (std::size_t byte = 0; byte < envelope.size(); ++byte) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       std::string changed = envelope;
-      changed[byte] = static_cast<char>(changed[byte] ^ (1U << bit));
+      changed[byte] = static_cast<char>(static_cast<unsigned char>(changed[byte]) ^ (1U << bit));
       ASSERT_FALSE(verify_envelope(changed, key, trusted, kNow)) << "byte " << byte << " bit " << bit;
     }
   }

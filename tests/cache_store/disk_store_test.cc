@@ -105,7 +105,7 @@ TEST_F(DiskStoreTest, AnyFlippedBitAtRestIsAMissAndIsPutAway) {
       ASSERT_TRUE(publish(key, content));
       const std::string path = in_blob ? blob_path(content) : key_path(key);
       std::string bytes = files.contents(path);
-      bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1U << (bit % 8)));
+      bytes[bit / 8] = static_cast<char>(static_cast<unsigned char>(bytes[bit / 8]) ^ (1U << (bit % 8)));
       files.overwrite(path, bytes);
       ASSERT_EQ(found(key), "") << path << " bit " << bit;
       EXPECT_FALSE(files.stat(path)) << "it was not moved away";

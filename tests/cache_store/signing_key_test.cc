@@ -31,7 +31,7 @@ TEST(SigningKeyTest, IsMadeOnceAndReadableByItsOwnerAlone) {
 TEST(SigningKeyTest, RefusesAFileThatOthersCanRead) {
   const TempFolder folder;
   ASSERT_TRUE(SigningKey::load_or_create(posix_file_system(), folder / "key"));
-  for (const mode_t mode : {0640, 0604, 0660, 0602}) {
+  for (const mode_t mode : {0640U, 0604U, 0660U, 0602U}) {
     ASSERT_EQ(::chmod((folder / "key").c_str(), mode), 0);
     const auto key = SigningKey::load_or_create(posix_file_system(), folder / "key");
     ASSERT_FALSE(key) << mode;

@@ -113,7 +113,7 @@ TEST(AllowListTest, AFileThatOthersMayWriteIsRefused) {
   EXPECT_EQ(AllowList::load(folder / "allow")->peers().size(), 1U);
   ASSERT_EQ(::symlink("allow", (folder / "link").c_str()), 0);
   EXPECT_TRUE(AllowList::load(folder / "link"));
-  for (const mode_t mode : {0664, 0646}) {
+  for (const mode_t mode : {0664U, 0646U}) {
     ASSERT_EQ(::chmod((folder / "allow").c_str(), mode), 0);
     const auto list = AllowList::load(folder / "allow");
     ASSERT_FALSE(list) << mode;

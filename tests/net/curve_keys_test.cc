@@ -43,7 +43,7 @@ TEST(CurveKeysTest, AFileThatIsThereIsNeverReplaced) {
 TEST(CurveKeysTest, RefusesAFileThatOthersCanRead) {
   const TempFolder folder;
   ASSERT_TRUE(save_curve_keys(posix_file_system(), folder / "key", generate_curve_keys().value()));
-  for (const mode_t mode : {0640, 0604, 0660, 0602}) {
+  for (const mode_t mode : {0640U, 0604U, 0660U, 0602U}) {
     ASSERT_EQ(::chmod((folder / "key").c_str(), mode), 0);
     const auto keys = load_curve_keys(posix_file_system(), folder / "key");
     ASSERT_FALSE(keys) << mode;

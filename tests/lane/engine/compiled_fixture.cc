@@ -22,8 +22,8 @@ constexpr const char* kConstants = "constants";
 constexpr std::uint64_t kJsonMax = 1U << 20U;
 
 std::string folder() {
-  static const std::string digest = test::recipe_digest({"python/kiln_compile"});
-  return test::fixtures_folder() + "/compiled-" + digest;
+  static const std::string kDigest = test::recipe_digest({"python/kiln_compile"});
+  return test::fixtures_folder() + "/compiled-" + kDigest;
 }
 
 std::string name_of(const std::string& fixture, TileShape shape) {

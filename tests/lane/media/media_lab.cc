@@ -35,20 +35,20 @@ std::string static_ffmpeg() {
 }  // namespace
 
 const MediaTools& system_tools() {
-  static const MediaTools tools = [] {
+  static const MediaTools kTools = [] {
     auto found = find_media_tools({});
     if (!found) throw std::runtime_error(found.error().message);
     return *found;
   }();
-  return tools;
+  return kTools;
 }
 
 const MediaTools* static_tools() {
-  static const auto found = [] {
+  static const auto kFound = [] {
     const std::string path = static_ffmpeg();
     return path.empty() ? Result<MediaTools>(fail(Error{})) : find_media_tools({.ffmpeg = path, .program_directory = "", .answers_folder = ""});
   }();
-  return found ? &*found : nullptr;
+  return kFound ? &*kFound : nullptr;
 }
 
 MediaLab::MediaLab() {

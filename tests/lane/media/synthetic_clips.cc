@@ -30,7 +30,7 @@ std::string run(const std::string& program, std::vector<std::string> arguments) 
 }  // namespace
 
 const MediaTools& tools() {
-  static const MediaTools found = [] {
+  static const MediaTools kFound = [] {
     const char* wanted = std::getenv("KILN_TEST_FFMPEG");
     auto result = find_media_tools({.ffmpeg = wanted == nullptr ? "" : wanted, .program_directory = "", .answers_folder = ""});
     if (!result) {
@@ -39,7 +39,7 @@ const MediaTools& tools() {
     }
     return *result;
   }();
-  return found;
+  return kFound;
 }
 
 void ffmpeg(const std::vector<std::string>& arguments) {
