@@ -28,18 +28,47 @@ std::string lease_json(const Lease& lease) {
       .dump();
 }
 
-Result<std::vector<Digest>> read_pin_list(const std::string& body) {
-  const auto json = nlohmann::json::parse(body, nullptr, false);
-  const auto list = json.is_object() ? json.find("digests") : json.end();
-  if (!json.is_object() || list == json.end() || !list->is_array()) {
-    return fail(make_error(ErrorCode::kInvalidArgument, R"(the body is to be {{"digests": ["<sha256>", …]}})"));
-  }
+Result<std::vector<Digest>> read_digests(const nlohmann::json& list) {
   std::vector<Digest> digests;
-  for (const auto& entry : *list) {
+  for (const auto& entry : list) {
     KILN_TRY_ASSIGN(const Digest digest, Digest::from_hex(entry.is_string() ? entry.get<std::string>() : ""));
     digests.push_back(digest);
   }
   return digests;
+}
+
+struct PinList {
+  std::vector<Digest> digests;
+  std::vector<Digest> artifacts;  // keys
+};
+
+Result<PinList> read_pin_list(const std::string& body) {
+  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const bool named = json.is_object() && json.contains("digests") && json["digests"].is_array();
+  if (!named || !json.value("artifacts", nlohmann::json::array()).is_array()) {
+    return fail(make_error(ErrorCode::kInvalidArgument,
+                           R"(the body is to be {{"digests": ["<sha256>", …], "artifacts": ["<key>", …]}})"));
+  }
+  PinList out;
+  KILN_TRY_ASSIGN(out.digests, read_digests(json["digests"]));
+  if (json.contains("artifacts")) {
+    KILN_TRY_ASSIGN(out.artifacts, read_digests(json["artifacts"]));
+  }
+  return out;
+}
+
+// What the store has under a key is what an owner of the key keeps. Returns the keys that lead to nothing.
+Result<std::vector<Digest>> add_contents(Store& store, PinList& list) {
+  std::vector<Digest> missing;
+  for (const Digest& key : list.artifacts) {
+    KILN_TRY_ASSIGN(const auto artifact, store.find(key));
+    if (artifact) {
+      list.digests.push_back(artifact->manifest.content_sha256);
+    } else {
+      missing.push_back(key);
+    }
+  }
+  return missing;
 }
 
 nlohmann::json hex_list(const std::vector<Digest>& digests) {
@@ -71,12 +100,14 @@ HttpDecision StoreRoutes::Impl::pins(const HttpRequest& request, const std::stri
   }
   if (request.method != "PUT") return wrong_method("GET, HEAD, PUT, DELETE");
   return net::accept_text(kPinListBytesMax, [this, owner](const std::string& body) {
-    const auto digests = read_pin_list(body);
-    if (!digests) return problem(digests.error());
-    const auto outcome = store.pin(owner, *digests);
+    auto list = read_pin_list(body);
+    if (!list) return problem(list.error());
+    auto missing = add_contents(store, *list);
+    if (!missing) return problem(missing.error());
+    const auto outcome = store.pin(owner, list->digests);
     if (!outcome) return problem(outcome.error());
-    return json_response(200,
-                         nlohmann::json{{"pinned", outcome->pinned}, {"missing", hex_list(outcome->missing)}}.dump());
+    missing->insert(missing->begin(), outcome->missing.begin(), outcome->missing.end());
+    return json_response(200, nlohmann::json{{"pinned", outcome->pinned}, {"missing", hex_list(*missing)}}.dump());
   });
 }
 

@@ -1,7 +1,5 @@
 #include "coordinator/blob_keeper.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -41,10 +39,11 @@ void BlobKeeper::finish() {
   if (thread_.joinable()) thread_.join();
 }
 
-void BlobKeeper::keep(const net::JobName& job, std::vector<std::string> sha256) {
+void BlobKeeper::keep(KeepBlobs needs) {
   {
     const std::lock_guard lock(mutex_);
-    due_[job] = std::move(sha256);
+    const net::JobName job = needs.job;
+    due_[job] = std::move(needs);
   }
   wake_.notify_all();
 }
@@ -64,10 +63,10 @@ void BlobKeeper::work() {
   for (;;) {
     wake_.wait(lock, [this] { return ending_ || !due_.empty(); });
     if (due_.empty()) return;
-    auto [job, sha256] = *due_.begin();
+    auto [job, needs] = std::move(*due_.begin());
     due_.erase(due_.begin());
     lock.unlock();
-    const Status status = say(job, sha256);
+    const Status status = say(needs);
     lock.lock();
     if (status) failures_in_a_row_ = 0;
     if (status) continue;
@@ -75,7 +74,7 @@ void BlobKeeper::work() {
     if (failures_in_a_row_++ == 0) log::warn("the store was not told what {} needs: {}", job, status.error().message);
     ++failures_;
     if (ending_) continue;  // a job that stays is told again at the next start; one that is gone leaves its pins behind
-    due_.try_emplace(job, std::move(sha256));  // unless something newer is due
+    due_.try_emplace(job, std::move(needs));  // unless something newer is due
     wake_.wait_for(lock, kAgainAfter, [this] { return ending_; });
   }
 }
@@ -92,23 +91,24 @@ Status BlobKeeper::drop_others(const std::set<net::JobName>& jobs) {
   for (const nlohmann::json& owner : listed["owners"]) {
     if (!owner.is_string() || jobs.contains(owner.get<std::string>())) continue;
     log::info("{} is no job here: the store need not keep anything for it", owner.get<std::string>());
-    keep(owner.get<std::string>(), {});
+    keep({owner.get<std::string>(), {}});
   }
   return {};
 }
 
-Status BlobKeeper::say(const net::JobName& job, const std::vector<std::string>& sha256) const {
+Status BlobKeeper::say(const KeepBlobs& needs) const {
   KILN_TRY_ASSIGN(const net::HttpClientOptions options, client_options(grants_));
   net::HttpClient client(options);
-  const bool gone = sha256.empty();
-  const std::string target = "/pins/" + job + "?" + grants_.for_pins(job, gone ? "DELETE" : "PUT", unix_seconds());
+  const bool gone = needs.sha256.empty() && needs.artifacts.empty();
+  const std::string target = "/pins/" + needs.job + "?" + grants_.for_pins(needs.job, gone ? "DELETE" : "PUT", unix_seconds());
   if (gone) {
     KILN_TRY(client.remove(target));
     return {};
   }
-  const std::string body = fmt::format("{{\"digests\":[\"{}\"]}}", fmt::join(sha256, "\",\""));
+  const std::string body = nlohmann::json{{"digests", needs.sha256}, {"artifacts", needs.artifacts}}.dump();
   KILN_TRY_ASSIGN(const net::HttpAnswer answer, client.send("PUT", target, body));
-  log::debug("the store keeps {} blobs for {}: {}", sha256.size(), job, answer.body);
+  log::debug("the store keeps {} blobs and {} artifacts for {}: {}", needs.sha256.size(), needs.artifacts.size(), needs.job,
+             answer.body);
   return {};
 }
 

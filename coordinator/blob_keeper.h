@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "coordinator/core/farm_step.h"
 #include "coordinator/grant_issuer.h"
 
 namespace kiln::coordinator {
@@ -23,7 +24,7 @@ class BlobKeeper {
   BlobKeeper& operator=(const BlobKeeper&) = delete;
 
   // The latest for a job wins; nothing: the job is gone. Any thread.
-  void keep(const net::JobName& job, std::vector<std::string> sha256);
+  void keep(KeepBlobs needs);
   // Whoever else pins something in the store is gone: jobs whose removal it was not told, submissions that never came.
   // Only of a store that is this farm's alone, before the first client comes.
   [[nodiscard]] Status drop_others(const std::set<net::JobName>& jobs);
@@ -34,12 +35,12 @@ class BlobKeeper {
 
  private:
   void work();
-  [[nodiscard]] Status say(const net::JobName& job, const std::vector<std::string>& sha256) const;
+  [[nodiscard]] Status say(const KeepBlobs& needs) const;
 
   const GrantIssuer& grants_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::map<net::JobName, std::vector<std::string>> due_;
+  std::map<net::JobName, KeepBlobs> due_;
   std::uint64_t failures_ = 0;
   std::uint64_t failures_in_a_row_ = 0;
   bool ending_ = false;

@@ -173,7 +173,7 @@ void FarmServer::carry_out(FarmEffect& effect) {
     message.body = net::ClientReply{grants_.for_client(issue->job, issue->write, unix_s())};
     return send(issue->connection, std::move(message));
   }
-  if (auto* keep = std::get_if<KeepBlobs>(&effect)) keeper_.keep(keep->job, std::move(keep->sha256));
+  if (auto* keep = std::get_if<KeepBlobs>(&effect)) keeper_.keep(std::move(*keep));
 }
 
 void FarmServer::tell(Tell& tell) {
@@ -235,7 +235,7 @@ void FarmServer::announce_some() {
   for (int i = 0; i < kAnnouncedPerTurn && !unannounced_.empty(); ++i) {
     const net::JobName job = std::move(unannounced_.front());
     unannounced_.pop_front();
-    if (state_.durable.jobs.contains(job)) keeper_.keep(job, blobs_of(state_.durable, job));
+    if (state_.durable.jobs.contains(job)) keeper_.keep(needs_of(state_.durable, job));
   }
 }
 

@@ -45,6 +45,31 @@ LaneLive* Turn::lane(const LaneName& name) const {
   return found == session->lanes.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+bool is_ready(const Durable& durable, const std::string& key) {
+  const auto found = durable.artifacts.find(key);
+  return found != durable.artifacts.end() && found->second.state == ArtifactState::kReady;
+}
+
+// An artifact that was there before is a job's from the first plan on that names it.
+void keep_known_artifacts(Turn& turn) {
+  std::set<net::JobName> jobs;
+  for (const FarmEffect& effect : turn.effects) {
+    const auto* record = std::get_if<Record>(&effect);
+    const auto* plan = record == nullptr ? nullptr : std::get_if<net::ClipPlanned>(&record->fact);
+    if (plan == nullptr || !is_ready(turn.durable(), plan->artifact_key)) continue;
+    const auto& clips = turn.job(plan->job)->clips;
+    const bool known = std::any_of(clips.begin(), clips.begin() + plan->clip, [&](const ClipRecord& clip) {
+      return clip.plan && clip.plan->artifact_key == plan->artifact_key;
+    });
+    if (!known) jobs.insert(plan->job);
+  }
+  for (const net::JobName& job : jobs) turn.effects.emplace_back(needs_of(turn.durable(), job));
+}
+
+}  // namespace
+
 std::vector<FarmEffect> step(FarmState& state, const FarmEvent& event, Moment now) {
   Turn turn{state, now};
   if (const auto* asked = std::get_if<ClientAsked>(&event)) {
@@ -57,6 +82,7 @@ std::vector<FarmEffect> step(FarmState& state, const FarmEvent& event, Moment no
     if (state.live.dirty) {
       state.live.dirty = false;
       plan_clips(turn);
+      keep_known_artifacts(turn);
       assign_due(turn);
     }
     answer_waiters(turn);
@@ -77,11 +103,12 @@ void begin_after_replay(FarmState& state, Moment now) {
   }
 }
 
-std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& name) {
+KeepBlobs needs_of(const Durable& durable, const net::JobName& name) {
   const auto found = durable.jobs.find(name);
-  if (found == durable.jobs.end()) return {};
+  if (found == durable.jobs.end()) return {name, {}};
   const JobRecord& job = found->second;
   std::set<std::string> out;
+  std::set<std::string> artifacts;
   const auto add = [&](const net::BlobRef& blob) {
     if (!blob.sha256.empty()) out.insert(blob.sha256);
   };
@@ -93,11 +120,12 @@ std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& na
     if (clip.result) add(clip.result->output);
     if (clip.result) continue;  // its segments are in it
     for (const auto& [first, segment] : clip.finished) add(segment.segment);
+    if (!job.ended && clip.plan && is_ready(durable, clip.plan->artifact_key)) artifacts.insert(clip.plan->artifact_key);
   }
   visit_tasks(durable, job, [&](TaskNumber, const TaskRecord& task) {
     for (const AttemptRecord& attempt : task.attempts) add(attempt.log);
   });
-  return {out.begin(), out.end()};
+  return {name, {out.begin(), out.end()}, {artifacts.begin(), artifacts.end()}};
 }
 
 }  // namespace kiln::coordinator

@@ -53,10 +53,11 @@ struct IssueGrants {  // the shell makes and sends them
   net::JobName job;
   bool write = false;
 };
-// What the store must keep for a job; replaces what was said before. Nothing: the job is gone.
+// What the store must keep for a job, beside what was sent for it. Nothing: the job is gone, and so is all of it.
 struct KeepBlobs {
   net::JobName job;
   std::vector<std::string> sha256;
+  std::vector<std::string> artifacts{};  // by key
 };
 using FarmEffect = std::variant<Record, Tell, Reply, IssueGrants, KeepBlobs>;
 
@@ -89,7 +90,7 @@ void visit_tasks(State& durable, const JobRecord& job, Visit visit) {
 // After the journal was replayed: tasks that were running wait for their workers.
 void begin_after_replay(FarmState& state, Moment now);
 
-// Every blob that jobs in this state need; what KeepBlobs would say for each.
-[[nodiscard]] std::vector<std::string> blobs_of(const Durable& durable, const net::JobName& job);
+// Everything that a job in this state needs; nothing: it is not there.
+[[nodiscard]] KeepBlobs needs_of(const Durable& durable, const net::JobName& job);
 
 }  // namespace kiln::coordinator

@@ -79,7 +79,7 @@ void on_submit(Turn& turn, const ClientAsked& asked, const net::Submit& submit) 
   }
   turn.record(net::JobAccepted{request, turn.durable().next_task, turn.now.unix_s});
   if (!turn.has_bug(SeededBug::kEvictedInput)) {
-    turn.effects.emplace_back(KeepBlobs{request.job, blobs_of(turn.durable(), request.job)});
+    turn.effects.emplace_back(needs_of(turn.durable(), request.job));
   }
   reply(turn, asked, net::Done{});
   turn.changed(request.job);

@@ -70,6 +70,16 @@ void announce_artifact(Turn& turn, const std::string& key) {
   for (const auto& [name, session] : turn.live().workers) turn.tell(name, net::ArtifactReady{key});
 }
 
+// For every job that renders with it, whoever's compile it was.
+void keep_artifact(Turn& turn, const std::string& key) {
+  for (const auto& [name, job] : turn.durable().jobs) {
+    const bool uses = !job.ended && std::any_of(job.clips.begin(), job.clips.end(), [&](const ClipRecord& clip) {
+      return clip.plan && clip.plan->artifact_key == key;
+    });
+    if (uses) turn.effects.emplace_back(needs_of(turn.durable(), name));
+  }
+}
+
 // A lane that failed several times in a row is set aside, unless what failed there failed everywhere.
 void blame_lane(Turn& turn, const LaneName& name, const net::TaskFault& fault) {
   LaneLive* lane = turn.lane(name);
@@ -179,9 +189,12 @@ void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone
   }
   if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failures_in_a_row = 0;
   release_lane(turn, task.lane, message.task);
-  if (task.kind == TaskKind::kCompile) announce_artifact(turn, task.key);
+  if (task.kind == TaskKind::kCompile) {
+    announce_artifact(turn, task.key);
+    keep_artifact(turn, task.key);
+  }
   if (turn.job(task.job) != nullptr) turn.changed(task.job);
-  if (task.kind == TaskKind::kJoin) turn.effects.emplace_back(KeepBlobs{task.job, blobs_of(turn.durable(), task.job)});
+  if (task.kind == TaskKind::kJoin) turn.effects.emplace_back(needs_of(turn.durable(), task.job));
   if (task.kind == TaskKind::kJoin || task.kind == TaskKind::kNoop) finish_if_all_done(turn, task.job);
 }
 

@@ -232,6 +232,19 @@ TEST_F(HttpStoreTest, PinsOverHttp) {
   EXPECT_TRUE(store->pins_of("job").empty());
 }
 
+TEST_F(HttpStoreTest, ArtifactsArePinnedByTheirKeys) {
+  const Digest key = key_of("graph");
+  ASSERT_TRUE(connect("")->publish(key, envelope_of(key, "library", signer), sealed("library").get()));
+  const std::string list = R"({"digests":[],"artifacts":[")" + key.hex() + R"(",")" + key_of("gone").hex() + R"("]})";
+  const auto pinned = raw->send("PUT", url("PUT", "/pins/job", list.size()), list);
+  ASSERT_TRUE(pinned) << pinned.error().message;
+  EXPECT_EQ(pinned->body, R"({"missing":[")" + key_of("gone").hex() + R"("],"pinned":1})" "\n");
+  EXPECT_EQ(store->pins_of("job"), std::vector<Digest>{sha256(std::string_view("library"))});
+  for (const char* bad : {R"({"artifacts":[]})", R"({"digests":[],"artifacts":7})", R"({"digests":[],"artifacts":["abc"]})"}) {
+    EXPECT_EQ(raw->send("PUT", url("PUT", "/pins/job", 100), bad).error().code, ErrorCode::kInvalidArgument) << bad;
+  }
+}
+
 TEST_F(HttpStoreTest, ALowerAttemptNeitherLeasesNorPublishes) {
   const Digest key = key_of("k");
   const std::string path = "/lease/" + key.hex();

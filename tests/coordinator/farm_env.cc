@@ -139,7 +139,10 @@ void FarmEnv::carry_out(std::vector<FarmEffect> effects) {
     if (auto* record = std::get_if<Record>(&effect)) journal.push_back(std::move(record->fact));
     if (auto* tell = std::get_if<Tell>(&effect)) inbox_[workers_.at(tell->connection)].push_back(std::move(tell->message));
     if (auto* reply = std::get_if<Reply>(&effect)) replies_.push_back(std::move(reply->reply));
-    if (auto* keep = std::get_if<KeepBlobs>(&effect)) kept_[keep->job] = std::move(keep->sha256);
+    if (auto* keep = std::get_if<KeepBlobs>(&effect)) {
+      kept_[keep->job] = std::move(keep->sha256);
+      kept_artifacts_[keep->job] = std::move(keep->artifacts);
+    }
   }
 }
 

@@ -82,6 +82,7 @@ class FarmEnv {
   }
   [[nodiscard]] const std::vector<net::ClientReply>& replies() const { return replies_; }
   [[nodiscard]] const std::map<net::JobName, std::vector<std::string>>& kept() const { return kept_; }
+  [[nodiscard]] const std::map<net::JobName, std::vector<std::string>>& kept_artifacts() const { return kept_artifacts_; }
 
   // Answers as an honest worker would.
   void finish(const net::WorkerName& worker, const net::Assign& task, double seconds_per_frame = 0.1);
@@ -110,6 +111,7 @@ class FarmEnv {
   std::map<net::WorkerName, std::string> connections_;
   std::vector<net::ClientReply> replies_;
   std::map<net::JobName, std::vector<std::string>> kept_;
+  std::map<net::JobName, std::vector<std::string>> kept_artifacts_;
   std::uint64_t requests_ = 0;
 };
 

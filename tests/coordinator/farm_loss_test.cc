@@ -107,6 +107,26 @@ TEST(FarmLossTest, AnArtifactOfAnEarlierJobIsAHitAndNoCompile) {
   EXPECT_EQ(farm.status("second").compiles, 0U);
 }
 
+// Neither job may lose it to the store's budget while it runs: the one that had it made, and the one that found it.
+TEST(FarmLossTest, TheStoreKeepsTheArtifactsOfRunningJobs) {
+  ProbedFarm farm(JobBuilder("first").segment_frames(10));
+  EXPECT_TRUE(farm.kept_artifacts().at("first").empty());
+  farm.finish("a", farm.compile);
+  const std::string key = std::get<net::CompileSpec>(farm.compile.spec).key;
+  EXPECT_EQ(farm.kept_artifacts().at("first"), std::vector<std::string>{key});
+  EXPECT_FALSE(farm.kept().at("first").empty()) << "and everything else";
+  farm.submit(JobBuilder("second", 2).segment_frames(10));
+  EXPECT_TRUE(farm.kept_artifacts().at("second").empty());
+  farm.finish("a", farm.segments.at(0));
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("second").compiles, 0U);
+  EXPECT_EQ(farm.kept_artifacts().at("second"), std::vector<std::string>{}) << "it has ended";
+  FarmState again = farm.replayed();
+  again.durable.jobs.at("second").ended.reset();
+  again.durable.jobs.at("second").clips[1].result.reset();
+  EXPECT_EQ(needs_of(again.durable, "second").artifacts, std::vector<std::string>{key});
+}
+
 TEST(FarmLossTest, AFailedJobSaysTheExitCodeThatItsFaultAsksFor) {
   FarmEnv farm;
   farm.connect(WorkerBuilder("a"));
