@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -120,6 +121,10 @@ class FarmTest(FarmCase):
         self.start_worker()
         first = self.finish_job(self.submit(self.source, executor="compiled"))
         self.assertEqual([first["compiles"], first["compile_failures"]], [1, 0])
+        store, key = self.farm / "store", first["clips"][0]["artifact_key"]
+        pinned = [path.name.split("@")[1].encode() for path in (store / "pins.v1").iterdir()]
+        manifest = base64.b64decode(json.loads((store / "keys.v1" / key).read_text())["payload"])
+        self.assertTrue(any(digest in manifest for digest in pinned), "the store may evict it while the job runs")
         second = self.finish_job(self.submit(self.source, executor="compiled"))
         self.assertEqual(second["compiles"], 0)
         for status in (first, second):
