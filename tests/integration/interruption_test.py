@@ -97,6 +97,26 @@ class KilledLaneTest(Interrupted):
         self.assert_nothing_at(self.output)
 
 
+class KilledPartTest(Interrupted):
+    """The command's own store, worker and coordinator are killed while frames are rendered, and are started again."""
+
+    def test_command_goes_on_with_the_same_frames(self):
+        wanted = self.undisturbed()
+        command = self.begin("--lanes", 2)
+        self.wait_for_record(command)
+        for name in ("cache", "worker", "coordinator"):
+            parts = processes.wait_for(name, lambda name=name: [one for one in processes.descendants(command.pid)
+                                                                if one.command().split()[1:2] == [name]])
+            self.assertEqual(len(parts), 1, name)
+            parts[0].signal(signal.SIGKILL)
+        run = self.finish(command)
+        self.assertEqual(run.code, 0, run.err)
+        self.assertIn("the coordinator was killed by signal 9", run.err)
+        self.assertIn("the worker was killed by signal 9", run.err)
+        self.check_output(run.report(), wanted)
+        self.assert_all_gone(self.folder)
+
+
 class KilledCommandTest(Interrupted):
     def test_repeated_command_goes_on_with_the_same_frames(self):
         wanted = self.undisturbed()
