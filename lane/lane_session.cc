@@ -203,7 +203,7 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };
   pipeline_ = std::make_unique<UpscalePipeline>(
       *network_, tools_, std::move(callbacks),
-      PipelineOptions{own_kernels(), static_cast<std::size_t>(std::max(set_up_.encoders, 1))});
+      PipelineOptions{own_kernels(), static_cast<std::size_t>(std::max(set_up_.encoders, 1)), set_up_.ring_bytes});
 
   net::PackageLoaded loaded;
   loaded.weights_bytes = network_->weights_bytes();

@@ -14,6 +14,7 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_encoder_threads(in.encoder_threads);
   out.set_trusted_keys(in.trusted_keys);
   out.set_encoders(in.encoders);
+  out.set_ring_bytes(in.ring_bytes);
 }
 
 SetUp get(const pb::SetUp& in) {
@@ -26,6 +27,7 @@ SetUp get(const pb::SetUp& in) {
   out.encoder_threads = in.encoder_threads();
   out.trusted_keys = in.trusted_keys();
   out.encoders = in.encoders();
+  out.ring_bytes = in.ring_bytes();
   return out;
 }
 

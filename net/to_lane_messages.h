@@ -19,6 +19,7 @@ struct SetUp {
   int encoder_threads = 1;
   std::string trusted_keys;
   int encoders = 1;  // that work side by side, on pieces of a segment
+  std::uint64_t ring_bytes = 0;  // of the card's memory, for the buffers of the frame loop; 0: anything
 };
 struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::string manifest;

@@ -36,6 +36,7 @@ Status LaneHost::start() {
   start.nice = options_.place.device == "cpu" ? kLaneNice : 0;  // who feeds a card must not wait
   start.card_uuid = options_.place.card_uuid;
   start.cores = options_.place.cores;
+  start.memory_fraction = options_.place.memory_fraction;
   KILN_TRY_ASSIGN(process_, LaneProcess::start(id_, start));
   net::SetUp set_up;
   set_up.lane = id_;
@@ -45,6 +46,7 @@ Status LaneHost::start() {
   set_up.answers_folder = options_.answers_folder;
   set_up.encoder_threads = options_.place.encoder_threads;
   set_up.encoders = options_.place.encoders;
+  set_up.ring_bytes = options_.place.ring_bytes;
   set_up.trusted_keys = cache::TrustedKeys{}.to_text();  // each artifact comes with those of its day
   return send(set_up);
 }

@@ -1,6 +1,7 @@
 // Where one lane runs, and how much of its host it may use.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct LanePlace {
   int threads = 1;
   int encoder_threads = 1;     // of one encoder
   int encoders = 1;            // that work side by side, each on a piece of a segment
+  double memory_fraction = 1.0;      // of the card's memory: what LibTorch's allocator may have
+  std::uint64_t ring_bytes = 0;      // of the card's memory: what the buffers of the frame loop may have; 0: anything
 };
 
 }  // namespace kiln::worker

@@ -10,6 +10,7 @@
 namespace kiln::worker {
 namespace {
 
+constexpr const char* kAllocatorVariable = "PYTORCH_ALLOC_CONF";  // docs.pytorch.org, CUDA semantics, memory management
 constexpr int kLaneChannelFd = 3;  // where the lane finds its end
 constexpr std::chrono::seconds kSendDeadline{10};
 
@@ -18,6 +19,13 @@ std::string library_path(const std::string& torch_folder) {
   std::string path = torch_folder + "/lib";
   if (inherited != nullptr && *inherited != '\0') path += std::string(":") + inherited;
   return path;
+}
+
+// Settings that are there already stand, but for this one.
+std::string allocator_settings(double memory_fraction) {
+  const char* inherited = std::getenv(kAllocatorVariable);
+  const std::string mine = fmt::format("per_process_memory_fraction:{:.6f}", memory_fraction);
+  return inherited == nullptr || *inherited == '\0' ? mine : fmt::format("{},{}", inherited, mine);
 }
 
 // As sched_setaffinity takes them, made before the fork. A host may have more cores than a cpu_set_t.
@@ -44,6 +52,7 @@ Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
   }
   options.nice = start.nice;
   options.set_env.emplace_back("CUDA_VISIBLE_DEVICES", start.card_uuid);
+  if (start.memory_fraction < 1.0) options.set_env.emplace_back(kAllocatorVariable, allocator_settings(start.memory_fraction));
   if (!start.cores.empty()) {
     // Cores that went away since they were looked at are no reason to have no lane.
     options.before_exec = [mask = core_mask(start.cores)] {

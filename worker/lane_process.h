@@ -25,6 +25,7 @@ struct LaneStart {
   int stderr_fd = 2;  // borrowed for the start
   int nice = 0;       // above the worker's; its ffmpeg children inherit it
   std::string card_uuid;   // the one card that it sees; empty: none
+  double memory_fraction = 1.0;  // of that card's memory, for LibTorch's allocator
   std::vector<int> cores;  // that it and its children run on; empty: where the worker may
 };
 

@@ -16,6 +16,10 @@ constexpr std::size_t kNameCharsMax = 64;
 // Of a card's memory, or of the cap: context, code, weights and what the allocator cannot use.
 constexpr std::uint64_t kReserveNumerator = 3;
 constexpr std::uint64_t kReserveDenominator = 10;
+// The least that this is: the context of a lane with LibTorch's libraries (520 MiB were seen on an H100, cuDNN included), the rings of
+// the frame loop, and the rest for what is not known before.
+constexpr std::uint64_t kContextBytes = 600ULL << 20U;
+constexpr std::uint64_t kUnknownDenominator = 20;
 
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -84,9 +88,17 @@ int lane_count(const WorkerCapability& capability) {
 
 std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
   const std::uint64_t whole = cap_bytes == 0 ? card.memory_bytes : std::min(card.memory_bytes, cap_bytes);
-  const std::uint64_t reserve = whole / kReserveDenominator * kReserveNumerator;
+  const std::uint64_t least = kContextBytes + whole / kRingsDenominator + whole / kUnknownDenominator;
+  const std::uint64_t reserve = std::max(whole / kReserveDenominator * kReserveNumerator, least);
   const std::uint64_t free = std::min(whole, card.free_bytes);
   return free <= reserve ? 0 : (free - reserve) / kBudgetGrain * kBudgetGrain;
+}
+
+// What is left of the cap for LibTorch's allocator, as a part of the card's memory. 1: there is no cap.
+double memory_fraction(const Card& card, std::uint64_t cap_bytes) {
+  if (cap_bytes == 0 || cap_bytes >= card.memory_bytes) return 1.0;
+  const std::uint64_t allocator_bytes = cap_bytes > kContextBytes ? cap_bytes - kContextBytes : 0;
+  return static_cast<double>(allocator_bytes) / static_cast<double>(card.memory_bytes);
 }
 
 std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
@@ -102,7 +114,11 @@ std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
     const int share = share_of_cores(capability, card);
     const int encoder_threads = std::clamp(share, 1, kEncoderThreadsMax);
     const int encoders = std::clamp(share / encoder_threads, 1, kEncodersMax);
-    places.push_back({"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), encoder_threads, encoders});
+    LanePlace place{"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), encoder_threads, encoders};
+    place.memory_fraction = memory_fraction(card, capability.vram_cap_bytes);
+    const std::uint64_t cap_bytes = capability.vram_cap_bytes;
+    place.ring_bytes = (cap_bytes == 0 ? card.memory_bytes : std::min(cap_bytes, card.memory_bytes)) / kRingsDenominator;
+    places.push_back(std::move(place));
   }
   return places;
 }

@@ -37,6 +37,8 @@ struct WorkerCapability {
 // Of a card's memory, what activations may have: free = min(device free, cap) less what a lane holds besides. In whole
 // kBudgetGrain, so that equal cards offer the same. 0: there is no room.
 inline constexpr std::uint64_t kBudgetGrain = 64ULL << 20U;
+// Of a card's memory, or of the cap: this part may be buffers of the frame loop.
+inline constexpr std::uint64_t kRingsDenominator = 8;
 [[nodiscard]] std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes);
 // Names two toolchains that make the same artifacts alike.
 [[nodiscard]] std::string toolchain_digest(const sharding::Toolchain& toolchain);

@@ -44,7 +44,7 @@ class DeviceFramePath final : public FramePath {
   std::shared_ptr<DeviceFrames> frames_;
 };
 
-DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings) {
+DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings, std::uint64_t value_bytes) {
   const ClipInfo& clip = *spec.clip;
   const OutputRequest& request = spec.settings.request;
   DeviceFramesSetup out;
@@ -55,9 +55,12 @@ DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings) {
   out.tile = spec.tile;
   out.windows = spec.windows;
   out.model_scale = spec.model_scale;
-  // Between the stages, with each stage, and what the network looks at beside it.
-  out.sources = rings.channels * (rings.waiting + 2 + static_cast<std::size_t>(spec.tile.frames));
-  out.outputs = rings.channels * (rings.waiting + 1) + 1;
+  const std::uint64_t planes = clip.format.frame_bytes(clip.width, clip.height);
+  const std::uint64_t rgb = 3ULL * static_cast<std::uint64_t>(clip.width) * static_cast<std::uint64_t>(clip.height) * value_bytes;
+  const RingSlots slots = ring_slots(rings, static_cast<std::size_t>(spec.tile.frames), planes + rgb,
+                                     request.format.frame_bytes(request.width, request.height));
+  out.sources = slots.sources;
+  out.outputs = slots.outputs;
   return out;
 }
 
@@ -73,7 +76,7 @@ DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> k
 DevicePaths::~DevicePaths() = default;
 
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
-  DeviceFramesSetup setup = setup_of(spec, rings_);
+  DeviceFramesSetup setup = setup_of(spec, rings_, network_.dtype() == sharding::GraphDtype::kFloat32 ? 4 : 2);
   const std::lock_guard lock(mutex_);
   if (latest_ == nullptr || latest_->setup != setup) {
     latest_.reset();  // its memory goes when its last run does

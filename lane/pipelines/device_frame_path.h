@@ -8,17 +8,12 @@
 
 #include "lane/gpu/kernel_module.h"
 #include "lane/pipelines/frame_path.h"
+#include "lane/pipelines/ring_sizes.h"
 #include "lane/pipelines/segment_run.h"
 
 namespace kiln::lane {
 
 class DeviceFrames;
-
-// How many frames may stand in rings at the same time, over all channels.
-struct RingSizes {
-  std::size_t channels = 1;  // decoders and encoders side by side
-  std::size_t waiting = 1;   // between two stages of each
-};
 
 // Any thread.
 class DevicePaths {

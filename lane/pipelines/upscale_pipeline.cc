@@ -42,7 +42,8 @@ UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, Upsc
       decoded_(std::max<std::size_t>(options.channels, 1), waiting_) {
   const std::size_t count = std::max<std::size_t>(options.channels, 1);
   if (options.kernels != nullptr) {
-    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(options.kernels), RingSizes{count, waiting_});
+    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(options.kernels), 
+                                                  RingSizes{count, waiting_, options.ring_bytes});
   }
   for (std::size_t i = 0; i < count; ++i) channels_.push_back(std::make_unique<Channel>(i, waiting_));
   for (const auto& channel : channels_) {

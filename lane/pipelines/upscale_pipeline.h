@@ -37,6 +37,7 @@ struct UpscaleCallbacks {  // called from the pipeline's threads
 struct PipelineOptions {
   std::shared_ptr<const KernelModule> kernels;  // with them frames stay on the network's card between decoder and encoder
   std::size_t channels = 1;
+  std::uint64_t ring_bytes = 0;  // of the card's memory, for frames between the stages; 0: anything
 };
 
 class UpscalePipeline {

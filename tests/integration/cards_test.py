@@ -44,12 +44,16 @@ class CardsTest(FarmCase):
         self.assertEqual([lane["device_name"] for lane in lanes], ["NVIDIA H100 80GB HBM3", "NVIDIA GeForce RTX 3060"])
         self.assertEqual([lane["card"]["driver"] for lane in lanes], ["580.95.05"] * 2)
         self.assertEqual([lane["card"]["fp8"] for lane in lanes], [True, False])
-        self.assertEqual([lane["budget_bytes"] for lane in lanes], [1408 << 20] * 2)
+        self.assertEqual([lane["budget_bytes"] for lane in lanes], [1088 << 20] * 2)
         table = self.kiln("workers").out
         self.assertIn("card 1: NVIDIA GeForce RTX 3060, 11.5 GiB of 12.0 GiB free when it started", table)
         started = processes.wait_for("two lanes", lambda: len(found := processes.named(worker.pid, "kiln-lane")) == 2 and found)
         self.assertEqual(sorted(variables(lane.pid)["CUDA_VISIBLE_DEVICES"] for lane in started),
                          sorted(lane["card"]["uuid"] for lane in lanes))
+        shares = {variables(lane.pid)["CUDA_VISIBLE_DEVICES"]: variables(lane.pid)["PYTORCH_ALLOC_CONF"] for lane in started}
+        for lane in lanes:  # what the cap leaves to the allocator of each
+            share = float(shares[lane["card"]["uuid"]].removeprefix("per_process_memory_fraction:"))
+            self.assertAlmostEqual(share * lane["card"]["memory_bytes"] / (1448 << 20), 1, places=2)
 
     def test_lanes_are_on_the_cards_that_are_named(self) -> None:
         self.set_variables(FAKE_NVML_CARDS="5", CUDA_VISIBLE_DEVICES="4,3,1,0")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lane/pipelines/frame_path.h"
+#include "lane/pipelines/ring_sizes.h"
 
 namespace kiln::lane {
 namespace {
@@ -76,6 +77,15 @@ TEST(StageTimesTest, OfACardOnlyItsIdleTimeIsWaiting) {
   EXPECT_EQ(shares_of(sums, 8.9).wait_encode_s, 0.0);  // clocks differ
   sums.card_s = 1.0;
   EXPECT_NEAR(shares_of(sums, 10.0).wait_encode_s, 8.0, 1e-9);
+}
+
+TEST(RingSlotsTest, KeepEveryChannelBusyOrHaveRoom) {
+  const RingSizes free{4, 2, 0};
+  EXPECT_EQ(ring_slots(free, 1, 7, 22), (RingSlots{20, 13}));
+  EXPECT_EQ(ring_slots({4, 2, 1000}, 1, 7, 22), (RingSlots{20, 13}));
+  EXPECT_EQ(ring_slots({4, 2, 200}, 1, 7, 22), (RingSlots{14, 4}));
+  EXPECT_EQ(ring_slots({4, 2, 10}, 3, 7, 22), (RingSlots{13, 2}));  // the least with which nobody waits for ever
+  EXPECT_EQ(ring_slots({1, 3, 1}, 1, 7, 22), (RingSlots{2, 2}));
 }
 
 }  // namespace

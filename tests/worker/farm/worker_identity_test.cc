@@ -96,8 +96,8 @@ TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
     std::uint64_t total, free, cap, budget;  // MiB
   };
   for (const Row& row : {Row{80'000, 80'000, 0, 56'000}, Row{80'000, 79'990, 0, 55'936}, Row{80'000, 30'000, 0, 5'952},
-                         Row{80'000, 24'000, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'408},
-                         Row{80'000, 1'000, 2'048, 384}, Row{2'048, 2'048, 80'000, 1'408}, Row{80'000, 80'000, 64, 0}}) {
+                         Row{80'000, 24'000, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'088},
+                         Row{80'000, 1'500, 2'048, 512}, Row{2'048, 2'048, 80'000, 1'088}, Row{80'000, 80'000, 64, 0}}) {
     Card one = card(0, "card", {9, 0}, row.total);
     one.free_bytes = row.free << 20U;
     EXPECT_EQ(card_budget_bytes(one, row.cap << 20U) >> 20U, row.budget) << row.total << " " << row.free << " " << row.cap;
@@ -105,7 +105,20 @@ TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
   WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
   capped.memory_cap_bytes = 1U << 20U;  // is of CPU lanes
   capped.vram_cap_bytes = 2ULL << 30U;
-  EXPECT_EQ(worker_hello(capped).lanes[0].budget_bytes, 1'408ULL << 20U);
+  EXPECT_EQ(worker_hello(capped).lanes[0].budget_bytes, 1'088ULL << 20U);
+}
+
+TEST(WorkerIdentityTest, TheCapHoldsForTheAllocatorAndTheRings) {
+  WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
+  EXPECT_EQ(lane_places(capped)[0].memory_fraction, 1.0);
+  EXPECT_EQ(lane_places(capped)[0].ring_bytes, 10'000ULL << 20U);
+  capped.vram_cap_bytes = 2ULL << 30U;
+  EXPECT_NEAR(lane_places(capped)[0].memory_fraction, (2'048.0 - 600.0) / 80'000.0, 1e-9);
+  EXPECT_EQ(lane_places(capped)[0].ring_bytes, 256ULL << 20U);
+  capped.vram_cap_bytes = 100ULL << 20U;
+  EXPECT_EQ(lane_places(capped)[0].memory_fraction, 0.0);
+  capped.vram_cap_bytes = 100ULL << 30U;
+  EXPECT_EQ(lane_places(capped)[0].memory_fraction, 1.0);
 }
 
 TEST(WorkerIdentityTest, LanesOfCardsSeeOneCardAndShareTheCoresOfItsNode) {
