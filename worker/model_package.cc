@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/sealed_file.h"
+#include "sharding/frame_memory.h"
 #include "sharding/graph/liveness.h"
 #include "sharding/package/package_tiling.h"
 #include "sharding/package/pt2_archive.h"
@@ -137,8 +138,40 @@ Result<std::uint64_t> activation_bytes(const ModelPackage& package, const ModelP
 
 namespace {
 
+// What of a budget a frame takes that is no activation.
+class FrameShare {
+ public:
+  FrameShare(const ModelPackage& package, sharding::GraphDtype dtype, PictureSize frame, PictureSize output)
+      : counts_(dtype != sharding::GraphDtype::kFloat32),
+        frame_{frame.height, frame.width, static_cast<int>(package.manifest.scale), output.height, output.width, 2} {}
+  [[nodiscard]] std::uint64_t bytes(bool tiled) const { return counts_ ? sharding::frame_buffer_bytes(frame_, tiled) : 0; }
+
+ private:
+  bool counts_;
+  sharding::CardFrame frame_;
+};
+
+// Tiles whose activations, and the frame beside them, are within the budget. A frame that has to be tiled takes more of it.
+Result<sharding::TilePlan> plan_within(sharding::TileRequest request, std::uint64_t budget_bytes, const FrameShare& share) {
+  bool tiled = false;
+  while (true) {
+    const std::uint64_t frame_bytes = share.bytes(tiled);
+    if (budget_bytes > 0 && budget_bytes <= frame_bytes) {
+      return fail(make_error(ErrorCode::kResourceExhausted, "one frame {}takes {} MiB of the card, {} MiB are there for it",
+                             tiled ? "in tiles " : "", frame_bytes >> 20U, budget_bytes >> 20U));
+    }
+    request.memory_limit_bytes = budget_bytes == 0 ? 0 : budget_bytes - frame_bytes;
+    KILN_TRY_ASSIGN(sharding::TilePlan plan, sharding::plan_tiles(request));
+    if (plan.is_tiled() == tiled || tiled) {
+      plan.activation_bytes += frame_bytes;
+      return plan;
+    }
+    tiled = true;
+  }
+}
+
 void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sharding::TileRequest request,
-                     const std::vector<std::uint64_t>& budgets_bytes, TileChoices& out) {
+                     const FrameShare& share, const std::vector<std::uint64_t>& budgets_bytes, TileChoices& out) {
   const std::vector<const ModelPackage::Graph*> graphs = package.graphs_of(dtype);
   if (graphs.empty()) return;
   const auto shaped = sharding::graphs_of(package.manifest, dtype);
@@ -146,8 +179,7 @@ void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sh
   request.graphs = shaped.shapes;
   request.activation_bytes = [&](sharding::TileShape shape) { return table.bytes_of(shape); };
   for (const std::uint64_t budget : budgets_bytes) {
-    request.memory_limit_bytes = budget;
-    const auto plan = sharding::plan_tiles(request);
+    const auto plan = plan_within(request, budget, share);
     if (!plan) {
       out.reason = plan.error().message;
       continue;
@@ -162,16 +194,16 @@ void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sh
 
 }  // namespace
 
-TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
+TileChoices choose_tiles(const ModelPackage& package, PictureSize frame, PictureSize output,
                          std::vector<std::uint64_t> budgets_bytes) {
   sharding::TileRequest request;
-  request.frame_height = frame_height;
-  request.frame_width = frame_width;
+  request.frame_height = frame.height;
+  request.frame_width = frame.width;
   request.rules = sharding::tiling_rules(package.manifest);
   std::sort(budgets_bytes.begin(), budgets_bytes.end());
   TileChoices out;
   for (const sharding::GraphDtype dtype : package.dtypes) {
-    choose_tiles_of(package, dtype, request, budgets_bytes, out);
+    choose_tiles_of(package, dtype, request, FrameShare(package, dtype, frame, output), budgets_bytes, out);
   }
   if (!out.tiles.empty()) out.reason.clear();
   return out;

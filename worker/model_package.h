@@ -52,8 +52,13 @@ struct TileChoices {
   std::vector<net::TileChoice> tiles;
   std::string reason;                  // why there is none
 };
-// The cheapest tiles of a frame for each memory budget, in each dtype that the package is open for.
-[[nodiscard]] TileChoices choose_tiles(const ModelPackage& package, int frame_height, int frame_width,
+struct PictureSize {
+  int height = 0;
+  int width = 0;
+};
+// The cheapest tiles of a frame for each memory budget, in each dtype that the package is open for. In the narrow ones, which cards
+// alone compute in, what the card holds of the frame itself counts as well.
+[[nodiscard]] TileChoices choose_tiles(const ModelPackage& package, PictureSize frame, PictureSize output,
                                        std::vector<std::uint64_t> budgets_bytes);
 
 }  // namespace kiln::worker

@@ -43,7 +43,8 @@ Result<net::TaskResult> TaskResultStore::store_probe(const TaskRun& run) {
   out.output_height = done.output_height;
   out.media_tools = done.ffmpeg_version;
   for (const std::string& warning : done.warnings) out.warnings.push_back(store_.without_grants(warning));
-  TileChoices tiles = choose_tiles(*run.files.package, static_cast<int>(done.height), static_cast<int>(done.width),
+  TileChoices tiles = choose_tiles(*run.files.package, {static_cast<int>(done.height), static_cast<int>(done.width)},
+                                   {static_cast<int>(done.output_height), static_cast<int>(done.output_width)},
                                    std::get<net::ProbeSpec>(run.assign.spec).budgets_bytes);
   out.tiles = std::move(tiles.tiles);
   out.no_tiles_reason = std::move(tiles.reason);

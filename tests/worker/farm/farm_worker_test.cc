@@ -104,6 +104,28 @@ TEST_F(FarmWorkerTest, TilesAreFoundAndRenderedInEveryDtypeThatIsAskedFor) {
   EXPECT_EQ(hashes[0], hashes[2]);
 }
 
+// In narrow dtypes, which cards alone compute in, the frame itself counts: in float32 these budgets hold the clip.
+TEST_F(FarmWorkerTest, WhatACardHoldsOfAFrameCountsInItsTiles) {
+  use_package("/half", {"float16", "bfloat16"});
+  start_worker();
+  source_.in_place = true;
+  source_.path = make_clip("clip.mkv", 4);
+  const auto probe = [&](const std::string& scale, std::uint64_t budget) {
+    output_.scale = scale;
+    const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {budget}, {"float16"}}));
+    return std::get<net::ProbeResult>(done.result);
+  };
+  const net::ProbeResult full = probe("", 1ULL << 30U);
+  ASSERT_THAT(full.tiles, SizeIs(1));
+  const net::ProbeResult smaller = probe("1", 1ULL << 30U);
+  ASSERT_THAT(smaller.tiles, SizeIs(1));
+  const std::uint64_t rows_and_output = 3ULL * 36 * (static_cast<std::uint64_t>(full.output_width) * 4 + 64 * 2);
+  EXPECT_EQ(smaller.tiles[0].activation_bytes, full.tiles[0].activation_bytes + rows_and_output);
+  const net::ProbeResult none = probe("1", rows_and_output);
+  EXPECT_THAT(none.tiles, SizeIs(0));
+  EXPECT_THAT(none.no_tiles_reason, HasSubstr("of the card"));
+}
+
 TEST_F(FarmWorkerTest, NothingFitsIsSaidWithItsReason) {
   start_worker();
   source_.in_place = true;
