@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include "lane/gpu/driver_symbol.h"
+
 namespace kiln::lane {
 namespace {
 
@@ -16,30 +18,22 @@ constexpr int kLastBrokenContext = 719;
 constexpr int kCapabilityMajor = 75;
 constexpr int kCapabilityMinor = 76;
 
-template <typename Function>
-Status find(void* library, const char* name, Function*& out) {
-  out = reinterpret_cast<Function*>(::dlsym(library, name));
-  if (out != nullptr) return {};
-  return fail(make_error(ErrorCode::kUnimplemented,
-                         "{} has no {}: this NVIDIA driver is too old for Kiln; install a newer one", kCudaDriverName, name));
-}
-
 Result<CudaFunctions> find_all(void* library) {
   CudaFunctions out;
-  KILN_TRY(find(library, "cuGetErrorName", out.error_name));
-  KILN_TRY(find(library, "cuInit", out.init));
-  KILN_TRY(find(library, "cuDeviceGet", out.device));
-  KILN_TRY(find(library, "cuCtxGetCurrent", out.current_context));
-  KILN_TRY(find(library, "cuCtxSetCurrent", out.set_current_context));
-  KILN_TRY(find(library, "cuCtxGetDevice", out.current_device));
-  KILN_TRY(find(library, "cuDeviceGetAttribute", out.device_attribute));
-  KILN_TRY(find(library, "cuModuleLoadDataEx", out.load_module));
-  KILN_TRY(find(library, "cuModuleUnload", out.unload_module));
-  KILN_TRY(find(library, "cuModuleGetFunction", out.module_function));
-  KILN_TRY(find(library, "cuMemAlloc_v2", out.allocate));
-  KILN_TRY(find(library, "cuMemFree_v2", out.release));
-  KILN_TRY(find(library, "cuMemcpyHtoD_v2", out.copy_to_device));
-  KILN_TRY(find(library, "cuLaunchKernel", out.launch));
+  KILN_TRY(find_driver_symbol(library, "cuGetErrorName", out.error_name));
+  KILN_TRY(find_driver_symbol(library, "cuInit", out.init));
+  KILN_TRY(find_driver_symbol(library, "cuDeviceGet", out.device));
+  KILN_TRY(find_driver_symbol(library, "cuCtxGetCurrent", out.current_context));
+  KILN_TRY(find_driver_symbol(library, "cuCtxSetCurrent", out.set_current_context));
+  KILN_TRY(find_driver_symbol(library, "cuCtxGetDevice", out.current_device));
+  KILN_TRY(find_driver_symbol(library, "cuDeviceGetAttribute", out.device_attribute));
+  KILN_TRY(find_driver_symbol(library, "cuModuleLoadDataEx", out.load_module));
+  KILN_TRY(find_driver_symbol(library, "cuModuleUnload", out.unload_module));
+  KILN_TRY(find_driver_symbol(library, "cuModuleGetFunction", out.module_function));
+  KILN_TRY(find_driver_symbol(library, "cuMemAlloc_v2", out.allocate));
+  KILN_TRY(find_driver_symbol(library, "cuMemFree_v2", out.release));
+  KILN_TRY(find_driver_symbol(library, "cuMemcpyHtoD_v2", out.copy_to_device));
+  KILN_TRY(find_driver_symbol(library, "cuLaunchKernel", out.launch));
   return out;
 }
 

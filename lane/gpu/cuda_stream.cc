@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lane/gpu/cuda_driver.h"
+#include "lane/gpu/driver_symbol.h"
 
 namespace kiln::lane {
 namespace {
@@ -37,31 +38,23 @@ struct CudaQueueing::Functions {
 
 namespace {
 
-template <typename Function>
-Status find(void* library, const char* name, Function*& out) {
-  out = reinterpret_cast<Function*>(::dlsym(library, name));
-  if (out != nullptr) return {};
-  return fail(make_error(ErrorCode::kUnimplemented,
-                         "{} has no {}: this NVIDIA driver is too old for Kiln; install a newer one", kCudaDriverName, name));
-}
-
 Result<std::shared_ptr<const CudaQueueing::Functions>> find_all() {
   void* library = ::dlopen(kCudaDriverName, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return fail(make_error(ErrorCode::kUnavailable, "no NVIDIA driver here"));
   auto out = std::make_shared<CudaQueueing::Functions>();
-  KILN_TRY(find(library, "cuDeviceGet", out->find_card));
-  KILN_TRY(find(library, "cuDevicePrimaryCtxRetain", out->primary_context));
-  KILN_TRY(find(library, "cuStreamCreate", out->create_stream));
-  KILN_TRY(find(library, "cuStreamDestroy_v2", out->destroy_stream));
-  KILN_TRY(find(library, "cuStreamWaitEvent", out->hold_stream));
-  KILN_TRY(find(library, "cuEventCreate", out->create_event));
-  KILN_TRY(find(library, "cuEventDestroy_v2", out->destroy_event));
-  KILN_TRY(find(library, "cuEventRecord", out->record_event));
-  KILN_TRY(find(library, "cuEventSynchronize", out->wait_event));
-  KILN_TRY(find(library, "cuEventElapsedTime", out->elapsed_ms));
-  KILN_TRY(find(library, "cuCtxSynchronize", out->wait_for_all));
-  KILN_TRY(find(library, "cuMemcpyHtoDAsync_v2", out->copy_to_device));
-  KILN_TRY(find(library, "cuMemcpyDtoHAsync_v2", out->copy_to_host));
+  KILN_TRY(find_driver_symbol(library, "cuDeviceGet", out->find_card));
+  KILN_TRY(find_driver_symbol(library, "cuDevicePrimaryCtxRetain", out->primary_context));
+  KILN_TRY(find_driver_symbol(library, "cuStreamCreate", out->create_stream));
+  KILN_TRY(find_driver_symbol(library, "cuStreamDestroy_v2", out->destroy_stream));
+  KILN_TRY(find_driver_symbol(library, "cuStreamWaitEvent", out->hold_stream));
+  KILN_TRY(find_driver_symbol(library, "cuEventCreate", out->create_event));
+  KILN_TRY(find_driver_symbol(library, "cuEventDestroy_v2", out->destroy_event));
+  KILN_TRY(find_driver_symbol(library, "cuEventRecord", out->record_event));
+  KILN_TRY(find_driver_symbol(library, "cuEventSynchronize", out->wait_event));
+  KILN_TRY(find_driver_symbol(library, "cuEventElapsedTime", out->elapsed_ms));
+  KILN_TRY(find_driver_symbol(library, "cuCtxSynchronize", out->wait_for_all));
+  KILN_TRY(find_driver_symbol(library, "cuMemcpyHtoDAsync_v2", out->copy_to_device));
+  KILN_TRY(find_driver_symbol(library, "cuMemcpyDtoHAsync_v2", out->copy_to_host));
   return std::shared_ptr<const CudaQueueing::Functions>(std::move(out));
 }
 
