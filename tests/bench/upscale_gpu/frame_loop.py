@@ -7,7 +7,6 @@ PROGRAM is build/release/bench/null_encoder: a process of its own, which reads e
 it hashes what it reads, and that must be what the frames of an FFV1 job hash to; then it only counts. "Card alone": what the
 card's own clock says between the first kernel of a frame and its last, copies apart. The file is written after every round."""
 
-import argparse
 import json
 import os
 import pathlib
@@ -44,15 +43,8 @@ def hashes_agree(bench, null, env):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", required=True)
-    parser.add_argument("--package", required=True)
+    parser = jobs.arguments(__doc__.splitlines()[0], 3, 2400)
     parser.add_argument("--null-encoder", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=2400)
-    parser.add_argument("--size", default="1280x720")
     options = parser.parse_args()
     bench = jobs.Jobs(options.bundle, options.package, options.device)
     null, env = null_media(bench, options.null_encoder)

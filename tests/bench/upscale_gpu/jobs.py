@@ -1,5 +1,6 @@
 """What the benches of whole jobs share: a bundle unpacked where there is room, a clip, and a job with what its lane said."""
 
+import argparse
 import json
 import os
 import pathlib
@@ -22,6 +23,19 @@ def run(words, **more):
 def roomy_folder():
     shared = "/dev/shm"
     return shared if os.path.isdir(shared) and shutil.disk_usage(shared).free > MEMORY_BYTES_MIN else None
+
+
+def arguments(description, rounds, frames):
+    """A parser with what every such bench takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--bundle", required=True)
+    parser.add_argument("--package", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--frames", type=int, default=frames)
+    parser.add_argument("--size", default="1280x720")
+    return parser
 
 
 class Jobs:

@@ -6,7 +6,6 @@
 "Alone": the frames of the job's own output, as raw planes in memory, into as many encoder processes as the lane has, with the
 same threads and settings. The file is written after every round, and rounds that it holds already are not run again."""
 
-import argparse
 import json
 import os
 import pathlib
@@ -40,14 +39,7 @@ def encoders_alone(bench, output, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--bundle", required=True)
-    parser.add_argument("--package", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--device", default="cuda:0")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=1200)
-    parser.add_argument("--size", default="1280x720")
+    parser = jobs.arguments(__doc__.splitlines()[0], 3, 1200)
     parser.add_argument("--preset", default="ultrafast")
     parser.add_argument("--scale", type=float, default=4)
     parser.add_argument("--encoders", type=int, default=4)

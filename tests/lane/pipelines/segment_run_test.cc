@@ -11,7 +11,7 @@ namespace {
 SegmentSpec spec(std::int64_t first, std::int64_t last) {
   SegmentSpec out;
   out.range = {first, last, 1, 1, 1000};
-  out.path = "/work/segment.mov";
+  out.path = "segment.mov";
   return out;
 }
 
@@ -36,7 +36,7 @@ TEST(SegmentPiecesTest, FollowEachOtherAndAreAlikeInLength) {
 }
 
 TEST(SegmentPiecesTest, AloneAPieceIsTheSegmentsFile) {
-  EXPECT_EQ(cut_into_pieces(spec(0, 10), 8).front().path, "/work/segment.mov");
+  EXPECT_EQ(cut_into_pieces(spec(0, 10), 8).front().path, "segment.mov");
   const auto pieces = cut_into_pieces(spec(0, 48), 8);
   ASSERT_EQ(pieces.size(), 2U);
   EXPECT_NE(pieces[0].path, pieces[1].path);
