@@ -70,7 +70,7 @@ class Filler {
     } else if constexpr (std::is_integral_v<T>) {
       value = static_cast<T>(1 + random_() % 200);
     } else {
-      for_each_field(value, [this](auto& field) { fill(field); });
+      for_each_field(value, [this](auto& field) { this->fill(field); });
       agree(value);
     }
   }
