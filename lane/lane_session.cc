@@ -170,6 +170,9 @@ std::shared_ptr<const KernelModule> LaneSession::own_kernels() const {
 }
 
 Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& descriptors) {
+  // Also where the new one is refused: nothing is rendered, and no artifact bound, with what is left of two packages.
+  pipeline_.reset();  // it runs the network that goes
+  network_.reset();
   if (descriptors.size() != message.graphs.size() + 1) {
     return fail(make_error(ErrorCode::kDataLoss, "{} graphs come with {} descriptors", message.graphs.size(),
                            descriptors.size()));
@@ -193,7 +196,6 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
     source.graphs.push_back({manifest_.graphs[message.graphs[i]], mappings[i].bytes()});
   }
   source.weights = mappings.back().bytes();
-  pipeline_.reset();  // it runs the network that goes
   KILN_TRY_ASSIGN(network_, Network::load(source));
   if (network_->threads() < source.threads) {
     log::info("this network runs with one thread, so that its bits are those of every lane; more lanes use more cores");
