@@ -14,6 +14,8 @@ EXPECTED = {
     "ci": ("Release", "", True),
 }
 
+SUPPRESSIONS = "tests/tsan_suppressions.txt"
+
 
 def settings(presets: dict[str, dict], name: str) -> dict[str, str]:
     """cacheVariables with those of the presets that it inherits."""
@@ -41,6 +43,10 @@ def main() -> None:
         for kind in ("buildPresets", "testPresets"):
             if not any(p["name"] == p["configurePreset"] == name for p in document[kind]):
                 faults.append(f"'{name}' has no entry in {kind}")
+    told = [p.get("environment", {}).get("TSAN_OPTIONS", "") for p in document["testPresets"] if p["name"] == "tsan"]
+    named = [option.removeprefix("suppressions=${sourceDir}/") for text in told for option in text.split(":")]
+    if not any(name == SUPPRESSIONS and (ROOT / name).is_file() for name in named):
+        faults.append(f"the test preset 'tsan' does not name {SUPPRESSIONS}, or there is no such file")
     finish(faults, f"{len(configure)} presets")
 
 

@@ -78,12 +78,14 @@ class TidyChecks(unittest.TestCase):
 
     def test_presets(self):
         text = (HERE.parents[1] / "CMakePresets.json").read_text(encoding="utf-8")
-        self.assertEqual(self.check("presets.py", {"CMakePresets.json": text})[0], 0)
+        tree = {"CMakePresets.json": text, "tests/tsan_suppressions.txt": ""}
+        self.assertEqual(self.check("presets.py", tree)[0], 0)
         for old, new, fault in (
                 ('"address,undefined"', '"address"', "preset 'debug': build type"),
                 ('"thread"', '""', "preset 'tsan': build type"),
                 ('"KILN_CLANG_TIDY": "ON"', '"KILN_CLANG_TIDY": "OFF"', "preset 'ci': build type"),
                 ('"name": "tsan", "configurePreset"', '"name": "other", "configurePreset"', "'tsan' has no entry"),
+                ("suppressions=", "suppress=", "does not name tests/tsan_suppressions.txt"),
                 ("build/debug", "build/release", "does not build in build/debug")):
             with self.subTest(new=new, fault=fault):
                 self.assertIn(old, text)
