@@ -79,7 +79,7 @@ Pull pull(std::int64_t frames, const std::vector<double>& speeds) {
 
 RC_GTEST_PROP(SegmentCutPropertyTest, EveryFrameIsTakenOnceAndLanesEndWithinOnePiece, ()) {
   const auto frames = *rc::gen::inRange<std::int64_t>(1, 20'000);
-  const auto tenths = *rc::gen::container<std::vector<int>>(*rc::gen::inRange(1, 9), rc::gen::inRange(5, 2'000));
+  const auto tenths = *rc::gen::container<std::vector<int>>(*rc::gen::inRange<std::size_t>(1, 9), rc::gen::inRange(5, 2'000));
   std::vector<double> speeds;
   for (const int one : tenths) speeds.push_back(one / 10.0);
   const Pull done = pull(frames, speeds);

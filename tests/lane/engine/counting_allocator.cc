@@ -53,11 +53,11 @@ class CountingAllocator final : public c10::Allocator {
 }  // namespace
 
 void install_counting_allocator() {
-  static const bool installed = [] {
+  static const bool kInstalled = [] {
     c10::SetCPUAllocator(new CountingAllocator(), 1);
     return true;
   }();
-  (void)installed;
+  (void)kInstalled;
 }
 
 void restart_peak() {
