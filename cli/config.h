@@ -32,6 +32,7 @@ struct FarmSettings {
   int lanes_per_task = 3;
   int compile_attempts = 2;
   int segment_target_ms = 10'000;
+  int segment_ahead_ms = 2'000;
   int segment_frames_first = 16;
   int segment_frames_min = 8;
   int segment_frames_max = 1'000;

@@ -34,6 +34,8 @@ const std::array kSettings{
             "tries of one compile; then frames stay uncompiled", 1, kMostAttempts},
     Setting{"farm.segment_target_ms", "KILN_FARM_SEGMENT_TARGET_MS", kPlace<&Config::farm, &FarmSettings::segment_target_ms>,
             "milliseconds that one segment is to take", 100, kMostWaitMs},
+    Setting{"farm.segment_ahead_ms", "KILN_FARM_SEGMENT_AHEAD_MS", kPlace<&Config::farm, &FarmSettings::segment_ahead_ms>,
+            "milliseconds before the end of its segment at which a lane is given the next", 0, kMostWaitMs},
     Setting{"farm.segment_frames_first", "KILN_FARM_SEGMENT_FRAMES_FIRST", kPlace<&Config::farm, &FarmSettings::segment_frames_first>,
             "frames of a segment while the lane's speed is not known", 1, kMostSegmentFrames},
     Setting{"farm.segment_frames_min", "KILN_FARM_SEGMENT_FRAMES_MIN", kPlace<&Config::farm, &FarmSettings::segment_frames_min>,

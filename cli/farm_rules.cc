@@ -23,6 +23,7 @@ coordinator::FarmRules farm_rules(const FarmSettings& settings) {
   rules.worker_forget_after = seconds(settings.worker_forget_s);
   rules.orphan_grace = milliseconds(settings.orphan_grace_ms);
   rules.segment_target_ms = settings.segment_target_ms;
+  rules.segment_ahead_ms = settings.segment_ahead_ms;
   rules.segment_frames_first = settings.segment_frames_first;
   rules.segment_frames_min = settings.segment_frames_min;
   rules.segment_frames_max = settings.segment_frames_max;

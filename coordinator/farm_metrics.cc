@@ -28,7 +28,7 @@ void workers(MetricsText& text, const FarmState& state) {
     connected += session.connected ? 1U : 0U;
     for (const auto& [id, lane] : session.lanes) {
       ++lanes;
-      busy += lane.task != 0 ? 1U : 0U;
+      busy += lane.idle() ? 0U : 1U;
     }
   }
   text.gauge("kiln_workers_connected", "Workers that are heard", connected);

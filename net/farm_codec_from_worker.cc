@@ -52,6 +52,7 @@ void put(const WorkerHello& in, farm::WorkerHello& out) {
   put(in.toolchain, *out.mutable_toolchain());
   out.set_signing_key(in.signing_key);
   for (const auto& item : in.running) put(item, *out.add_running());
+  out.set_leaving(in.leaving);
 }
 
 WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
@@ -70,12 +71,14 @@ WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
   if (read.may_hold(in.running().size(), kTasksListedMax, "WorkerHello.running")) {
     for (const auto& item : in.running()) out.running.push_back(get(item, read));
   }
+  out.leaving = in.leaving();
   return out;
 }
 
 void put(const Heartbeat& in, farm::Heartbeat& out) {
   out.set_memory_available_bytes(in.memory_available_bytes);
   for (const auto& item : in.running) put(item, *out.add_running());
+  out.set_leaving(in.leaving);
 }
 
 Heartbeat get(const farm::Heartbeat& in, WireReader& read) {
@@ -84,6 +87,7 @@ Heartbeat get(const farm::Heartbeat& in, WireReader& read) {
   if (read.may_hold(in.running().size(), kTasksListedMax, "Heartbeat.running")) {
     for (const auto& item : in.running()) out.running.push_back(get(item, read));
   }
+  out.leaving = in.leaving();
   return out;
 }
 

@@ -44,11 +44,13 @@ struct WorkerHello {
   ToolchainOffer toolchain;
   std::string signing_key;         // text of its public key (cache_store/trusted_keys.h)
   std::vector<RunningTask> running;  // after a time without coordinator: what it still works on
+  bool leaving = false;            // it finishes what it works on and takes nothing more
   bool operator==(const WorkerHello&) const = default;
 };
 struct Heartbeat {
   std::uint64_t memory_available_bytes = 0;
   std::vector<RunningTask> running;  // all that it works on, or whose outcome was not taken: a lost message is noticed
+  bool leaving = false;              // as in the hello
   bool operator==(const Heartbeat&) const = default;
 };
 struct LaneChanged {  // a lane came up again, or its budget is another one

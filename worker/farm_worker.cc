@@ -229,8 +229,11 @@ void FarmWorker::Impl::look_at_lanes() {
   if (now - looked_at_ < kLaneLookInterval) return;
   looked_at_ = now;
   for (auto& [id, lane] : lanes_) {
-    const RunPtr run = running_on(id);
-    const bool silent_work = run && (lane->loading() || !std::holds_alternative<net::SegmentSpec>(run->assign.spec));
+    const std::vector<RunPtr> runs = running_on(id);
+    const bool has_chore = std::any_of(runs.begin(), runs.end(), [](const RunPtr& run) {
+      return !std::holds_alternative<net::SegmentSpec>(run->assign.spec);
+    });
+    const bool silent_work = has_chore || (!runs.empty() && lane->loading());
     if (silent_work && lane->running() && lane->has_worked()) post(LaneIsAlive{id});
   }
 }

@@ -78,7 +78,7 @@ void FarmWorker::Impl::carry_out(const StartLane& effect) {
 
 void FarmWorker::Impl::carry_out(const KillLane& effect) {
   log::warn("lane {} is killed: {}", effect.lane.value, effect.why);
-  if (const RunPtr run = running_on(effect.lane)) run->outcome = fmt::format("its lane was killed: {}", effect.why);
+  for (const RunPtr& run : running_on(effect.lane)) run->outcome = fmt::format("its lane was killed: {}", effect.why);
   lanes_.at(effect.lane)->kill();
   running_.erase(effect.lane);
 }
@@ -108,17 +108,18 @@ void FarmWorker::Impl::carry_out(const Prepare& effect) {
 void FarmWorker::Impl::carry_out(const RunTask& effect) {
   const RunPtr run = find_run(key_of(effect.assign));
   if (!run) return;
-  running_[effect.slot] = run->key();
+  const bool was_idle = running_[effect.slot].empty();
+  running_[effect.slot].push_back(run->key());
   run->outcome.clear();
   if (is_compile(effect.slot)) return compile(run);
   LaneHost& lane = *lanes_.at(effect.slot);
-  lane.begin_log();
+  lane.begin_log(was_idle);
   run->log_path = lane.log_path();
   run->log_begin = lane.log_begin();
-  kills_[effect.slot] = read_memory_kills();
+  if (was_idle) kills_[effect.slot] = read_memory_kills();
   // A lane that cannot be written to is dying: its closed socket tells soon enough.
   if (const Status told = run_on_lane(*run, lane); !told && told.error().code != ErrorCode::kUnavailable) {
-    running_.erase(effect.slot);
+    not_running(effect.slot, run->key());
     run_failed(*run, fault_of(told.error()));
   }
 }
@@ -153,19 +154,19 @@ void FarmWorker::Impl::count_compile(const Result<CompiledLibrary>& made) {
 void FarmWorker::Impl::compile(const RunPtr& run) {
   const TaskKey key = run->key();
   if (run->files.artifact) {  // the store has it: somebody was faster, or it was never gone
-    running_.erase(kCompileSlot);
+    not_running(kCompileSlot, key);
     ++compiles_.found;
     return post(RunDone{key});
   }
   auto request = compile_request(*run, options_.compiles->target);
   if (!request) {
-    running_.erase(kCompileSlot);
+    not_running(kCompileSlot, key);
     return run_failed(*run, fault_of(request.error()));
   }
   auto done = [this, key, begun = Clock::now()](Result<CompiledLibrary> made) {  // on the child's thread
     auto library = std::make_shared<Result<CompiledLibrary>>(std::move(made));
     mailbox_.post([this, key, library, spent = Clock::now() - begun] {
-      running_.erase(kCompileSlot);
+      not_running(kCompileSlot, key);
       compiles_.spent += std::chrono::duration_cast<std::chrono::milliseconds>(spent);
       count_compile(*library);
       const RunPtr compiled = find_run(key);
@@ -182,7 +183,7 @@ void FarmWorker::Impl::compile(const RunPtr& run) {
   if (ticket) {
     run->ticket = *ticket;
   } else {
-    running_.erase(kCompileSlot);
+    not_running(kCompileSlot, key);
     run_failed(*run, fault_of(ticket.error()));
   }
 }
@@ -235,7 +236,7 @@ void FarmWorker::Impl::carry_out(const OfferArtifact& effect) {
 
 void FarmWorker::Impl::offer(TaskKey key, Result<std::shared_ptr<const ReadyArtifact>> artifact) {
   const RunPtr run = find_run(key);
-  if (!run || running_on(run->slot) != run) return;
+  if (!run || !is_running(*run)) return;
   if (!artifact || *artifact == nullptr) {
     log::warn("task {}: its artifact cannot be had, frames stay uncompiled: {}", key.task,
               artifact ? "the store has none" : artifact.error().message);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "net/dealer_socket.h"
 #include "worker/core/worker_step.h"
@@ -80,8 +81,11 @@ struct FarmWorker::Impl {
   void lose_lane(LaneId id, std::string why);
   void on_lane(LaneId id, const net::FromLane& message);
   void on_lane_refusal(LaneId id, const net::TaskFault& fault);
-  void on_lane_ended(LaneId id, const RunPtr& run);
-  [[nodiscard]] RunPtr running_on(LaneId id) const;
+  void on_lane_ended(LaneId id, TaskRun& run);
+  void on_task(LaneId id, TaskRun& run, const net::FromLane& message);
+  [[nodiscard]] std::vector<RunPtr> running_on(LaneId id) const;  // in the order in which it was told
+  [[nodiscard]] bool is_running(const TaskRun& run) const;
+  void not_running(LaneId id, TaskKey key);
 
   // ---- for monitoring ----
   void publish();
@@ -108,9 +112,9 @@ struct FarmWorker::Impl {
   WorkerState state_;
   std::deque<WorkerEvent> events_;
   std::map<TaskKey, RunPtr> runs_;
-  std::map<LaneId, TaskKey> running_;  // what each lane was told to run and has not ended
+  std::map<LaneId, std::vector<TaskKey>> running_;  // what each lane was told to run and has not ended
   std::map<LaneId, std::unique_ptr<LaneHost>> lanes_;
-  std::map<LaneId, MemoryKills> kills_;  // as they were when the lane began its task
+  std::map<LaneId, MemoryKills> kills_;  // as they were when the lane, idle until then, began a task
   Clock::time_point looked_at_{};
   Clock::time_point ticked_at_{};
   std::optional<Status> over_;

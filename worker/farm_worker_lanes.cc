@@ -1,4 +1,6 @@
 // What lanes say, and how they end.
+#include <algorithm>
+
 #include "base/log.h"
 #include "worker/farm_worker_impl.h"
 #include "worker/fault_class.h"
@@ -8,18 +10,39 @@ namespace {
 
 constexpr std::uint64_t kLastWordsBytes = 8U << 10U;
 
-template <typename Body>
-const Body* body_of(const net::FromLane& message, const TaskRun* run) {
-  const auto* body = std::get_if<Body>(&message);
-  return body != nullptr && run != nullptr && body->task.value == run->assign.task ? body : nullptr;
+// Of which task a message tells; none: of the lane itself.
+std::optional<TaskId> task_of(const net::FromLane& message) {
+  return std::visit(
+      [](const auto& body) -> std::optional<TaskId> {
+        if constexpr (requires { body.task; }) return body.task;
+        return std::nullopt;
+      },
+      message);
+}
+
+bool renders_with(const TaskRun& run, const std::string& artifact) {
+  const auto* segment = std::get_if<net::SegmentSpec>(&run.assign.spec);
+  return segment != nullptr && segment->artifact_key == artifact;
 }
 
 }  // namespace
 
-FarmWorker::Impl::RunPtr FarmWorker::Impl::running_on(LaneId id) const {
+std::vector<FarmWorker::Impl::RunPtr> FarmWorker::Impl::running_on(LaneId id) const {
+  std::vector<RunPtr> out;
   const auto running = running_.find(id);
-  return running == running_.end() ? nullptr : find_run(running->second);
+  if (running == running_.end()) return out;
+  for (const TaskKey& key : running->second) {
+    if (RunPtr run = find_run(key)) out.push_back(std::move(run));
+  }
+  return out;
 }
+
+bool FarmWorker::Impl::is_running(const TaskRun& run) const {
+  const auto running = running_.find(run.slot);
+  return running != running_.end() && std::count(running->second.begin(), running->second.end(), run.key()) > 0;
+}
+
+void FarmWorker::Impl::not_running(LaneId id, TaskKey key) { std::erase(running_[id], key); }
 
 void FarmWorker::Impl::hear_lane(LaneId id) {
   auto message = lanes_.at(id)->receive();
@@ -37,28 +60,30 @@ void FarmWorker::Impl::lose_lane(LaneId id, std::string why) {
   death.log = log;
   death.killed_for_memory = kills_.contains(id) && read_memory_kills() != kills_.at(id);
   if (!death.status.ok()) why = death.status.describe();
-  if (const RunPtr run = running_on(id)) run->outcome = fmt::format("its lane died: {}", why);
+  for (const RunPtr& run : running_on(id)) run->outcome = fmt::format("its lane died: {}", why);
   running_.erase(id);
   post(LaneIsLost{id, kind_of(death), std::move(why)});
 }
 
-void FarmWorker::Impl::on_lane_ended(LaneId id, const RunPtr& run) {
-  running_.erase(id);
+void FarmWorker::Impl::on_lane_ended(LaneId id, TaskRun& run) {
+  not_running(id, run.key());
   lanes_.at(id)->prove();
-  post(RunDone{run->key()});
+  post(RunDone{run.key()});
 }
 
-// A package or clip that it could not take is the task's fault; a lane that never did anything could not be set up, and
-// where that lies in the configuration, no other lane can be.
+// A package or clip that it could not take is the fault of the task with which that was sent; a lane that never did anything
+// could not be set up, and where that lies in the configuration, no other lane can be.
 void FarmWorker::Impl::on_lane_refusal(LaneId id, const net::TaskFault& fault) {
   LaneHost& lane = *lanes_.at(id);
-  const RunPtr run = running_on(id);
-  running_.erase(id);
+  const std::vector<RunPtr> runs = running_on(id);
+  const RunPtr run = runs.empty() ? nullptr : lane.loading() ? runs.front() : runs.back();
   if (run && (lane.proven() || fault.kind == net::FailureKind::kBadInput)) {
-    lane.unload();
+    not_running(id, run->key());
+    if (runs.size() == 1 || lane.loading()) lane.unload();
     return run_failed(*run, fault);
   }
-  if (run) run->outcome = fmt::format("failed: {}", fault.message);
+  for (const RunPtr& each : runs) each->outcome = fmt::format("failed: {}", fault.message);
+  running_.erase(id);
   lane.kill();
   LaneIsLost lost{id, fault.kind, fault.message};
   if (fault.exit == static_cast<int>(ExitCode::kBadConfig)) {
@@ -69,7 +94,6 @@ void FarmWorker::Impl::on_lane_refusal(LaneId id, const net::TaskFault& fault) {
 
 void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {
   LaneHost& lane = *lanes_.at(id);
-  const RunPtr run = running_on(id);
   if (const auto* hello = std::get_if<net::Hello>(&message)) {
     if (hello->protocol == net::kLaneProtocol) return post(LaneIsUp{id});
     lane.kill();
@@ -77,28 +101,34 @@ void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {
   }
   if (std::holds_alternative<net::PackageLoaded>(message)) return lane.on_loaded();
   if (const auto* wanted = std::get_if<net::KernelsWanted>(&message)) return want_kernels(id, *wanted);
-  if (const auto* failed = std::get_if<net::Failed>(&message)) {
-    return on_lane_refusal(id, fault_of(failed->fault));
-  }
+  if (const auto* failed = std::get_if<net::Failed>(&message)) return on_lane_refusal(id, fault_of(failed->fault));
   if (const auto* refused = std::get_if<net::ArtifactRefused>(&message)) {
     log::warn("lane {} refused artifact {}: {}", id.value, refused->key, refused->fault.error.message);
-    if (run) post(ArtifactRefused{run->key(), refused->fault.error.message});
-  } else if (const auto* progress = body_of<net::Progress>(message, run.get())) {
-    post(RunProgressed{{run->assign.task, run->assign.attempt, progress->frames_done, progress->frames_compiled,
-                        progress->resident_bytes}});
-  } else if (const auto* segment = body_of<net::SegmentDone>(message, run.get())) {
-    run->segment = *segment;
-    on_lane_ended(id, run);
-  } else if (const auto* probe = body_of<net::ProbeDone>(message, run.get())) {
-    run->probe = *probe;
-    on_lane_ended(id, run);
-  } else if (const auto* join = body_of<net::JoinDone>(message, run.get())) {
-    run->join = *join;
-    on_lane_ended(id, run);
-  } else if (const auto* failed_task = body_of<net::LaneTaskFailed>(message, run.get())) {
-    running_.erase(id);
-    run_failed(*run, fault_of(failed_task->fault));
+    for (const RunPtr& run : running_on(id)) {
+      if (renders_with(*run, refused->key)) post(ArtifactRefused{run->key(), refused->fault.error.message});
+    }
+    return;
   }
+  const auto task = task_of(message);
+  if (!task) return;
+  for (const RunPtr& run : running_on(id)) {
+    if (run->assign.task == task->value) on_task(id, *run, message);
+  }
+}
+
+void FarmWorker::Impl::on_task(LaneId id, TaskRun& run, const net::FromLane& message) {
+  if (const auto* progress = std::get_if<net::Progress>(&message)) {
+    return post(RunProgressed{{run.assign.task, run.assign.attempt, progress->frames_done, progress->frames_compiled,
+                               progress->resident_bytes}});
+  }
+  if (const auto* failed = std::get_if<net::LaneTaskFailed>(&message)) {
+    not_running(id, run.key());
+    return run_failed(run, fault_of(failed->fault));
+  }
+  if (const auto* segment = std::get_if<net::SegmentDone>(&message)) run.segment = *segment;
+  if (const auto* probe = std::get_if<net::ProbeDone>(&message)) run.probe = *probe;
+  if (const auto* join = std::get_if<net::JoinDone>(&message)) run.join = *join;
+  on_lane_ended(id, run);
 }
 
 }  // namespace kiln::worker

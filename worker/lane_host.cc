@@ -131,8 +131,8 @@ bool LaneHost::has_worked() {
   return cpu_ticks_ != before;
 }
 
-void LaneHost::begin_log() {
-  if (size_of(log_.get()) > kLaneLogBytesMax) {
+void LaneHost::begin_log(bool was_idle) {
+  if (was_idle && size_of(log_.get()) > kLaneLogBytesMax) {
     ++logs_emptied_;
     if (::ftruncate(log_.get(), 0) != 0) log_.reset();
   }

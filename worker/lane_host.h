@@ -72,8 +72,8 @@ class LaneHost {
   // Since the last look: it or its children used the processor.
   [[nodiscard]] bool has_worked();
 
-  // The log from here on is that of one attempt.
-  void begin_log();
+  // The log from here on is that of one attempt, and of whatever runs beside it. Of a lane that was idle it may begin anew.
+  void begin_log(bool was_idle);
   [[nodiscard]] std::uint64_t log_begin() const { return log_begin_; }
   [[nodiscard]] const std::string& log_path() const { return log_path_; }
   [[nodiscard]] std::uint64_t logs_emptied() const { return logs_emptied_; }  // since it was more than kLaneLogBytesMax

@@ -23,7 +23,11 @@ TaskRun::~TaskRun() {
   std::filesystem::remove_all(folder, error);
 }
 
-Status TaskRun::make_folder() const { return make_directories(posix_file_system(), output_folder(), 0700); }
+Status TaskRun::make_folder() const {
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);  // of a run whose lane died
+  return make_directories(posix_file_system(), output_folder(), 0700);
+}
 
 std::string TaskRun::output_path() const {
   const auto* spec = std::get_if<net::JoinSpec>(&assign.spec);

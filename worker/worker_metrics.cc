@@ -18,7 +18,7 @@ void add_lanes(MetricsText& text, const WorkerState& state) {
     up += slot.status == SlotStatus::kUp ? 1U : 0U;
     starting += slot.status == SlotStatus::kStarting ? 1U : 0U;
     down += slot.status == SlotStatus::kDown ? 1U : 0U;
-    busy += slot.work ? 1U : 0U;
+    busy += slot.works.empty() ? 0U : 1U;
   }
   text.gauge("kiln_worker_lanes", "Lanes by state", up, {{"state", "up"}});
   text.gauge("kiln_worker_lanes", "", starting, {{"state", "starting"}});
@@ -37,7 +37,9 @@ void add_tasks(MetricsText& text, const WorkerState& state) {
     text.counter("kiln_worker_tasks_total", "", found == counters.failed.end() ? 0 : found->second,
                  {{"outcome", to_string(kind)}});
   }
-  text.counter("kiln_worker_superseded_total", "Tasks whose lane was given to another", counters.superseded);
+  text.counter("kiln_worker_superseded_total", "Tasks of which a later attempt came", counters.superseded);
+  text.counter("kiln_worker_turned_down_full_total", "Tasks that came for a lane with as many as it may have",
+               counters.turned_down_full);
   text.counter("kiln_worker_late_messages_total", "Messages of tasks that are not at work here", counters.late_messages);
   text.gauge("kiln_worker_reports_waiting", "Outcomes that the coordinator has not taken yet", state.reports.size());
   text.counter("kiln_worker_reports_again_total", "Outcomes that were told again", counters.reports_again);

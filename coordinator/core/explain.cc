@@ -13,6 +13,12 @@ std::string lane_text(const LaneName& name) {
   return fmt::format("{} lane {}", name.worker, name.lane.value);
 }
 
+std::string at_work_text(const LaneLive& lane) {
+  std::string out = fmt::format("works on task {}", lane.tasks.front().number);
+  for (std::size_t i = 1; i < lane.tasks.size(); ++i) out += fmt::format(", {}", lane.tasks[i].number);
+  return out;
+}
+
 // Every lane with the reason why it is not at work on this clip; `busy` counts those of the suitable ones that have a task.
 struct LaneReasons {
   std::vector<std::string> lines;
@@ -36,8 +42,8 @@ LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecor
       }
       if (!why) {
         ++out.suitable;
-        out.busy += lane.task != 0 ? 1 : 0;
-        why = lane.task == 0 ? "idle" : fmt::format("works on task {}", lane.task);
+        out.busy += lane.idle() ? 0 : 1;
+        why = lane.idle() ? "idle" : at_work_text(lane);
       }
       out.lines.push_back(fmt::format("{}: {}", lane_text(name), *why));
     }

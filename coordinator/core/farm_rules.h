@@ -54,6 +54,7 @@ struct FarmRules {
   std::int64_t segment_frames_min = 8;
   std::int64_t segment_frames_max = 1'000;
   std::int64_t segment_frames_first = 16;  // while a lane's speed is not known
+  std::int64_t segment_ahead_ms = 2'000;   // before a lane has rendered its segment it is given the next; negative: not before
   SeededBug bug = SeededBug::kNone;  // of tests alone
   bool operator==(const FarmRules&) const = default;
 };

@@ -49,16 +49,23 @@ struct Durable {
 };
 
 // ---- live ----
+struct LaneTask {
+  TaskNumber number = 0;
+  FarmTime assigned_at{0};  // or told again
+  std::int64_t frames_done = 0;  // of a segment
+};
+
 struct LaneLive {
   net::LaneOffer offer;
   bool up = true;
-  TaskNumber task = 0;  // 0: idle
+  std::vector<LaneTask> tasks;  // in the order in which it was given them
   int failures_in_a_row = 0;
   std::uint64_t failures = 0;
-  std::int64_t frames_done = 0;  // of the running segment
-  FarmTime progress_at{0};
-  FarmTime assigned_at{0};
   std::map<std::string, double> frames_per_second;  // by what is rendered (speed_key), whole segments
+
+  [[nodiscard]] bool idle() const { return tasks.empty(); }
+  [[nodiscard]] LaneTask* find(TaskNumber number);
+  [[nodiscard]] const LaneTask* find(TaskNumber number) const;
 };
 
 struct WorkerSession {

@@ -47,6 +47,19 @@ LaneLive* Turn::lane(const LaneName& name) const {
 
 namespace {
 
+template <typename Tasks>
+auto* find_in(Tasks& tasks, TaskNumber number) {
+  const auto found = std::find_if(tasks.begin(), tasks.end(), [&](const LaneTask& task) { return task.number == number; });
+  return found == tasks.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+LaneTask* LaneLive::find(TaskNumber number) { return find_in(tasks, number); }
+const LaneTask* LaneLive::find(TaskNumber number) const { return find_in(tasks, number); }
+
+namespace {
+
 bool is_ready(const Durable& durable, const std::string& key) {
   const auto found = durable.artifacts.find(key);
   return found != durable.artifacts.end() && found->second.state == ArtifactState::kReady;

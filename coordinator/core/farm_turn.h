@@ -36,7 +36,7 @@ struct Turn {
 void on_worker(Turn& turn, const std::string& connection, const net::FromWorker& message);
 void lose_silent_workers(Turn& turn);
 void lose_orphans(Turn& turn);
-// The task is off its lane: the lane is idle again and compile slots are free.
+// The task is off its lane, or off the compile slot.
 void release_lane(Turn& turn, const LaneName& lane, TaskNumber task);
 // Ends the running attempt on a lane that is gone.
 void lose_attempt(Turn& turn, TaskNumber task, const std::string& why);
@@ -71,6 +71,13 @@ void plan_clips(Turn& turn);
 
 // ---- scheduling.cc ----
 void assign_due(Turn& turn);
+
+// ---- lane_room.cc ----
+// A lane has one segment at a time, and the next shortly before that is rendered; beside them one task that needs no model.
+[[nodiscard]] bool takes_segment(const Turn& turn, const LaneLive& lane);
+[[nodiscard]] bool takes_chore(const Turn& turn, const LaneLive& lane);
+
+// ---- scheduling.cc ----
 [[nodiscard]] net::Assign make_assign(const Turn& turn, TaskNumber number, const TaskRecord& task);
 
 // ---- reasons.cc ----

@@ -56,7 +56,7 @@ net::ClipStatus clip_status(const JobRecord& job, std::size_t index, const net::
 std::string lane_state(const Turn& turn, const LaneName& name, const LaneLive& lane) {
   if (turn.durable().set_aside.contains(name)) return "set aside";
   if (!lane.up) return "starting";
-  return lane.task == 0 ? "idle" : "busy";
+  return lane.idle() ? "idle" : "busy";
 }
 
 net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, const WorkerSession& session) {
@@ -76,7 +76,7 @@ net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, c
     one.state = lane_state(turn, {name, id}, lane);
     const auto aside = turn.durable().set_aside.find({name, id});
     if (aside != turn.durable().set_aside.end()) one.why = aside->second;
-    one.task = lane.task;
+    one.task = lane.idle() ? 0 : lane.tasks.front().number;
     one.failures = lane.failures;
     for (const auto& [key, speed] : lane.frames_per_second) one.frames_per_second = speed;
     out.lanes.push_back(std::move(one));
@@ -171,7 +171,8 @@ net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const Job
   for (const TaskNumber number : job.running) {
     const TaskRecord* task = turn.task(number);
     const LaneLive* lane = task == nullptr ? nullptr : turn.lane(task->lane);
-    if (lane != nullptr && task->kind == net::TaskKind::kSegment) out.frames_done += lane->frames_done;
+    const LaneTask* on_lane = lane == nullptr ? nullptr : lane->find(number);
+    if (on_lane != nullptr && task->kind == net::TaskKind::kSegment) out.frames_done += on_lane->frames_done;
   }
   out.submitted_s = job.submitted_s;
   out.ended_s = job.ended_s;

@@ -1,5 +1,5 @@
 // Who gets what next. Jobs by priority, then by order of submission; of one job what failed before and what others wait for
-// comes before new segments. A lane holds one task.
+// comes before new segments; idle lanes before those that are given something ahead.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -46,12 +46,7 @@ void assign(Turn& turn, const LaneName& name, LaneLive* lane, net::Assigned fact
   fact.at_s = turn.now.unix_s;
   const TaskNumber number = fact.task;
   const net::JobName job = fact.job;
-  if (lane != nullptr) {
-    lane->task = number;
-    lane->frames_done = 0;
-    lane->progress_at = turn.now.at;
-    lane->assigned_at = turn.now.at;
-  }
+  if (lane != nullptr) lane->tasks.push_back({number, turn.now.at, 0});
   ++turn.live().counters.assignments;
   const TaskRecord* known = turn.task(number);
   turn.live().counters.attempts_forgotten += known != nullptr && known->attempts.size() >= kAttemptsKept ? 1U : 0U;
@@ -84,10 +79,18 @@ bool artifact_missing(const Turn& turn, const JobRecord& job, const ClipRecord& 
   return found == turn.durable().artifacts.end() || found->second.state != ArtifactState::kReady;
 }
 
-bool assign_waiting(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive& lane) {
+// What a lane can be given now, beside what it has.
+struct LaneRoom {
+  bool segment = false;
+  bool chore = false;
+};
+
+bool assign_waiting(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive& lane, LaneRoom room) {
   for (const TaskNumber number : one.job->waiting) {
     const TaskRecord& task = *turn.task(number);
-    if (task.kind == TaskKind::kSegment) {
+    const bool is_segment = task.kind == TaskKind::kSegment;
+    if (is_segment ? !room.segment : !room.chore) continue;
+    if (is_segment) {
       const ClipRecord& clip = one.job->clips[task.clip];
       if (artifact_missing(turn, *one.job, clip) || unfit_reason(turn, *one.job, clip, name, lane)) continue;
     }
@@ -172,19 +175,26 @@ bool assign_noop(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive&
   return true;
 }
 
+// True: it was given something, and may be able to take more.
+bool assign_one(Turn& turn, const std::vector<JobTurn>& jobs, const LaneName& name, LaneLive& lane) {
+  const LaneRoom room{takes_segment(turn, lane), takes_chore(turn, lane)};
+  if (!room.segment && !room.chore) return false;
+  for (const JobTurn& one : jobs) {
+    if (unusable_reason(turn, *one.job, name, lane)) continue;
+    if (assign_waiting(turn, one, name, lane, room)) return true;
+    if (room.segment && assign_new_segment(turn, one, name, lane)) return true;
+    if (lane.idle() && assign_noop(turn, one, name, lane)) return true;
+  }
+  return false;
+}
+
 void assign_lanes(Turn& turn) {
-  std::vector<JobTurn> jobs = jobs_in_order(turn);
+  const std::vector<JobTurn> jobs = jobs_in_order(turn);
   if (jobs.empty()) return;
-  for (auto& [worker, session] : turn.live().workers) {
-    for (auto& [id, lane] : session.lanes) {
-      if (lane.task != 0) continue;
-      for (const JobTurn& one : jobs) {
-        const LaneName name{worker, id};
-        if (unusable_reason(turn, *one.job, name, lane)) continue;
-        if (assign_waiting(turn, one, name, lane) || assign_new_segment(turn, one, name, lane) ||
-            assign_noop(turn, one, name, lane)) {
-          break;
-        }
+  for (const bool idle : {true, false}) {
+    for (auto& [worker, session] : turn.live().workers) {
+      for (auto& [id, lane] : session.lanes) {
+        if (lane.idle() == idle) assign_one(turn, jobs, {worker, id}, lane);
       }
     }
   }

@@ -27,7 +27,9 @@ void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& r
   const JobRecord* job = turn.job(task.job);
   LaneLive* lane = turn.lane(task.lane);
   if (job == nullptr || lane == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
-  const double seconds = result.wall_s + result.transfer_s;
+  // What is fetched and stored while another segment is rendered costs the lane nothing, unless it takes longer than that.
+  const bool alone = lane->tasks.size() <= 1;
+  const double seconds = alone ? result.wall_s + result.transfer_s : std::max(result.wall_s, result.transfer_s);
   if (seconds <= 0.0) return;
   const double speed = static_cast<double>(task.last - task.first) / seconds;
   double& known = lane->frames_per_second[speed_key(*job->clips[task.clip].plan)];
@@ -217,12 +219,12 @@ void on_progress(Turn& turn, const net::WorkerName& worker, const net::TaskProgr
   }
   const TaskRecord& task = *turn.task(message.task);
   LaneLive* lane = turn.lane(task.lane);
-  if (lane == nullptr) return;
-  lane->frames_done = message.frames_done;
-  lane->progress_at = turn.now.at;
+  LaneTask* on_lane = lane == nullptr ? nullptr : lane->find(message.task);
+  if (on_lane == nullptr) return;
+  on_lane->frames_done = message.frames_done;
   const bool dirty = turn.live().dirty;
   turn.changed(task.job);
-  turn.live().dirty = dirty;  // progress alone makes nothing assignable
+  turn.live().dirty = dirty || takes_segment(turn, *lane);  // else progress makes nothing assignable
 }
 
 void end_attempt(Turn& turn, TaskNumber number, const net::TaskFault& fault, const net::BlobRef& log) {

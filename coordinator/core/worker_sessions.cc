@@ -29,13 +29,13 @@ bool is_current(const Turn& turn, const net::WorkerName& worker, const net::Runn
   return task->state == TaskState::kRunning && task->attempt == running.attempt && task->lane.worker == worker;
 }
 
-void bind_lane(WorkerSession& session, const TaskRecord& task, const net::RunningTask& running) {
+void bind_lane(WorkerSession& session, const TaskRecord& task, const net::RunningTask& running, FarmTime now) {
   if (task.kind == TaskKind::kCompile) {
     session.compile_task = running.task;
     return;
   }
   const auto lane = session.lanes.find(running.lane);
-  if (lane != session.lanes.end()) lane->second.task = running.task;
+  if (lane != session.lanes.end()) lane->second.tasks.push_back({running.task, now, 0});
 }
 
 std::vector<TaskNumber> running_at(const Turn& turn, const net::WorkerName& worker) {
@@ -55,7 +55,7 @@ void reattach(Turn& turn, const net::WorkerHello& hello) {
     if (is_current(turn, hello.worker, running)) {
       kept.insert(running.task);
       turn.live().orphans.erase(running.task);
-      bind_lane(session, *turn.task(running.task), running);
+      bind_lane(session, *turn.task(running.task), running, turn.now.at);
       continue;
     }
     ++turn.live().counters.late_messages;
@@ -95,12 +95,12 @@ void on_hello(Turn& turn, const std::string& connection, const net::WorkerHello&
   session.hello = hello;
   session.hello.running.clear();
   session.heard_at = turn.now.at;
-  session.leaving = leaving;
+  session.leaving = leaving || hello.leaving;
   for (const net::LaneOffer& offer : hello.lanes) {
     LaneLive lane;
     if (same_process && earlier.contains(offer.lane)) lane = earlier[offer.lane];
     lane.offer = offer;
-    lane.task = 0;
+    lane.tasks.clear();
     session.lanes[offer.lane] = std::move(lane);
   }
   const bool is_new = found == turn.live().workers.end() || found->second.hello.signing_key != hello.signing_key;
@@ -131,26 +131,30 @@ void compare(Turn& turn, const net::WorkerName& name, const net::Heartbeat& hear
     turn.tell(name, make_assign(turn, number, *task));
   };
   WorkerSession& session = *turn.worker(name);
+  session.leaving = session.leaving || heartbeat.leaving;
   if (session.leaving) turn.tell(name, net::DrainWorker{true, true});
-  for (auto& [id, lane] : session.lanes) tell_again(lane.task, lane.assigned_at);
+  for (auto& [id, lane] : session.lanes) {
+    for (LaneTask& task : lane.tasks) tell_again(task.number, task.assigned_at);
+  }
   tell_again(session.compile_task, session.compile_assigned_at);
+}
+
+void lose_all(Turn& turn, const LaneLive& lane, const std::string& why) {
+  const std::vector<LaneTask> tasks = lane.tasks;
+  for (const LaneTask& task : tasks) lose_attempt(turn, task.number, why);
 }
 
 void on_lane_changed(Turn& turn, const net::WorkerName& name, const net::LaneChanged& message) {
   LaneLive& lane = turn.worker(name)->lanes[message.offer.lane];
   lane.offer = message.offer;
   lane.up = message.up;
-  if (!message.up && lane.task != 0) {
-    lose_attempt(turn, lane.task, fmt::format("its lane is gone: {}", message.why));
-  }
+  if (!message.up) lose_all(turn, lane, fmt::format("its lane is gone: {}", message.why));
   turn.live().dirty = true;
 }
 
 void on_goodbye(Turn& turn, const net::WorkerName& name) {
   WorkerSession& session = *turn.worker(name);
-  for (auto& [id, lane] : session.lanes) {
-    if (lane.task != 0) lose_attempt(turn, lane.task, fmt::format("{} has left", name));
-  }
+  for (auto& [id, lane] : session.lanes) lose_all(turn, lane, fmt::format("{} has left", name));
   if (session.compile_task != 0) lose_attempt(turn, session.compile_task, fmt::format("{} has left", name));
   turn.live().workers.erase(name);
   turn.live().dirty = true;
@@ -189,9 +193,8 @@ void release_lane(Turn& turn, const LaneName& name, TaskNumber number) {
   if (session == nullptr) return;
   if (session->compile_task == number) session->compile_task = 0;
   LaneLive* lane = turn.lane(name);
-  if (lane == nullptr || lane->task != number) return;
-  lane->task = 0;
-  lane->frames_done = 0;
+  if (lane == nullptr) return;
+  std::erase_if(lane->tasks, [&](const LaneTask& task) { return task.number == number; });
 }
 
 void lose_attempt(Turn& turn, TaskNumber number, const std::string& why) {

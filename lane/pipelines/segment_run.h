@@ -82,7 +82,7 @@ struct SegmentRun {
   std::size_t unrendered;                   // pieces; the model's thread
   std::atomic<std::size_t> unwritten;       // pieces
   std::chrono::steady_clock::time_point started{};  // of the model's thread, with this run
-  double wall_s = 0.0;
+  double wall_s = 0.0;  // until the model was done with this run, since it began or was done with the one before
   std::uint64_t bytes_written = 0;
 
  private:

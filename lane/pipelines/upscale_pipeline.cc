@@ -170,7 +170,9 @@ void UpscalePipeline::begin_piece(ModelState& state, const Piece& piece) {
 void UpscalePipeline::end_piece(Channel& channel) {
   SegmentRun& run = *channel.model.piece->run;
   if (--run.unrendered == 0) {
-    run.wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - run.started).count();
+    const auto now = std::chrono::steady_clock::now();
+    run.wall_s = std::chrono::duration<double>(now - std::max(run.started, rendered_until_)).count();
+    rendered_until_ = now;
   }
   channel.rendered.push(Rendered{channel.model.piece, 0, nullptr});
   channel.model = ModelState{};

@@ -105,6 +105,7 @@ class UpscalePipeline {
   FairQueues<Decoded> decoded_;
   std::vector<std::unique_ptr<Channel>> channels_;
   std::size_t next_channel_ = 0;  // the submitter's
+  std::chrono::steady_clock::time_point rendered_until_{};  // the model's: when it was done with a run
 
   std::mutex mutex_;
   std::condition_variable artifact_changed_;

@@ -90,6 +90,9 @@ class FarmEnv {
   // Ticks and answers until nothing is assigned any more; returns how many tasks were done.
   int run_to_end();
 
+  // Lanes get a segment when the one before is done, as if none could be given ahead.
+  void one_segment_at_a_time() { state.rules.segment_ahead_ms = -1; }
+
   [[nodiscard]] const JobRecord& job(const std::string& name) const { return state.durable.jobs.at(name); }
   [[nodiscard]] net::JobStatus status(const std::string& name);
   std::int64_t clip_frames = 100;

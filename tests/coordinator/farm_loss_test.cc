@@ -58,6 +58,7 @@ TEST(FarmLossTest, AnArtifactThatTheStoreLostIsMadeAgainAndTheSegmentWaits) {
 // With `executor = "any"` nothing fails when the artifact is gone: the segment's result says so.
 TEST(FarmLossTest, AnArtifactThatASegmentDidNotFindIsMadeAgainWhileOthersRunUncompiled) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10), 2);
+  farm.one_segment_at_a_time();
   farm.finish("a", farm.compile);
   for (const net::Assign& early : farm.segments) farm.finish("a", early);
   const std::vector<net::Assign> ready = farm.take_assigns("a");

@@ -75,13 +75,13 @@ TEST(FarmStepTest, ABadSubmissionChangesNothingAndSaysWhy) {
   EXPECT_TRUE(farm.journal.empty());
 }
 
-TEST(FarmStepTest, ALaneHoldsOneTaskAndGetsTheNextWhenItIsDone) {
-  ProbedFarm farm(JobBuilder("job").segment_frames(10));
+TEST(FarmStepTest, ALaneWhoseSpeedIsNotKnownGetsItsNextSegmentWhenTheFirstIsDone) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(50));
   ASSERT_EQ(farm.segments.size(), 1U);
   farm.tick();
   EXPECT_TRUE(farm.take_assigns("a").empty());
   farm.finish("a", farm.segments[0]);
-  EXPECT_EQ(segment(farm.take_assign("a")).first, 10);
+  EXPECT_EQ(segment(farm.take_assign("a")).first, 50);
 }
 
 TEST(FarmStepTest, AResultOfAnOlderAttemptIsDroppedAndAcknowledged) {
@@ -382,6 +382,7 @@ TEST(FarmStepTest, CancelStopsWhatRunsAndNothingComesBack) {
 
 TEST(FarmStepTest, RetryGoesOnWithWhatIsDone) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  farm.one_segment_at_a_time();
   farm.finish("a", farm.segments[0]);
   const net::Assign second = farm.take_assign("a");
   (void)farm.ask(net::ControlJob{"job", net::JobVerb::kCancel});
@@ -397,6 +398,7 @@ TEST(FarmStepTest, RetryGoesOnWithWhatIsDone) {
 
 TEST(FarmStepTest, PauseHandsOutNothingNewAndResumeGoesOn) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  farm.one_segment_at_a_time();
   (void)farm.ask(net::ControlJob{"job", net::JobVerb::kPause});
   farm.finish("a", farm.segments[0]);
   EXPECT_TRUE(farm.take_assigns("a").empty());
@@ -546,6 +548,7 @@ TEST(FarmReplayTest, TheJournalAloneGivesTheSameState) {
 
 TEST(FarmReplayTest, AfterARestartWorkersComeBackAndNothingDoneIsDoneAgain) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  farm.one_segment_at_a_time();
   farm.finish("a", farm.segments[0]);
   const net::Assign running = farm.take_assign("a");
   FarmEnv after;

@@ -29,7 +29,7 @@ TEST(FarmSimTest, NothingIsLostOrDoneTwiceWhateverHappens) {
     ASSERT_EQ(result.violation, "") << told(seed, result);
   }
   // A simulator in which nothing goes wrong finds nothing.
-  for (const char* what : {"coordinator is killed", "worker is killed", "worker is cut off", "a lane crashes", "out of memory",
+  for (const char* what : {"coordinator is killed", "worker is killed", "worker is cut off", "worker leaves", "a lane crashes", "out of memory",
                            "a lane hangs", "a transfer fails", "cancelled", "a clock jumps", "the coordinator dies between two effects",
                            "a worker dies between two effects", "the journal's disk is full", "the store takes nothing"}) {
     EXPECT_GT(counts[what], 10U) << what;

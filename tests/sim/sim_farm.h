@@ -34,6 +34,7 @@ struct SimProfile {
   int partitions = 15;          // a worker is cut off for a while, per second
   int coordinator_crashes = 8;  // per second
   int worker_crashes = 8;
+  int worker_stops = 8;  // by a signal: it finishes what it renders
   int crashes_between_steps = 15;  // of the coordinator or a worker, after any one effect of a step, in hundred thousandths
   int full_disks = 5;           // the coordinator's, or the store's, for a while, per second
   int task_faults = 40;         // a lane fails its task in one way or another

@@ -39,7 +39,12 @@ void SimLedger::on(const net::ResultAccepted& fact) {
   task.done = true;
 }
 
-void SimLedger::on(const net::AttemptEnded& fact) { tasks_[fact.task].running = false; }
+void SimLedger::on(const net::AttemptEnded& fact) {
+  TaskView& task = tasks_[fact.task];
+  task.running = false;
+  task.given_back += fact.fault.message == "its worker is ending" ? 1 : 0;
+  if (task.given_back > kGivenBackMax) wrong(fmt::format("task {} is given to workers that are ending", fact.task));
+}
 
 void SimLedger::on(const net::JobControlled& fact) {
   if (fact.verb == net::JobVerb::kCancel) cancelled_.insert(fact.job);

@@ -11,6 +11,8 @@ namespace kiln::sim {
 
 // Attempts of one task beyond this mean that nobody gives up.
 inline constexpr std::uint32_t kAttemptsMax = 60;
+// So often may workers that are ending give one task back; one that is given it again and again would make it fail.
+inline constexpr int kGivenBackMax = 5;
 
 class SimLedger {
  public:
@@ -30,6 +32,7 @@ class SimLedger {
     net::TaskKind kind = net::TaskKind::kNoop;
     net::JobName job;
     std::uint32_t attempt = 0;
+    int given_back = 0;
     bool running = false;
     bool done = false;
   };

@@ -66,6 +66,11 @@ void SimWorld::crash_worker(SimWorker& one) {
   at(Millis(200 + below(kRestartMax.count())), [this, &one] { start_worker(one); });
 }
 
+void SimWorld::stop_worker(SimWorker& one) {
+  note("worker is told to end", static_cast<std::uint64_t>(one.number));
+  feed(one, worker::StopAsked{});
+}
+
 // Nothing passes. The worker may notice, or not; what it had sent is gone.
 void SimWorld::cut_off(SimWorker& one) {
   note("worker is cut off", static_cast<std::uint64_t>(one.number));
@@ -208,6 +213,9 @@ void SimWorld::run_task(SimWorker& one, LaneId slot, const net::Assign& assign) 
     return answer(when, worker::RunFailed{key, {net::FailureKind::kError, "internal", "it failed", -1}});
   }
   answer(lasts / 2, worker::LaneIsAlive{slot});
+  if (const auto* segment = std::get_if<net::SegmentSpec>(&assign.spec)) {
+    answer(lasts / 2, worker::RunProgressed{{key.task, key.attempt, (segment->last - segment->first) / 2, 0, 0}});
+  }
   answer(lasts, worker::RunDone{key});
 }
 

@@ -89,6 +89,7 @@ void SimWorld::each_second() {
   for (auto& one : workers_) {
     if (one->up && chance(profile_.worker_crashes)) crash_worker(*one);
     if (one->up && !one->cut && chance(profile_.partitions)) cut_off(*one);
+    if (one->up && chance(profile_.worker_stops)) stop_worker(*one);
   }
   if (chance(profile_.clock_jumps)) jump_clock();
   if (chance(profile_.full_disks)) fill_disk();

@@ -78,6 +78,7 @@ class SimWorld {
   // ---- workers (sim_worker.cc) ----
   void start_worker(SimWorker& one);
   void crash_worker(SimWorker& one);
+  void stop_worker(SimWorker& one);
   void cut_off(SimWorker& one);
   void link(SimWorker& one, bool up);
   void feed(SimWorker& one, const worker::WorkerEvent& event);

@@ -16,29 +16,32 @@ WorkerTime restart_wait(const WorkerRules& rules, int deaths_in_a_row) {
   return std::min(wait, rules.restart_most);
 }
 
-// What becomes of the task of a lane that has just died.
-void settle_work_of_dead(WorkerTurn& turn, SlotEntry& slot, const net::TaskFault& fault) {
-  if (!slot.second.work) return;
-  const Work& work = *slot.second.work;
+// What becomes of a task whose lane has just died. Of several that ran, the one that came first takes the blame: the others
+// begin anew, and if it was one of them, it will be the first.
+void settle_work_of_dead(WorkerTurn& turn, SlotEntry& slot, Work& work, const net::TaskFault& fault, bool& blamed) {
+  const bool down = slot.second.status == SlotStatus::kDown;
   switch (work.phase) {
-    case WorkPhase::kRunning: return fail_work(turn, slot, fault);
-    case WorkPhase::kCancelling: {
-      if (!work.fault) return drop_work(turn, slot);
-      const net::TaskFault reason = *work.fault;
-      return fail_work(turn, slot, reason);
-    }
+    case WorkPhase::kRunning:
+      if (!std::exchange(blamed, true)) return fail_work(turn, slot, work, fault);
+      work.phase = WorkPhase::kPrepared;
+      break;
+    case WorkPhase::kCancelling: return end_cancelled(turn, slot, work);
     case WorkPhase::kPreparing:
-    case WorkPhase::kPrepared:
-      if (slot.second.status == SlotStatus::kDown) fail_work(turn, slot, lost_lane(fault.message));
-      return;
+    case WorkPhase::kPrepared: break;
     case WorkPhase::kStoring: return;  // it needs the lane no more
   }
+  if (down) fail_work(turn, slot, work, lost_lane(fault.message));
+}
+
+void settle_works_of_dead(WorkerTurn& turn, SlotEntry& slot, const net::TaskFault& fault) {
+  bool blamed = false;
+  for (const TaskKey& key : keys_of(slot.second)) settle_work_of_dead(turn, slot, *slot.second.find(key), fault, blamed);
 }
 
 void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const std::string& why,
                const std::optional<Error>& refusal = std::nullopt) {
   Slot& lane = slot.second;
-  const bool barren = !lane.work || lane.work->phase != WorkPhase::kRunning;
+  const bool barren = !lane.runs_something();
   ++turn.state.counters.lanes_lost;
   ++lane.deaths_in_a_row;
   lane.barren_deaths += barren ? 1 : 0;
@@ -60,20 +63,39 @@ void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const s
   } else {
     start_lane(turn, slot);
   }
-  settle_work_of_dead(turn, slot, {kind, std::string(to_string(ErrorCode::kInternal)),
-                                   fmt::format("its lane died: {}", why), -1});
+  settle_works_of_dead(turn, slot, {kind, std::string(to_string(ErrorCode::kInternal)),
+                                    fmt::format("its lane died: {}", why), -1});
+}
+
+bool is_chore(const Work& work) { return !std::holds_alternative<net::SegmentSpec>(work.assign.spec); }
+
+// A lane has one network loaded.
+bool same_network(const net::Assign& a, const net::Assign& b) {
+  return a.package == b.package && std::get<net::SegmentSpec>(a.spec).dtype == std::get<net::SegmentSpec>(b.spec).dtype;
+}
+
+// Beside what the slot is at: a lane renders segments of one network while it probes or joins; anything else waits.
+bool may_run(const SlotEntry& slot, const Work& next) {
+  int segments = 0;
+  for (const Work& work : slot.second.works) {
+    if (!work.on_lane()) continue;
+    if (is_compile(slot.first)) return false;
+    if (is_chore(work) != is_chore(next)) continue;
+    if (is_chore(next) || !same_network(work.assign, next.assign) || ++segments >= kSegmentsPerLaneMax) return false;
+  }
+  return true;
 }
 
 bool is_usable(const WorkerTurn& turn, const Slot& lane) {
-  if (turn.state.stopping()) return lane.work.has_value();
+  if (turn.state.stopping()) return !lane.works.empty();
   return lane.status == SlotStatus::kUp || (lane.status == SlotStatus::kStarting && lane.deaths_in_a_row <= 1);
 }
 
-// A lane that is said to be down loses its task there: that one is reported first.
+// A lane that is said to be down loses its tasks there: those are reported first.
 void announce(WorkerTurn& turn, SlotEntry& slot) {
   Slot& lane = slot.second;
   const bool usable = is_usable(turn, lane);
-  if (!turn.welcomed() || usable == lane.announced || (!usable && lane.work)) return;
+  if (!turn.welcomed() || usable == lane.announced || (!usable && !lane.works.empty())) return;
   lane.announced = usable;
   const std::string why = usable ? "" : turn.state.stopping() ? "its worker is ending" : lane.why_down;
   turn.send(net::LaneChanged{lane.offer, usable, why});
@@ -91,6 +113,14 @@ void start_lane(WorkerTurn& turn, SlotEntry& slot) {
 void restart_lane(WorkerTurn& turn, SlotEntry& slot, const std::string& why) {
   if (slot.second.status == SlotStatus::kDown) return;
   turn.emit(KillLane{slot.first, why});
+  for (const TaskKey& key : keys_of(slot.second)) {
+    Work& work = *slot.second.find(key);
+    if (work.phase == WorkPhase::kCancelling) {
+      end_cancelled(turn, slot, work);
+    } else if (work.phase == WorkPhase::kRunning) {
+      work.phase = WorkPhase::kPrepared;
+    }
+  }
   start_lane(turn, slot);
 }
 
@@ -119,8 +149,7 @@ void keep_lane(WorkerTurn& turn, SlotEntry& slot) {
     return;
   }
   const bool late = lane.status == SlotStatus::kStarting && turn.now.at - lane.started_at >= rules.lane_start_max;
-  const bool runs = lane.work && lane.work->phase == WorkPhase::kRunning;
-  const bool silent = runs && turn.now.at - lane.heard_at >= rules.lane_silence_max;
+  const bool silent = lane.runs_something() && turn.now.at - lane.heard_at >= rules.lane_silence_max;
   if (!late && !silent) return;
   ++turn.state.counters.lanes_hung;
   const std::string why =
@@ -131,16 +160,12 @@ void keep_lane(WorkerTurn& turn, SlotEntry& slot) {
 
 void settle_slot(WorkerTurn& turn, SlotEntry& slot) {
   Slot& it = slot.second;
-  if (!it.work && it.next) {
-    const net::Assign next = std::move(*it.next);
-    it.next.reset();
-    begin_work(turn, slot, next);
-  }
-  if (it.work && it.work->phase == WorkPhase::kPrepared && it.status == SlotStatus::kUp) {
-    it.work->phase = WorkPhase::kRunning;
-    it.work->since = turn.now.at;
+  for (Work& work : it.works) {
+    if (work.phase != WorkPhase::kPrepared || it.status != SlotStatus::kUp || !may_run(slot, work)) continue;
+    work.phase = WorkPhase::kRunning;
+    work.since = turn.now.at;
     it.heard_at = turn.now.at;
-    turn.emit(RunTask{slot.first, it.work->assign});
+    turn.emit(RunTask{slot.first, work.assign});
   }
   if (!is_compile(slot.first)) announce(turn, slot);
 }

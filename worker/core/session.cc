@@ -11,9 +11,10 @@ namespace kiln::worker {
 namespace {
 
 void add_running(const Slot& slot, LaneId id, std::vector<net::RunningTask>& out) {
-  const bool called_off = slot.work && slot.work->phase == WorkPhase::kCancelling && !slot.work->fault;
-  if (slot.work && !called_off) out.push_back({slot.work->assign.task, slot.work->assign.attempt, id});
-  if (slot.next) out.push_back({slot.next->task, slot.next->attempt, id});
+  for (const Work& work : slot.works) {
+    const bool called_off = work.phase == WorkPhase::kCancelling && !work.fault;
+    if (!called_off) out.push_back({work.assign.task, work.assign.attempt, id});
+  }
 }
 
 std::vector<net::RunningTask> running_tasks(const WorkerState& state) {
@@ -28,10 +29,11 @@ net::WorkerHello make_hello(WorkerState& state) {
   hello.lanes.clear();
   hello.compiles = hello.compiles && !state.stopping();
   hello.running = running_tasks(state);
+  hello.leaving = state.stopping();
   for (auto& [id, slot] : state.slots) {
     if (is_compile(id)) continue;
-    const bool usable = state.stopping() ? slot.work.has_value() : slot.status != SlotStatus::kDown;
-    slot.announced = usable || slot.work.has_value();
+    const bool usable = state.stopping() ? !slot.works.empty() : slot.status != SlotStatus::kDown;
+    slot.announced = usable || !slot.works.empty();
     if (slot.announced) hello.lanes.push_back(slot.offer);
   }
   return hello;
@@ -118,17 +120,19 @@ void on_coordinator(WorkerTurn& turn, const net::ToWorker& message) {
   turn.emit(Say{drain.on ? "drained: what is at work is finished, and nothing new comes" : "no longer drained"});
 }
 
-void keep_session(WorkerTurn& turn, std::uint64_t memory_available_bytes) {
+void send_heartbeat(WorkerTurn& turn) {
+  turn.state.session.heartbeat_at = turn.now.at;
+  turn.send(net::Heartbeat{turn.state.memory_available_bytes, running_tasks(turn.state), turn.state.stopping()});
+}
+
+void keep_session(WorkerTurn& turn) {
   Session& session = turn.state.session;
   const WorkerRules& rules = turn.state.rules;
   if (session.state == SessionState::kGreeting && turn.now.at - session.hello_at >= rules.hello_interval) greet(turn);
   if (session.state != SessionState::kWelcomed) return;
   const WorkerTime beat =
       session.heartbeat_interval > WorkerTime{0} ? session.heartbeat_interval : rules.heartbeat_interval;
-  if (turn.now.at - session.heartbeat_at >= beat) {
-    session.heartbeat_at = turn.now.at;
-    turn.send(net::Heartbeat{memory_available_bytes, running_tasks(turn.state)});
-  }
+  if (turn.now.at - session.heartbeat_at >= beat) send_heartbeat(turn);
   renew(turn);
   for (auto& [key, report] : turn.state.reports) {
     if (turn.now.at - report.sent_at < rules.report_interval) continue;
@@ -142,7 +146,7 @@ void leave_when_done(WorkerTurn& turn) {
   WorkerState& state = turn.state;
   if (!state.stopping()) return;
   const bool busy = std::any_of(state.slots.begin(), state.slots.end(),
-                                [](const auto& slot) { return slot.second.work || slot.second.next; });
+                                [](const auto& slot) { return !slot.second.works.empty(); });
   if (busy) return state.idle_since.reset();
   if (!state.idle_since) state.idle_since = turn.now.at;
   if (!state.reports.empty()) {

@@ -1,6 +1,7 @@
-// Assignments and cancellations. The coordinator gives a lane one task at a time; when it gives another one it has given
-// up the first, whatever became of that message. Nothing is dropped without a word: a task that is not done here is
-// reported as lost, so that a coordinator which still believes in it tries it elsewhere.
+// Assignments and cancellations. A lane may have several tasks: what comes while it is busy is fetched at once and begun as soon
+// as it can be. A task that the coordinator gave up, and whose cancellation was lost, is cancelled after the next heartbeat.
+// Nothing is dropped without a word: a task that is not done here is reported as lost, so that a coordinator which still
+// believes in it tries it elsewhere.
 #include <fmt/core.h>
 
 #include "worker/core/worker_turn.h"
@@ -21,24 +22,15 @@ void turn_down(WorkerTurn& turn, LaneId slot, TaskKey key, std::string why) {
   report(turn, slot, failed(key, lost_lane(std::move(why))));
 }
 
-void forget_next(WorkerTurn& turn, SlotEntry& slot, const std::string& why) {
-  if (!slot.second.next) return;
-  const TaskKey key = key_of(*slot.second.next);
-  slot.second.next.reset();
-  turn_down(turn, slot.first, key, why);
-}
-
 // Another attempt of the same task, wherever it is at work: only the later one counts.
 bool give_way_to_later_attempt(WorkerTurn& turn, const net::Assign& assign) {
   for (SlotEntry& slot : turn.state.slots) {
-    const auto& next = slot.second.next;
-    if (next && next->task == assign.task && next->attempt > assign.attempt) return false;
-    if (next && next->task == assign.task) forget_next(turn, slot, "a later attempt came");
-    const auto& work = slot.second.work;
-    if (!work || work->assign.task != assign.task) continue;
-    if (work->assign.attempt > assign.attempt) return false;
-    ++turn.state.counters.superseded;
-    cancel_work(turn, slot);
+    for (const TaskKey& key : keys_of(slot.second)) {
+      if (key.task != assign.task) continue;
+      if (key.attempt > assign.attempt) return false;
+      ++turn.state.counters.superseded;
+      if (Work* work = slot.second.find(key); work != nullptr) cancel_work(turn, slot, *work);
+    }
   }
   return true;
 }
@@ -50,10 +42,7 @@ bool is_known(WorkerTurn& turn, const net::Assign& assign) {
     turn.send(report->second.message);
     return true;
   }
-  for (const auto& [id, slot] : turn.state.slots) {
-    if (slot.work && slot.work->key() == key) return true;
-    if (slot.next && key_of(*slot.next) == key) return true;
-  }
+  if (turn.find_work(key).work != nullptr) return true;
   if (!turn.state.ended.contains(key)) return false;
   turn.send(failed(key, lost_lane("it has ended here already")));
   return true;
@@ -88,19 +77,28 @@ void report(WorkerTurn& turn, LaneId slot, net::FromWorker message) {
   state.reports[key] = Report{std::move(message), slot, turn.now.at};
 }
 
-void drop_work(WorkerTurn& turn, SlotEntry& slot) {
-  const TaskKey key = slot.second.work->key();
+std::vector<TaskKey> keys_of(const Slot& slot) {
+  std::vector<TaskKey> out;
+  for (const Work& work : slot.works) out.push_back(work.key());
+  return out;
+}
+
+void end_work(Slot& slot, TaskKey key) {
+  slot.works.remove_if([&](const Work& work) { return work.key() == key; });
+}
+
+void drop_work(WorkerTurn& turn, SlotEntry& slot, Work& work) {
+  const TaskKey key = work.key();
   turn.emit(Drop{key});
-  slot.second.work.reset();
+  end_work(slot.second, key);
   remember_ended(turn, key);
 }
 
-void fail_work(WorkerTurn& turn, SlotEntry& slot, net::TaskFault fault) {
-  Work& work = *slot.second.work;
+void fail_work(WorkerTurn& turn, SlotEntry& slot, Work& work, net::TaskFault fault) {
   if (fault.kind == net::FailureKind::kLostLane) {  // there is no log that would say more
     const TaskKey key = work.key();
     turn.emit(Drop{key});
-    slot.second.work.reset();
+    end_work(slot.second, key);
     return report(turn, slot.first, failed(key, std::move(fault)));
   }
   work.fault = std::move(fault);
@@ -111,16 +109,22 @@ void fail_work(WorkerTurn& turn, SlotEntry& slot, net::TaskFault fault) {
   turn.emit(Store{work.key(), true});
 }
 
-void cancel_work(WorkerTurn& turn, SlotEntry& slot) {
-  Work& work = *slot.second.work;
+// For good, or because of what is in `fault`.
+void end_cancelled(WorkerTurn& turn, SlotEntry& slot, Work& work) {
+  if (!work.fault) return drop_work(turn, slot, work);
+  const net::TaskFault fault = *work.fault;
+  fail_work(turn, slot, work, fault);
+}
+
+void cancel_work(WorkerTurn& turn, SlotEntry& slot, Work& work) {
   if (work.phase == WorkPhase::kCancelling) {
     work.fault.reset();
     return;
   }
-  if (work.phase != WorkPhase::kRunning) return drop_work(turn, slot);
+  if (work.phase != WorkPhase::kRunning) return drop_work(turn, slot, work);
   const bool stops_when_told = std::holds_alternative<net::SegmentSpec>(work.assign.spec) || is_compile(slot.first);
-  if (!stops_when_told) {  // a lane that probes or joins hears nothing meanwhile
-    drop_work(turn, slot);
+  if (!stops_when_told) {  // a probe or a join hears nothing meanwhile
+    drop_work(turn, slot, work);
     return restart_lane(turn, slot, "its task was cancelled");
   }
   work.phase = WorkPhase::kCancelling;
@@ -136,8 +140,8 @@ void begin_work(WorkerTurn& turn, SlotEntry& slot, net::Assign assign) {
   Work work;
   work.assign = std::move(assign);
   work.since = turn.now.at;
-  slot.second.work = std::move(work);
-  turn.emit(Prepare{slot.first, slot.second.work->assign});
+  turn.emit(Prepare{slot.first, work.assign});
+  slot.second.works.push_back(std::move(work));
 }
 
 void on_assign(WorkerTurn& turn, const net::Assign& assign) {
@@ -150,6 +154,7 @@ void on_assign(WorkerTurn& turn, const net::Assign& assign) {
   const bool holds_for_goodbye = turn.state.stopping() && is_compile(id);  // else it would come back at once
   if (holds_for_goodbye) return;
   if (const auto reason = why_not(turn, id)) {
+    if (turn.state.stopping()) send_heartbeat(turn);  // it has not heard that we leave
     turn_down(turn, id, key_of(assign), *reason);
     if (Slot* slot = turn.slot(id); slot != nullptr && !is_compile(id)) slot->announced = true;  // say again that it is not
     return;
@@ -159,41 +164,26 @@ void on_assign(WorkerTurn& turn, const net::Assign& assign) {
     return turn_down(turn, id, key_of(assign), "a later attempt is at work");
   }
   SlotEntry& slot = *turn.state.slots.find(id);
-  forget_next(turn, slot, "its lane was given another task");
-  const auto& work = slot.second.work;
-  if (work && (work->phase != WorkPhase::kCancelling || work->fault)) {
-    ++turn.state.counters.superseded;
-    const TaskKey old = work->key();
-    cancel_work(turn, slot);
-    turn.send(failed(old, lost_lane("its lane was given another task")));
+  if (slot.second.works.size() >= kTasksPerSlotMax) {
+    ++turn.state.counters.turned_down_full;
+    return turn_down(turn, id, key_of(assign), fmt::format("its lane has {} tasks already", kTasksPerSlotMax));
   }
-  if (slot.second.work) {
-    slot.second.next = assign;
-  } else {
-    begin_work(turn, slot, assign);
-  }
+  begin_work(turn, slot, assign);
 }
 
 void on_cancel(WorkerTurn& turn, TaskKey key) {
   turn.state.reports.erase(key);
-  for (SlotEntry& slot : turn.state.slots) {
-    if (slot.second.next && key_of(*slot.second.next) == key) slot.second.next.reset();
-  }
-  if (SlotEntry* slot = turn.find_work(key); slot != nullptr) return cancel_work(turn, *slot);
+  if (const auto [slot, work] = turn.find_work(key); work != nullptr) return cancel_work(turn, *slot, *work);
   remember_ended(turn, key);
 }
 
 void on_artifact_ready(WorkerTurn& turn, const std::string& artifact) {
   for (SlotEntry& slot : turn.state.slots) {
-    for (net::Assign* assign : {slot.second.work ? &slot.second.work->assign : nullptr,
-                                slot.second.next ? &*slot.second.next : nullptr}) {
-      auto* segment = assign == nullptr ? nullptr : std::get_if<net::SegmentSpec>(&assign->spec);
+    for (Work& work : slot.second.works) {
+      auto* segment = std::get_if<net::SegmentSpec>(&work.assign.spec);
       if (segment == nullptr || segment->artifact_key != artifact || segment->executor == "uncompiled") continue;
       if (std::exchange(segment->artifact_ready, true)) continue;
-      const bool runs = slot.second.work && assign == &slot.second.work->assign;
-      if (runs && slot.second.work->phase == WorkPhase::kRunning) {
-        turn.emit(OfferArtifact{slot.first, key_of(*assign), artifact});
-      }
+      if (work.phase == WorkPhase::kRunning) turn.emit(OfferArtifact{slot.first, work.key(), artifact});
     }
   }
 }

@@ -9,25 +9,17 @@ namespace kiln::worker {
 namespace {
 
 // The work that an event is about, if it is still at that phase; what comes later is counted and dropped.
-SlotEntry* at_work(WorkerTurn& turn, TaskKey key, std::initializer_list<WorkPhase> phases) {
-  SlotEntry* slot = turn.find_work(key);
-  const bool fits = slot != nullptr && std::find(phases.begin(), phases.end(), slot->second.work->phase) != phases.end();
+WorkPlace at_work(WorkerTurn& turn, TaskKey key, std::initializer_list<WorkPhase> phases) {
+  const WorkPlace place = turn.find_work(key);
+  const bool fits = place.work != nullptr && std::find(phases.begin(), phases.end(), place.work->phase) != phases.end();
   if (!fits) ++turn.state.counters.late_messages;
-  return fits ? slot : nullptr;
+  return fits ? place : WorkPlace{};
 }
 
-void report_failure(WorkerTurn& turn, SlotEntry& slot, net::BlobRef log) {
-  Work& work = *slot.second.work;
-  net::TaskFailed message{work.assign.task, work.assign.attempt, *work.fault, std::move(log)};
-  slot.second.work.reset();
-  report(turn, slot.first, std::move(message));
-}
-
-// The lane has ended a task that was called off: for good, or because of what is in `fault`.
-void end_cancelled(WorkerTurn& turn, SlotEntry& slot) {
-  if (!slot.second.work->fault) return drop_work(turn, slot);
-  const net::TaskFault fault = *slot.second.work->fault;
-  fail_work(turn, slot, fault);
+void report_failure(WorkerTurn& turn, const WorkPlace& at, net::BlobRef log) {
+  net::TaskFailed message{at.work->assign.task, at.work->assign.attempt, *at.work->fault, std::move(log)};
+  end_work(at.slot->second, at.work->key());
+  report(turn, at.slot->first, std::move(message));
 }
 
 bool try_again(WorkerTurn& turn, Work& work, const TransferFailed& event) {
@@ -51,82 +43,79 @@ bool try_again(WorkerTurn& turn, Work& work, const TransferFailed& event) {
 }  // namespace
 
 void on_event(WorkerTurn& turn, const RunProgressed& event) {
-  SlotEntry* slot = at_work(turn, {event.progress.task, event.progress.attempt}, {WorkPhase::kRunning});
-  if (slot == nullptr) return;
+  const auto [slot, work] = at_work(turn, {event.progress.task, event.progress.attempt}, {WorkPhase::kRunning});
+  if (work == nullptr) return;
   slot->second.heard_at = turn.now.at;
-  Work& work = *slot->second.work;
-  work.unsent = event.progress;
-  if (turn.now.at - work.progress_at < turn.state.rules.progress_interval) return;
-  work.progress_at = turn.now.at;
-  turn.send(*work.unsent);
-  work.unsent.reset();
+  work->unsent = event.progress;
+  if (turn.now.at - work->progress_at < turn.state.rules.progress_interval) return;
+  work->progress_at = turn.now.at;
+  turn.send(*work->unsent);
+  work->unsent.reset();
 }
 
 void on_event(WorkerTurn& turn, const RunDone& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
-  if (slot == nullptr) return;
+  const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
+  if (work == nullptr) return;
   slot->second.deaths_in_a_row = 0;
   slot->second.barren_deaths = 0;
   turn.state.any_work_done = true;
-  Work& work = *slot->second.work;
-  if (work.phase == WorkPhase::kCancelling) return end_cancelled(turn, *slot);
-  work.phase = WorkPhase::kStoring;
-  work.since = turn.now.at;
+  if (work->phase == WorkPhase::kCancelling) return end_cancelled(turn, *slot, *work);
+  work->phase = WorkPhase::kStoring;
+  work->since = turn.now.at;
   turn.emit(Store{event.key, false});
 }
 
 void on_event(WorkerTurn& turn, const RunFailed& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
-  if (slot == nullptr) return;
+  const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
+  if (work == nullptr) return;
   // A device that was out of memory may be wedged, and what a lane took it does not give back.
   const bool wedged = event.fault.kind == net::FailureKind::kOutOfMemory && !is_compile(slot->first);
-  if (slot->second.work->phase == WorkPhase::kCancelling) {
-    end_cancelled(turn, *slot);
+  if (work->phase == WorkPhase::kCancelling) {
+    end_cancelled(turn, *slot, *work);
   } else {
-    fail_work(turn, *slot, event.fault);
+    fail_work(turn, *slot, *work, event.fault);
   }
   if (wedged) restart_lane(turn, *slot, "it ran out of memory");
 }
 
 void on_event(WorkerTurn& turn, const ArtifactRefused& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kRunning});
-  if (slot == nullptr) return;
-  const auto* segment = std::get_if<net::SegmentSpec>(&slot->second.work->assign.spec);
+  const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kRunning});
+  if (work == nullptr) return;
+  const auto* segment = std::get_if<net::SegmentSpec>(&work->assign.spec);
   if (segment == nullptr || segment->executor != "compiled") return;
-  cancel_work(turn, *slot);
-  slot->second.work->fault = net::TaskFault{net::FailureKind::kArtifactMismatch,
-                                            std::string(to_string(ErrorCode::kDataLoss)), event.why, -1};
+  cancel_work(turn, *slot, *work);
+  work->fault = net::TaskFault{net::FailureKind::kArtifactMismatch, std::string(to_string(ErrorCode::kDataLoss)), event.why,
+                               -1};
 }
 
 void on_event(WorkerTurn& turn, const Prepared& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kPreparing});
-  if (slot == nullptr) return;
-  slot->second.work->phase = WorkPhase::kPrepared;
-  slot->second.work->since = turn.now.at;
-  slot->second.work->transfer_failed_at.reset();
+  const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kPreparing});
+  if (work == nullptr) return;
+  work->phase = WorkPhase::kPrepared;
+  work->since = turn.now.at;
+  work->transfer_failed_at.reset();
 }
 
 void on_event(WorkerTurn& turn, const Stored& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kStoring});
-  if (slot == nullptr) return;
-  if (slot->second.work->fault) return report_failure(turn, *slot, event.log);
+  const WorkPlace at = at_work(turn, event.key, {WorkPhase::kStoring});
+  if (at.work == nullptr) return;
+  if (at.work->fault) return report_failure(turn, at, event.log);
   if (!event.result) return;
-  slot->second.work.reset();
-  report(turn, slot->first, net::TaskDone{event.key.task, event.key.attempt, *event.result, event.log});
+  end_work(at.slot->second, event.key);
+  report(turn, at.slot->first, net::TaskDone{event.key.task, event.key.attempt, *event.result, event.log});
 }
 
 void on_event(WorkerTurn& turn, const TransferFailed& event) {
-  SlotEntry* slot = at_work(turn, event.key, {WorkPhase::kPreparing, WorkPhase::kStoring});
-  if (slot == nullptr) return;
-  Work& work = *slot->second.work;
-  if (work.fault) return report_failure(turn, *slot, {});  // without its log: that is no reason to wait
-  if (try_again(turn, work, event)) return;
-  fail_work(turn, *slot, event.fault);
+  const WorkPlace at = at_work(turn, event.key, {WorkPhase::kPreparing, WorkPhase::kStoring});
+  if (at.work == nullptr) return;
+  if (at.work->fault) return report_failure(turn, at, {});  // without its log: that is no reason to wait
+  if (try_again(turn, *at.work, event)) return;
+  fail_work(turn, *at.slot, *at.work, event.fault);
 }
 
-void keep_work(WorkerTurn& turn, SlotEntry& slot) {
-  if (!slot.second.work) return;
-  Work& work = *slot.second.work;
+namespace {
+
+void keep_one(WorkerTurn& turn, SlotEntry& slot, Work& work) {
   if (work.retry_at && turn.now.at >= *work.retry_at) {
     work.retry_at.reset();
     if (work.phase == WorkPhase::kPreparing) turn.emit(Prepare{slot.first, work.assign});
@@ -141,8 +130,15 @@ void keep_work(WorkerTurn& turn, SlotEntry& slot) {
   if (work.phase != WorkPhase::kCancelling || is_compile(slot.first)) return;
   if (turn.now.at - work.since < turn.state.rules.cancel_patience) return;
   ++turn.state.counters.lanes_stuck;
-  end_cancelled(turn, slot);
   restart_lane(turn, slot, "it did not stop when its task was cancelled");
+}
+
+}  // namespace
+
+void keep_work(WorkerTurn& turn, SlotEntry& slot) {
+  for (const TaskKey& key : keys_of(slot.second)) {
+    if (Work* work = slot.second.find(key); work != nullptr) keep_one(turn, slot, *work);
+  }
 }
 
 }  // namespace kiln::worker

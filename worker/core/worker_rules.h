@@ -10,6 +10,8 @@ namespace kiln::worker {
 using WorkerTime = std::chrono::milliseconds;
 
 inline constexpr std::size_t kEndedTasksKept = 4096;  // (task, attempt) that are over: late messages name them
+inline constexpr std::size_t kTasksPerSlotMax = 8;    // a coordinator gives fewer; those that it gave up may still be here
+inline constexpr int kSegmentsPerLaneMax = 2;         // that a lane is told to run side by side
 
 struct WorkerRules {
   WorkerTime hello_interval{2'000};      // until the coordinator answers

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,7 +34,7 @@ enum class WorkPhase : std::uint8_t {
   kStoring,     // what it made, or its log, goes into the store
 };
 
-// The one task of a lane, from its assignment until its outcome is reported.
+// A task of a lane, from its assignment until its outcome is reported.
 struct Work {
   net::Assign assign;
   WorkPhase phase = WorkPhase::kPreparing;
@@ -46,6 +47,7 @@ struct Work {
   WorkerTime progress_at{0};  // sent
 
   [[nodiscard]] TaskKey key() const { return key_of(assign); }
+  [[nodiscard]] bool on_lane() const { return phase == WorkPhase::kRunning || phase == WorkPhase::kCancelling; }
 };
 
 enum class SlotStatus : std::uint8_t {
@@ -54,19 +56,22 @@ enum class SlotStatus : std::uint8_t {
   kDown,  // died too often: waits
 };
 
-// A lane and what it is at; or the place of the one compile.
+// A lane and what it is at; or the place of the one compile. While one segment is rendered or stored, the next is fetched and
+// begun.
 struct Slot {
   net::LaneOffer offer;  // of a lane
   SlotStatus status = SlotStatus::kStarting;
-  std::optional<Work> work;
-  std::optional<net::Assign> next;  // came while the lane was still leaving another task
-  WorkerTime heard_at{0};           // a sign of life
+  std::list<Work> works;  // in the order in which they came
+  WorkerTime heard_at{0};  // a sign of life
   WorkerTime started_at{0};
   WorkerTime start_at{0};  // kDown: when it is started again
   int deaths_in_a_row = 0;
   int barren_deaths = 0;  // of those, without any task at work
   std::string why_down;
   bool announced = false;  // the coordinator takes it for usable
+
+  [[nodiscard]] Work* find(TaskKey key);
+  [[nodiscard]] bool runs_something() const;
 };
 
 // An outcome that the coordinator has not taken yet.
@@ -95,7 +100,8 @@ struct WorkerCounters {
   std::uint64_t results = 0;
   std::uint64_t failures = 0;
   std::uint64_t late_messages = 0;  // of tasks that are not, or no longer, at work here
-  std::uint64_t superseded = 0;     // tasks whose lane was given to another
+  std::uint64_t superseded = 0;     // tasks of which a later attempt came
+  std::uint64_t turned_down_full = 0;  // beyond kTasksPerSlotMax
   std::uint64_t reports_again = 0;
   std::uint64_t lanes_lost = 0;
   std::uint64_t lanes_hung = 0;
@@ -119,6 +125,7 @@ struct WorkerState {
   int signals_heard = 0;
   bool stops = false;  // ends when it has finished what it has
   bool stopping() const { return stops; }
+  std::uint64_t memory_available_bytes = 0;  // at the last tick
   std::optional<WorkerTime> idle_since;  // while stopping: nothing is left but reports
   bool over = false;                     // Leave was said
   WorkerCounters counters;

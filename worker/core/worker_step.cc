@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "worker/core/worker_turn.h"
 
 namespace kiln::worker {
@@ -28,7 +30,8 @@ void dispatch(WorkerTurn& turn, const Tick& tick) {
     if (!is_compile(slot.first)) keep_lane(turn, slot);
     keep_work(turn, slot);
   }
-  keep_session(turn, tick.memory_available_bytes);
+  turn.state.memory_available_bytes = tick.memory_available_bytes;
+  keep_session(turn);
 }
 
 template <typename Event>
@@ -37,17 +40,24 @@ void dispatch(WorkerTurn& turn, const Event& event) {
   on_event(turn, event);
 }
 
-std::optional<std::string> broken_slot(LaneId id, const Slot& slot, std::set<TaskKey>& seen) {
-  if (slot.next && !slot.work) return fmt::format("slot {} is idle and has a task that waits", id.value);
-  if (slot.work && slot.work->phase == WorkPhase::kRunning && slot.status != SlotStatus::kUp) {
-    return fmt::format("slot {} is not up and runs a task", id.value);
+std::optional<std::string> broken_work(LaneId id, const Slot& slot, const Work& work, std::set<TaskKey>& seen) {
+  if (work.on_lane() && slot.status != SlotStatus::kUp) return fmt::format("slot {} is not up and runs a task", id.value);
+  if (!seen.insert(work.key()).second) return fmt::format("task {} is here twice", work.assign.task);
+  if (std::holds_alternative<net::CompileSpec>(work.assign.spec) != is_compile(id)) {
+    return fmt::format("task {} is in a slot of another kind", work.assign.task);
   }
-  for (const net::Assign* assign : {slot.work ? &slot.work->assign : nullptr, slot.next ? &*slot.next : nullptr}) {
-    if (assign == nullptr) continue;
-    if (!seen.insert(key_of(*assign)).second) return fmt::format("task {} is here twice", assign->task);
-    if (std::holds_alternative<net::CompileSpec>(assign->spec) != is_compile(id)) {
-      return fmt::format("task {} is in a slot of another kind", assign->task);
-    }
+  return std::nullopt;
+}
+
+std::optional<std::string> broken_slot(LaneId id, const Slot& slot, std::set<TaskKey>& seen) {
+  int segments = 0;
+  int others = 0;
+  for (const Work& work : slot.works) {
+    if (const auto broken = broken_work(id, slot, work, seen)) return broken;
+    if (work.on_lane()) ++(std::holds_alternative<net::SegmentSpec>(work.assign.spec) ? segments : others);
+  }
+  if (segments > kSegmentsPerLaneMax || others > 1 || slot.works.size() > kTasksPerSlotMax) {
+    return fmt::format("slot {} has {} tasks, and runs {} segments and {} others", id.value, slot.works.size(), segments, others);
   }
   return std::nullopt;
 }
@@ -63,20 +73,32 @@ Slot* WorkerTurn::slot(LaneId id) const {
   return found == state.slots.end() ? nullptr : &found->second;
 }
 
-SlotEntry* WorkerTurn::find_work(TaskKey key) const {
+WorkPlace WorkerTurn::find_work(TaskKey key) const {
   for (SlotEntry& slot : state.slots) {
-    if (slot.second.work && slot.second.work->key() == key) return &slot;
+    if (Work* work = slot.second.find(key); work != nullptr) return {&slot, work};
   }
-  return nullptr;
+  return {};
+}
+
+Work* Slot::find(TaskKey key) {
+  const auto found = std::find_if(works.begin(), works.end(), [&](const Work& work) { return work.key() == key; });
+  return found == works.end() ? nullptr : &*found;
+}
+
+bool Slot::runs_something() const {
+  return std::any_of(works.begin(), works.end(), [](const Work& work) { return work.phase == WorkPhase::kRunning; });
 }
 
 void begin_stopping(WorkerTurn& turn, std::string why) {
   if (std::exchange(turn.state.stops, true)) return;
   turn.emit(Say{std::move(why)});
+  send_heartbeat(turn);  // before anything is given back, so that it does not come again
   for (SlotEntry& slot : turn.state.slots) {
-    const std::optional<Work>& work = slot.second.work;
-    const bool begun = work && work->phase != WorkPhase::kPreparing && work->phase != WorkPhase::kPrepared;
-    if (work && !begun) fail_work(turn, slot, lost_lane("its worker is ending"));
+    for (const TaskKey& key : keys_of(slot.second)) {
+      Work& work = *slot.second.find(key);
+      const bool begun = work.phase != WorkPhase::kPreparing && work.phase != WorkPhase::kPrepared;
+      if (!begun) fail_work(turn, slot, work, lost_lane("its worker is ending"));
+    }
   }
 }
 

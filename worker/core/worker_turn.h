@@ -9,6 +9,12 @@
 
 namespace kiln::worker {
 
+using SlotEntry = std::pair<const LaneId, Slot>;
+struct WorkPlace {
+  SlotEntry* slot = nullptr;
+  Work* work = nullptr;
+};
+
 struct WorkerTurn {
   WorkerState& state;
   WorkerMoment now;
@@ -22,10 +28,9 @@ struct WorkerTurn {
   void send(net::FromWorker message);
   [[nodiscard]] bool welcomed() const { return state.session.state == SessionState::kWelcomed; }
   [[nodiscard]] Slot* slot(LaneId id) const;
-  // The slot at whose work this is; nullptr: it is not at work here (any more).
-  [[nodiscard]] std::pair<const LaneId, Slot>* find_work(TaskKey key) const;
+  // Where the task is at work; nullptr: it is not here (any more).
+  [[nodiscard]] WorkPlace find_work(TaskKey key) const;
 };
-using SlotEntry = std::pair<const LaneId, Slot>;
 
 [[nodiscard]] net::TaskFault lost_lane(std::string why);
 
@@ -35,7 +40,8 @@ void begin_stopping(WorkerTurn& turn, std::string why);
 // ---- session.cc ----
 void greet(WorkerTurn& turn);
 void on_coordinator(WorkerTurn& turn, const net::ToWorker& message);
-void keep_session(WorkerTurn& turn, std::uint64_t memory_available_bytes);  // heartbeats, renewals, reports again
+void keep_session(WorkerTurn& turn);  // heartbeats, renewals, reports again
+void send_heartbeat(WorkerTurn& turn);
 void leave_when_done(WorkerTurn& turn);
 
 // ---- tasks.cc ----
@@ -43,9 +49,13 @@ void on_assign(WorkerTurn& turn, const net::Assign& assign);
 void on_cancel(WorkerTurn& turn, TaskKey key);
 void on_artifact_ready(WorkerTurn& turn, const std::string& artifact);
 void begin_work(WorkerTurn& turn, SlotEntry& slot, net::Assign assign);
-void fail_work(WorkerTurn& turn, SlotEntry& slot, net::TaskFault fault);
-void cancel_work(WorkerTurn& turn, SlotEntry& slot);
-void drop_work(WorkerTurn& turn, SlotEntry& slot);  // without a word
+// `work` may be gone after each of these.
+void fail_work(WorkerTurn& turn, SlotEntry& slot, Work& work, net::TaskFault fault);
+void cancel_work(WorkerTurn& turn, SlotEntry& slot, Work& work);
+void drop_work(WorkerTurn& turn, SlotEntry& slot, Work& work);  // without a word
+void end_cancelled(WorkerTurn& turn, SlotEntry& slot, Work& work);  // its lane has left it
+void end_work(Slot& slot, TaskKey key);
+[[nodiscard]] std::vector<TaskKey> keys_of(const Slot& slot);  // for loops that end works
 void report(WorkerTurn& turn, LaneId slot, net::FromWorker message);
 void remember_ended(WorkerTurn& turn, TaskKey key);
 

@@ -12,6 +12,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 const TaskKey kSeven{7, Attempt{1}};
+const TaskKey kEight{8, Attempt{1}};
 const net::TaskFault kSomeError{net::FailureKind::kError, "internal", "no", -1};
 
 TEST(WorkerCoreTest, OneTaskFromAssignmentToTaken) {
@@ -278,13 +279,95 @@ TEST(WorkerAssignTest, CancelledBeforeItRunsIsDropped) {
   EXPECT_THAT(rig.say(WorkerRig::segment(7, 1, 0)), ElementsAre("send failed 7#1 lost"));  // late: not begun again
 }
 
-TEST(WorkerAssignTest, LaneTakesItsNextTaskWhenTheCancelledOneHasEnded) {
+TEST(WorkerAssignTest, WhatComesForABusyLaneIsFetchedAndRunBesideIt) {
   WorkerRig rig(1);
   rig.settle_in();
   rig.run(WorkerRig::segment(7, 1, 0));
-  EXPECT_THAT(rig.say(net::CancelTask{7, Attempt{1}, ""}), ElementsAre("cancel 7#1"));
-  EXPECT_THAT(rig.say(WorkerRig::segment(8, 1, 0)), IsEmpty());
-  EXPECT_THAT(rig.tell(RunFailed{kSeven, kSomeError}), ElementsAre("drop 7#1", "prepare 8#1"));
+  EXPECT_THAT(rig.say(WorkerRig::segment(8, 1, 0)), ElementsAre("prepare 8#1"));
+  EXPECT_THAT(rig.tell(Prepared{kEight}), ElementsAre("run 8#1"));
+  EXPECT_THAT(rig.tell(RunDone{kSeven}), ElementsAre("store 7#1"));
+  EXPECT_THAT(rig.tell(RunDone{kEight}), ElementsAre("store 8#1"));
+  EXPECT_THAT(rig.tell(Stored{kEight, net::SegmentResult{}, {}}), ElementsAre("send done 8#1"));
+  EXPECT_THAT(rig.tell(Stored{kSeven, net::SegmentResult{}, {}}), ElementsAre("send done 7#1"));
+}
+
+TEST(WorkerAssignTest, ThirdSegmentWaitsUntilOneOfTwoHasEnded) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::segment(8, 1, 0));
+  rig.say(WorkerRig::segment(9, 1, 0));
+  EXPECT_THAT(rig.tell(Prepared{{9, Attempt{1}}}), IsEmpty());
+  EXPECT_THAT(rig.say(net::CancelTask{7, Attempt{1}, ""}), ElementsAre("cancel 7#1"));  // it may still be at work
+  EXPECT_THAT(rig.tell(RunFailed{kSeven, kSomeError}), ElementsAre("drop 7#1", "run 9#1"));
+}
+
+TEST(WorkerAssignTest, SegmentOfAnotherNetworkWaitsUntilTheLaneHasLeftTheFirst) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  net::Assign half = WorkerRig::segment(8, 1, 0);
+  std::get<net::SegmentSpec>(half.spec).dtype = "float16";
+  net::Assign other = WorkerRig::segment(9, 1, 0);
+  other.package.files.push_back({"manifest.toml", {std::string(64, 'b'), 1}});
+  rig.say(half);
+  rig.say(other);
+  EXPECT_THAT(rig.tell(Prepared{kEight}), IsEmpty());
+  EXPECT_THAT(rig.tell(Prepared{{9, Attempt{1}}}), IsEmpty());
+  EXPECT_THAT(rig.tell(RunDone{kSeven}), ElementsAre("store 7#1", "run 8#1"));
+  EXPECT_THAT(rig.tell(RunDone{kEight}), ElementsAre("store 8#1", "run 9#1"));
+}
+
+TEST(WorkerAssignTest, JoinRunsBesideASegmentAndASecondJoinWaits) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::join(8, 1, 0));
+  rig.say(WorkerRig::join(9, 1, 0));
+  EXPECT_THAT(rig.tell(Prepared{{9, Attempt{1}}}), IsEmpty());
+  EXPECT_THAT(rig.tell(RunDone{kEight}), ElementsAre("store 8#1", "run 9#1"));
+}
+
+TEST(WorkerAssignTest, OfTasksWhoseLaneDiedTheFirstIsBlamedAndTheOthersBeginAnew) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::segment(8, 1, 0));
+  const LaneIsLost lost{LaneId{0}, net::FailureKind::kCrash, "killed by signal 11"};
+  EXPECT_THAT(rig.tell(lost), ElementsAre("start 0", "log 7#1"));
+  EXPECT_THAT(rig.tell(LaneIsUp{LaneId{0}}), ElementsAre("run 8#1"));
+  EXPECT_THAT(rig.tell(lost), Contains("log 8#1"));  // alone, it is to blame
+}
+
+TEST(WorkerAssignTest, LaneThatStaysDownGivesAllItsTasksBack) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.tell(LaneIsLost{LaneId{0}, net::FailureKind::kCrash, "killed"});
+  rig.tell(LaneIsUp{LaneId{0}});
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::segment(8, 1, 0));
+  rig.say(WorkerRig::segment(9, 1, 0));
+  EXPECT_THAT(rig.tell(LaneIsLost{LaneId{0}, net::FailureKind::kCrash, "killed"}),
+              ElementsAre("log 7#1", "drop 8#1", "send failed 8#1 lost", "drop 9#1", "send failed 9#1 lost"));
+}
+
+TEST(WorkerAssignTest, OneOutOfMemoryLeavesTheOtherItsTurn) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::segment(8, 1, 0));
+  EXPECT_THAT(rig.tell(RunFailed{kEight, {net::FailureKind::kOutOfMemory, "resource_exhausted", "no", -1}}),
+              ElementsAre("log 8#1", "kill 0", "start 0"));
+  EXPECT_THAT(rig.tell(LaneIsUp{LaneId{0}}), ElementsAre("run 7#1"));
+}
+
+TEST(WorkerAssignTest, LaneTakesSoManyTasksAndNoMore) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  for (std::uint64_t task = 1; task <= kTasksPerSlotMax; ++task) rig.say(WorkerRig::segment(task, 1, 0));
+  EXPECT_THAT(rig.say(WorkerRig::segment(kTasksPerSlotMax + 1, 1, 0)),
+              ElementsAre(fmt::format("send failed {}#1 lost", kTasksPerSlotMax + 1)));
+  EXPECT_EQ(rig.state().counters.turned_down_full, 1U);
 }
 
 TEST(WorkerAssignTest, LaneThatDoesNotStopIsKilled) {
@@ -294,7 +377,7 @@ TEST(WorkerAssignTest, LaneThatDoesNotStopIsKilled) {
   rig.say(net::CancelTask{7, Attempt{1}, ""});
   EXPECT_THAT(rig.wait(rig.state().rules.cancel_patience), Contains("kill 0"));
   EXPECT_EQ(rig.state().counters.lanes_stuck, 1U);
-  EXPECT_FALSE(rig.state().slots.at(LaneId{0}).work);
+  EXPECT_TRUE(rig.state().slots.at(LaneId{0}).works.empty());
 }
 
 TEST(WorkerAssignTest, JoinIsCancelledWithItsLane) {
@@ -304,12 +387,13 @@ TEST(WorkerAssignTest, JoinIsCancelledWithItsLane) {
   EXPECT_THAT(rig.say(net::CancelTask{7, Attempt{1}, ""}), ElementsAre("drop 7#1", "kill 0", "start 0"));
 }
 
-TEST(WorkerAssignTest, AnotherTaskForABusyLaneMeansThatTheFirstWasGivenUp) {
+TEST(WorkerAssignTest, JoinThatIsCancelledLeavesTheSegmentBesideItItsTurn) {
   WorkerRig rig(1);
   rig.settle_in();
-  rig.run(WorkerRig::segment(7, 1, 0));
-  EXPECT_THAT(rig.say(WorkerRig::segment(8, 1, 0)), ElementsAre("cancel 7#1", "send failed 7#1 lost"));
-  EXPECT_THAT(rig.tell(RunDone{kSeven}), ElementsAre("drop 7#1", "prepare 8#1"));
+  rig.run(WorkerRig::segment(8, 1, 0));
+  rig.run(WorkerRig::join(7, 1, 0));
+  EXPECT_THAT(rig.say(net::CancelTask{7, Attempt{1}, ""}), ElementsAre("drop 7#1", "kill 0", "start 0"));
+  EXPECT_THAT(rig.tell(LaneIsUp{LaneId{0}}), ElementsAre("run 8#1"));
 }
 
 TEST(WorkerAssignTest, LaterAttemptTakesThePlaceOfTheEarlier) {
@@ -408,8 +492,9 @@ TEST(WorkerDrainTest, FinishesWhatRunsAndGivesTheRestBack) {
   rig.run(WorkerRig::segment(7, 1, 0));
   rig.say(WorkerRig::segment(8, 1, 1));
   EXPECT_THAT(rig.tell(StopAsked{}),
-              ElementsAre("drop 8#1", "send failed 8#1 lost", "send lane 1 down", "send lane 2 down"));
-  EXPECT_THAT(rig.say(WorkerRig::segment(9, 1, 2)), ElementsAre("send failed 9#1 lost", "send lane 2 down"));
+              ElementsAre("send leaving", "drop 8#1", "send failed 8#1 lost", "send lane 1 down", "send lane 2 down"));
+  // It has not heard: said again before the task is given back, which would come back else.
+  EXPECT_THAT(rig.say(WorkerRig::segment(9, 1, 2)), ElementsAre("send leaving", "send failed 9#1 lost", "send lane 2 down"));
   rig.say(net::ResultTaken{8, Attempt{1}});
   rig.say(net::ResultTaken{9, Attempt{1}});
   rig.tell(RunDone{kSeven});
@@ -441,7 +526,7 @@ TEST(WorkerDrainTest, ResultsThatNobodyTakesAreNotWaitedForWithoutEnd) {
 TEST(WorkerDrainTest, IdleWorkerLeavesAtOnce) {
   WorkerRig rig(1);
   rig.settle_in();
-  EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("send lane 0 down", "send goodbye", "leave"));
+  EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("send leaving", "send lane 0 down", "send goodbye", "leave"));
 }
 
 TEST(WorkerDrainTest, LeavesWhenToldAndIsToldOnlyOnce) {
@@ -449,7 +534,7 @@ TEST(WorkerDrainTest, LeavesWhenToldAndIsToldOnlyOnce) {
   rig.settle_in();
   rig.run(WorkerRig::segment(7, 1, 0));
   EXPECT_THAT(rig.say(net::DrainWorker{true, false}), IsEmpty());
-  EXPECT_THAT(rig.say(net::DrainWorker{true, true}), ElementsAre("send lane 1 down"));
+  EXPECT_THAT(rig.say(net::DrainWorker{true, true}), ElementsAre("send leaving", "send lane 1 down"));
   EXPECT_THAT(rig.say(net::DrainWorker{true, true}), IsEmpty());
   rig.tell(RunDone{kSeven});
   rig.tell(Stored{kSeven, net::SegmentResult{}, {}});

@@ -16,7 +16,7 @@ struct MessageWords {
     for (const auto& running : m.running) out += fmt::format(" running {}#{}", running.task, running.attempt.value);
     return out;
   }
-  std::string operator()(const net::Heartbeat&) const { return "heartbeat"; }
+  std::string operator()(const net::Heartbeat& m) const { return m.leaving ? "leaving" : "heartbeat"; }
   std::string operator()(const net::LaneChanged& m) const {
     return fmt::format("lane {} {}", m.offer.lane.value, m.up ? "up" : "down");
   }

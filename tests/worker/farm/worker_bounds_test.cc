@@ -38,11 +38,11 @@ TEST(LaneLogTest, ThatHasGrownTooLongBeginsAnewWithTheNextTask) {
   LaneHost lane(LaneId{0}, options);
   ASSERT_TRUE(lane.start());
   std::filesystem::resize_file(lane.log_path(), kLaneLogBytesMax);
-  lane.begin_log();
+  lane.begin_log(true);
   EXPECT_EQ(lane.log_begin(), kLaneLogBytesMax);
   EXPECT_EQ(lane.logs_emptied(), 0U);
   std::filesystem::resize_file(lane.log_path(), kLaneLogBytesMax + 1);
-  lane.begin_log();
+  lane.begin_log(true);
   EXPECT_EQ(lane.log_begin(), 0U);
   EXPECT_EQ(lane.logs_emptied(), 1U);
   lane.kill();

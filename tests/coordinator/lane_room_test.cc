@@ -1,0 +1,142 @@
+// What lanes are given beside what they have.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/coordinator/probed_farm.h"
+
+namespace kiln::coordinator::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+// 0.1 s a frame is known from the first segment; the second is at work.
+struct RenderingFarm : ProbedFarm {
+  explicit RenderingFarm(std::int64_t segment_frames) : ProbedFarm(JobBuilder("job").segment_frames(segment_frames)) {
+    finish("a", compile);
+    finish("a", segments[0]);
+    at_work = take_assigns("a");
+  }
+  void progress(const net::Assign& task, std::int64_t frames) {
+    say("a", net::TaskProgress{task.task, task.attempt, frames, 0, 0});
+  }
+  std::vector<net::Assign> at_work;
+};
+
+TEST(LaneRoomTest, TheNextSegmentComesShortlyBeforeTheEndOfTheOneAtWork) {
+  RenderingFarm farm(40);
+  ASSERT_EQ(farm.at_work.size(), 1U);
+  farm.pass(milliseconds(1'900));
+  farm.progress(farm.at_work[0], 19);  // 2.1 s are left
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+  farm.pass(milliseconds(100));
+  farm.progress(farm.at_work[0], 20);
+  EXPECT_EQ(segment(farm.take_assign("a")).first, 80);
+  farm.progress(farm.at_work[0], 40);
+  EXPECT_TRUE(farm.take_assigns("a").empty());  // it has two
+}
+
+TEST(LaneRoomTest, ShortSegmentsComeTwoAtATime) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  farm.finish("a", farm.at_work[0]);
+  const net::Assign third = farm.take_assign("a");
+  farm.finish("a", farm.at_work[1]);
+  farm.finish("a", third);
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("job").summary.state, net::JobState::kDone);
+  EXPECT_EQ(farm.status("job").clips[0].segments.size(), 10U);
+}
+
+TEST(LaneRoomTest, ASegmentThatGoesFasterThanTheLastIsFollowedInTime) {
+  RenderingFarm farm(40);
+  farm.pass(milliseconds(500));
+  farm.progress(farm.at_work[0], 35);  // 70 frames a second, where 10 were known
+  EXPECT_EQ(farm.take_assigns("a").size(), 1U);
+}
+
+TEST(LaneRoomTest, AllFramesRenderedMakeRoomWhateverTheSpeed) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+  farm.say("a", net::TaskProgress{farm.segments[0].task, farm.segments[0].attempt, 10, 0, 0});
+  EXPECT_EQ(segment(farm.take_assign("a")).first, 10);
+}
+
+TEST(LaneRoomTest, AnIdleLaneComesBeforeOneThatWouldBeGivenWorkAhead) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(40), 2);  // 40, 40 and 20 frames: one of three is left
+  farm.finish("a", farm.compile);
+  ASSERT_EQ(farm.segments.size(), 2U);
+  const auto on_lane_1 = std::find_if(farm.segments.begin(), farm.segments.end(),
+                                      [](const net::Assign& task) { return task.lane.value == 1; });
+  farm.finish("a", *on_lane_1);
+  EXPECT_EQ(farm.take_assign("a").lane.value, 1U);
+}
+
+TEST(LaneRoomTest, ProbesAndJoinsRunBesideSegments) {
+  FarmEnv farm;
+  farm.clip_frames = 40;
+  farm.connect(WorkerBuilder("a").no_compiler());
+  farm.submit(JobBuilder("job", 2));
+  const net::Assign probe = farm.take_assign("a");  // one at a time
+  farm.finish("a", probe);
+  const std::vector<net::Assign> both = farm.take_assigns("a");
+  ASSERT_EQ(both.size(), 2U);
+  const auto count = [&](const auto& is) { return std::count_if(both.begin(), both.end(), is); };
+  EXPECT_EQ(count([](const net::Assign& task) { return std::holds_alternative<net::SegmentSpec>(task.spec); }), 1);
+  EXPECT_EQ(count([](const net::Assign& task) { return std::holds_alternative<net::ProbeSpec>(task.spec); }), 1);
+}
+
+TEST(LaneRoomTest, AWorkerThatComesBackKeepsAllThatItsLaneWorksOn) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  WorkerBuilder same("a");
+  for (const net::Assign& task : farm.at_work) same.still_runs(task, LaneId{0});
+  farm.connect(same);
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+  farm.finish("a", farm.at_work[1]);
+  farm.finish("a", farm.at_work[0]);
+  EXPECT_EQ(farm.job("job").clips[0].frames_done, 30);
+}
+
+TEST(LaneRoomTest, OfTwoAssignmentsTheOneThatWasLostIsToldAgain) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  farm.pass(milliseconds(5'000));
+  farm.say("a", net::Heartbeat{0, {{farm.at_work[0].task, farm.at_work[0].attempt, LaneId{0}}}});
+  EXPECT_EQ(farm.take_assign("a").task, farm.at_work[1].task);
+}
+
+TEST(LaneRoomTest, ALaneThatIsGoneLosesAllItsTasks) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  net::LaneChanged down;
+  down.offer = farm.state.live.workers.at("a").lanes.at(LaneId{0}).offer;
+  down.up = false;
+  farm.say("a", down);
+  EXPECT_EQ(farm.job("job").waiting.size(), 2U);
+  EXPECT_TRUE(farm.state.live.workers.at("a").lanes.at(LaneId{0}).idle());
+}
+
+// Else it would give each task back, until that was lost too often.
+TEST(LaneRoomTest, AWorkerThatSaysThatItLeavesGetsNothingAhead) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  net::Heartbeat leaving;
+  for (const net::Assign& task : farm.at_work) leaving.running.push_back({task.task, task.attempt, LaneId{0}});
+  leaving.leaving = true;
+  farm.say("a", leaving);
+  farm.finish("a", farm.at_work[0]);
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+}
+
+TEST(LaneRoomTest, AWorkerThatComesBackLeavingGetsNothing) {
+  RenderingFarm farm(10);
+  WorkerBuilder same("a");
+  same.still_runs(farm.at_work[0], LaneId{0});
+  same.hello.leaving = true;
+  farm.connect(same);
+  EXPECT_TRUE(farm.take_assigns("a").empty());
+}
+
+}  // namespace
+}  // namespace kiln::coordinator::test
