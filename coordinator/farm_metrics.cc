@@ -58,6 +58,8 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
                counters.waiters_held_back);
   text.counter("kiln_attempts_forgotten_total", "Tries that are told of no more, since too many came after", counters.attempts_forgotten);
   text.counter("kiln_segments_lengthened_total", "Segments that had to be longer than the rules say", counters.segments_lengthened);
+  text.counter("kiln_budgets_left_out_total", "Sizes of lanes' memory that no tiles were planned for, since there were too many",
+               counters.budgets_left_out);
   text.counter("kiln_artifacts_lost_total", "Artifacts that the store had no more and that are made again", counters.artifacts_lost);
   text.counter("kiln_artifacts_given_up_total", "Of these, told of too often by one job to be made once more", counters.artifacts_given_up);
   for (const auto& [kind, rule] : state.rules.failures) {
@@ -80,6 +82,7 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_socket_dropped_total", "", socket.dropped_too_large, {{"why", "too_large"}});
   text.counter("kiln_socket_dropped_total", "", socket.dropped_malformed, {{"why", "malformed"}});
   text.counter("kiln_socket_dropped_total", "", socket.dropped_chosen_identity, {{"why", "chosen_identity"}});
+  text.counter("kiln_socket_receives_cut_total", "Times that so many were dropped in a row that other work came first", socket.receives_cut);
   text.counter("kiln_handshakes_failed_total", "Connections that did not pass the key check", socket.handshakes_failed);
   return text.text();
 }

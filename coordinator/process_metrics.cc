@@ -13,6 +13,10 @@ std::string process_metrics(const ProcessStats& stats) {
   text.gauge_seconds("kiln_journal_commit_seconds_max", "The longest of them", journal.commit_s_max);
   text.counter("kiln_journal_queue_full_total", "Appends that waited because the disk was behind", journal.queue_full);
   text.counter("kiln_journal_pruned_total", "Facts removed since snapshots hold them", journal.pruned);
+  text.counter("kiln_journal_commits_full_total", "Commits that left facts for the next one", journal.commits_full);
+  text.counter("kiln_journal_prunes_full_total", "Commits that removed as many facts as one may", journal.prunes_full);
+  text.counter("kiln_keys_denied_total", "Connections with a key that is not on the allow-list", stats.zap.denied);
+  text.counter("kiln_keys_denied_unnamed_total", "Of these, with keys beyond those that the log names", stats.zap.unnamed);
   text.counter("kiln_snapshots_total", "Snapshots written", stats.snapshots.written);
   text.counter("kiln_snapshots_failed_total", "Snapshots that could not be made or written", stats.snapshots.failed);
   text.gauge("kiln_snapshot_bytes", "Bytes of the last one", stats.snapshots.bytes);

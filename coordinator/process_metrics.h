@@ -7,11 +7,13 @@
 #include "coordinator/saved_state.h"
 #include "coordinator/store_watch.h"
 #include "net/http_server.h"
+#include "net/zap_server.h"
 
 namespace kiln::coordinator {
 
 struct ProcessStats {
   JournalStats journal;
+  net::ZapStats zap;
   SnapshotStats snapshots;
   StoreWatchStats store;
   std::uint64_t pins_waiting = 0;

@@ -124,6 +124,7 @@ Status open_doors(const CoordinatorOptions& options, Parts& parts) {
 std::string all_metrics(const Parts& parts) {
   ProcessStats stats;
   stats.journal = parts.journal->stats();
+  if (parts.zap) stats.zap = parts.zap->stats();
   stats.snapshots = parts.snapshots->stats();
   stats.store = parts.watch->stats();
   stats.pins_waiting = parts.keeper->waiting();

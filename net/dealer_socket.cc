@@ -153,6 +153,7 @@ struct DealerSocket::Impl {
         return std::move(message->parts[0]);
       }
     }
+    ++stats.receives_cut;
     return std::nullopt;
   }
 

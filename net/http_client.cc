@@ -55,6 +55,7 @@ class HttpClient::Impl {
 
   const HttpClientOptions options;
   std::atomic<std::uint64_t> resumes{0};
+  std::atomic<std::uint64_t> not_kept{0};
 
  private:
   struct Wire {
@@ -95,7 +96,12 @@ Result<HttpClient::Impl::Wire> HttpClient::Impl::take_wire(bool may_reuse) {
 void HttpClient::Impl::give_back(UniqueFd socket, bool reusable) {
   const std::lock_guard guard(mutex_);
   active_.erase(socket.get());
-  if (reusable && !aborted_ && idle_.size() < kHttpIdleConnectionsMax) idle_.push_back(std::move(socket));
+  if (!reusable || aborted_) return;
+  if (idle_.size() < kHttpIdleConnectionsMax) {
+    idle_.push_back(std::move(socket));
+  } else {
+    ++not_kept;
+  }
 }
 
 void HttpClient::Impl::abort() {
@@ -245,6 +251,7 @@ HttpClient::~HttpClient() = default;
 
 const HostPort& HttpClient::server() const { return impl_->options.server; }
 std::uint64_t HttpClient::resumes() const { return impl_->resumes; }
+std::uint64_t HttpClient::not_kept() const { return impl_->not_kept; }
 void HttpClient::abort() { impl_->abort(); }
 
 Result<HttpAnswer> HttpClient::head(const std::string& target) {

@@ -13,7 +13,7 @@
 
 namespace kiln::net {
 
-inline constexpr std::size_t kHttpIdleConnectionsMax = 8;
+inline constexpr std::size_t kHttpIdleConnectionsMax = 8;  // that wait for the next request
 inline constexpr std::uint64_t kHttpErrorBodyBytesMax = 64U << 10U;
 // Progress that lets a broken download begin to count its tries anew.
 inline constexpr std::uint64_t kHttpResumeProgressBytes = 1U << 20U;
@@ -69,6 +69,7 @@ class HttpClient {
   // Ends every call that runs, and every later one.
   void abort();
   [[nodiscard]] std::uint64_t resumes() const;
+  [[nodiscard]] std::uint64_t not_kept() const;  // connections that were closed because kHttpIdleConnectionsMax wait
 
  private:
   class Impl;

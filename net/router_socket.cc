@@ -131,6 +131,7 @@ struct RouterSocket::Impl {
       if (keyed) identity += message->key;
       return Received{std::move(identity), *peer, std::move(message->address), std::move(message->parts[1])};
     }
+    ++stats.receives_cut;
     return std::nullopt;
   }
 

@@ -58,6 +58,7 @@ struct SocketStats {
   std::uint64_t dropped_chosen_identity = 0;  // the peer chose its identity, and could have chosen another's
   std::uint64_t dropped_malformed = 0;        // not exactly one part
   std::uint64_t dropped_too_large = 0;
+  std::uint64_t receives_cut = 0;  // kDropsPerReceiveMax of them in a row: the owner had other things to do first
 
   // Was not sent:
   std::uint64_t refused_peer_gone = 0;

@@ -87,6 +87,7 @@ struct ZapServer::Impl {
   UniqueFd stop_event;
   std::atomic<std::uint64_t> accepted = 0;
   std::atomic<std::uint64_t> denied = 0;
+  std::atomic<std::uint64_t> unnamed = 0;
   std::atomic<std::uint64_t> malformed = 0;
   std::atomic<bool> forget_denied = false;
   std::set<std::string> denied_keys;  // of the thread
@@ -174,7 +175,12 @@ struct ZapServer::Impl {
   // Once for each key, since whoever is refused comes back at once; a new list begins anew.
   void name_denied(const Question& question) {
     if (forget_denied.exchange(false)) denied_keys.clear();
-    if (denied_keys.size() == kDeniedKeysNamedMax || !denied_keys.insert(question.public_key).second) return;
+    if (denied_keys.contains(question.public_key)) return;
+    if (denied_keys.size() == kDeniedKeysNamedMax) {
+      ++unnamed;
+      return;
+    }
+    denied_keys.insert(question.public_key);
     log::warn("the key {} at {} is not on the allow-list: refused", question.public_key, question.address);
   }
 };
@@ -203,7 +209,7 @@ void ZapServer::set_allow_list(AllowList list) {
 
 std::shared_ptr<const AllowList> ZapServer::allow_list() const { return impl_->check->allow_list(); }
 bool ZapServer::ready() const { return impl_->check->running(); }
-ZapStats ZapServer::stats() const { return {impl_->accepted, impl_->denied, impl_->malformed}; }
+ZapStats ZapServer::stats() const { return {impl_->accepted, impl_->denied, impl_->unnamed, impl_->malformed}; }
 void ZapServer::stop() { impl_->stop(); }
 
 }  // namespace kiln::net

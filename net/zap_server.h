@@ -16,6 +16,7 @@ inline constexpr std::size_t kDeniedKeysNamedMax = 64;  // keys that get a line 
 struct ZapStats {
   std::uint64_t accepted = 0;
   std::uint64_t denied = 0;
+  std::uint64_t unnamed = 0;  // of these, by keys beyond kDeniedKeysNamedMax, which no line in the log names
   std::uint64_t malformed = 0;
 };
 

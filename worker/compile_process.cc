@@ -263,8 +263,13 @@ Status CompileProcess::read_more() {
 }
 
 Status CompileProcess::watch_memory() {
-  const std::uint64_t resident = resident_bytes_of_tree(process_.pid());
+  const auto [resident, whole] = memory_of_tree(process_.pid());
   peak_rss_bytes_ = std::max(peak_rss_bytes_, resident);
+  if (!whole) {
+    return fail(make_error(ErrorCode::kResourceExhausted,
+                           "compiling started {} processes or more, of which no more are watched, and was ended",
+                           kWatchedProcessesMax));
+  }
   if (resident <= options_.memory_limit_bytes) return {};
   return fail(make_error(ErrorCode::kResourceExhausted,
                          "compiling took {} of memory, more than the limit of {}, and was ended",

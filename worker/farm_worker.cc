@@ -125,7 +125,13 @@ void FarmWorker::Impl::publish() {
   published_at_ = now;
   WorkerStats stats{cache_->stats(), cache_->budget_bytes(), store_.traffic(),   compiles_,
                     socket_.stats(), pool_->waiting(),       pool_->found_full(), results_.logs_cut()};
-  for (const auto& [id, lane] : lanes_) stats.lane_logs_emptied += lane->logs_emptied();
+  for (const auto& [id, lane] : lanes_) {
+    stats.lane_logs_emptied += lane->logs_emptied();
+    stats.clips_let_go += lane->clips_let_go();
+  }
+  stats.packages_let_go = fetcher_.packages_let_go();
+  stats.artifacts_let_go = fetcher_.artifacts_let_go();
+  stats.reasons_untold = told_reasons_.untold();
   std::string not_ready;
   if (state_.stopping()) not_ready = "the worker is ending";
   const bool up = std::any_of(state_.slots.begin(), state_.slots.end(), [](const auto& entry) {

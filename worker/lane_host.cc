@@ -108,7 +108,7 @@ Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, shardi
 Result<ClipId> LaneHost::use_clip(const LaneClip& clip, int description_fd) {
   if (const auto known = clips_.find(clip); known != clips_.end()) return known->second;
   const ClipId id{clips_defined_++ % kClipsPerLane};
-  std::erase_if(clips_, [&](const auto& entry) { return entry.second == id; });
+  clips_let_go_ += std::erase_if(clips_, [&](const auto& entry) { return entry.second == id; });
   KILN_TRY(send(net::DefineClip{id, clip.source}, {description_fd}));
   clips_[clip] = id;
   return id;

@@ -76,6 +76,7 @@ class LaneHost {
   void begin_log(bool was_idle);
   [[nodiscard]] std::uint64_t log_begin() const { return log_begin_; }
   [[nodiscard]] const std::string& log_path() const { return log_path_; }
+  [[nodiscard]] std::uint64_t clips_let_go() const { return clips_let_go_; }  // for others, with kClipsPerLane there
   [[nodiscard]] std::uint64_t logs_emptied() const { return logs_emptied_; }  // since it was more than kLaneLogBytesMax
 
  private:
@@ -88,6 +89,7 @@ class LaneHost {
   sharding::GraphDtype dtype_ = sharding::GraphDtype::kFloat32;  // of what is loaded
   std::map<LaneClip, ClipId> clips_;
   std::uint32_t clips_defined_ = 0;
+  std::uint64_t clips_let_go_ = 0;
   std::set<Digest> offered_;
   bool loading_ = false;
   bool proven_ = false;

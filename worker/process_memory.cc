@@ -66,10 +66,12 @@ std::vector<pid_t> process_tree(pid_t root) {
   return pids;
 }
 
-std::uint64_t resident_bytes_of_tree(pid_t root) {
-  std::uint64_t bytes = 0;
-  for (const pid_t pid : process_tree(root)) bytes += resident_bytes(pid);
-  return bytes;
+TreeMemory memory_of_tree(pid_t root) {
+  TreeMemory out;
+  const std::vector<pid_t> pids = process_tree(root);
+  for (const pid_t pid : pids) out.resident_bytes += resident_bytes(pid);
+  out.whole = pids.size() < kWatchedProcessesMax;
+  return out;
 }
 
 std::uint64_t cpu_ticks_of_tree(pid_t root) {

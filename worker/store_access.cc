@@ -53,6 +53,7 @@ Status StoreAccess::use(const net::Welcome& welcome) {
   KILN_TRY_ASSIGN(const net::HostPort server, net::parse_host_port(address.substr(kScheme.size())));
   const std::lock_guard lock(mutex_);
   if (!door_.client || door_.client->server() != server) {
+    if (door_.client) not_kept_earlier_ += door_.client->not_kept();
     door_.client = std::make_shared<net::HttpClient>(client_options(server));
     if (aborted_) door_.client->abort();
   }
@@ -189,7 +190,9 @@ void StoreAccess::abort() {
 }
 
 StoreTraffic StoreAccess::traffic() const {
-  return {fetched_bytes_.load(), stored_bytes_.load(), fetches_failed_.load(), stores_failed_.load()};
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t not_kept = not_kept_earlier_ + (door_.client ? door_.client->not_kept() : 0);
+  return {fetched_bytes_.load(), stored_bytes_.load(), fetches_failed_.load(), stores_failed_.load(), not_kept};
 }
 
 bool is_passing(const Error& error) {

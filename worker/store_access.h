@@ -28,6 +28,7 @@ struct StoreTraffic {  // all only rise
   std::uint64_t stored_bytes = 0;
   std::uint64_t fetches_failed = 0;
   std::uint64_t stores_failed = 0;
+  std::uint64_t connections_not_kept = 0;
 };
 
 // Any thread.
@@ -82,6 +83,7 @@ class StoreAccess {
   std::atomic<std::uint64_t> stored_bytes_ = 0;
   std::atomic<std::uint64_t> fetches_failed_ = 0;
   std::atomic<std::uint64_t> stores_failed_ = 0;
+  std::uint64_t not_kept_earlier_ = 0;  // by clients of earlier addresses
 };
 
 // Worth another try: nobody answered, or not in time. Refused grants: new ones may help.

@@ -33,12 +33,14 @@ class TemporaryFile {
   std::string path_;
 };
 
-// Moves what was used to the end; drops the oldest.
+// Moves what was used to the end; drops the oldest. How many went.
 template <typename T>
-void keep(std::vector<std::shared_ptr<const T>>& shelf, const std::shared_ptr<const T>& used, std::size_t most) {
+std::uint64_t keep(std::vector<std::shared_ptr<const T>>& shelf, const std::shared_ptr<const T>& used, std::size_t most) {
   std::erase(shelf, used);
   shelf.push_back(used);
-  if (shelf.size() > most) shelf.erase(shelf.begin());
+  if (shelf.size() <= most) return 0;
+  shelf.erase(shelf.begin());
+  return 1;
 }
 
 const net::BlobRef* find_file(const net::PackageRef& package, const std::string& path) {
@@ -140,7 +142,7 @@ Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const
     if (known->digest.hex() != manifest.sha256) continue;
     const auto package = known;
     if (package->is_open_for(dtypes)) {
-      keep(packages_, package, kPackagesKept);
+      packages_let_go_ += keep(packages_, package, kPackagesKept);
       return package;
     }
     // Opened anew for all of them: one copy of the weights stays, once lanes have let go of the other.
@@ -161,7 +163,7 @@ Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const
   };
   KILN_TRY_ASSIGN(ModelPackage opened, open_model_package(std::move(text), load, std::move(dtypes)));
   const auto package = std::make_shared<const ModelPackage>(std::move(opened));
-  keep(packages_, package, kPackagesKept);
+  packages_let_go_ += keep(packages_, package, kPackagesKept);
   return package;
 }
 
@@ -217,14 +219,14 @@ Result<std::shared_ptr<const ReadyArtifact>> TaskFileFetcher::fetch_artifact(con
   for (const auto& known : ready_) {
     if (known->key.digest != digest) continue;
     const auto artifact = known;
-    keep(ready_, artifact, kArtifactsKept);
+    artifacts_let_go_ += keep(ready_, artifact, kArtifactsKept);
     return artifact;
   }
   sharding::CompileKey key;
   key.digest = digest;
   KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
   KILN_TRY_ASSIGN(const std::shared_ptr<const ReadyArtifact> artifact, find_artifact(*artifacts, key));
-  if (artifact) keep(ready_, artifact, kArtifactsKept);
+  if (artifact) artifacts_let_go_ += keep(ready_, artifact, kArtifactsKept);
   return artifact;
 }
 

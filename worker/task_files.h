@@ -1,6 +1,7 @@
 // What tasks need from elsewhere: packages, descriptions, sources, segments, artifacts.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,6 +52,9 @@ class TaskFileFetcher {
   [[nodiscard]] tl::expected<TaskFiles, Failure> fetch(const net::Assign& assign);
   // nullptr: the store has none that can be trusted.
   [[nodiscard]] Result<std::shared_ptr<const ReadyArtifact>> fetch_artifact(const std::string& key_hex);
+  // Those that were let go of since more than are kept came after them.
+  [[nodiscard]] std::uint64_t packages_let_go() const { return packages_let_go_; }
+  [[nodiscard]] std::uint64_t artifacts_let_go() const { return artifacts_let_go_; }
 
  private:
   [[nodiscard]] Status fetch_into(const net::Assign& assign, TaskFiles& files);
@@ -68,8 +72,10 @@ class TaskFileFetcher {
   const CompileIdentity compiles_;
   std::mutex package_mutex_;  // held while one is opened: lanes that want the same wait for it
   std::vector<std::shared_ptr<const ModelPackage>> packages_;  // latest use last
+  std::atomic<std::uint64_t> packages_let_go_ = 0;
   std::mutex artifact_mutex_;
   std::vector<std::shared_ptr<const ReadyArtifact>> ready_;  // likewise
+  std::atomic<std::uint64_t> artifacts_let_go_ = 0;
 };
 
 // The key of what a compile task makes, as the coordinator computes it.

@@ -61,6 +61,8 @@ void add_transfers(MetricsText& text, const WorkerState& state, const WorkerStat
   text.counter("kiln_worker_transfers_again_total", "Transfers of tasks that were tried again", state.counters.transfers_again);
   text.counter("kiln_worker_transfers_given_up_total", "Transfers of tasks that failed for too long", state.counters.transfers_given_up);
   text.counter("kiln_worker_transfers_full_total", "Transfers that found too many waiting", stats.transfers_full);
+  text.counter("kiln_worker_connections_not_kept_total", "Connections to the store that were closed since enough of them wait",
+               stats.traffic.connections_not_kept);
   text.gauge("kiln_worker_transfers_waiting", "Transfers that wait for a thread", stats.transfers_waiting);
   text.gauge("kiln_worker_cache_bytes", "Bytes of fetched files", stats.cache.used_bytes);
   text.gauge("kiln_worker_cache_budget_bytes", "Bytes that they may have", stats.cache_budget_bytes);
@@ -77,6 +79,16 @@ void add_logs(MetricsText& text, const WorkerStats& stats) {
   text.counter("kiln_worker_logs_cut_total", "Logs that were too long: of attempts, whose begin is left out; of lanes, begun anew",
                stats.attempt_logs_cut, {{"of", "attempt"}});
   text.counter("kiln_worker_logs_cut_total", "", stats.lane_logs_emptied, {{"of", "lane"}});
+  text.counter("kiln_worker_reasons_untold_total", "Reasons of a lost connection that the log does not tell, since it told too many",
+               stats.reasons_untold);
+}
+
+// What is fetched or opened anew when it is wanted again.
+void add_let_go(MetricsText& text, const WorkerStats& stats) {
+  constexpr const char* kName = "kiln_worker_let_go_total";
+  text.counter(kName, "What gave way to others that were wanted", stats.packages_let_go, {{"of", "package"}});
+  text.counter(kName, "", stats.artifacts_let_go, {{"of", "artifact"}});
+  text.counter(kName, "", stats.clips_let_go, {{"of", "clip"}});
 }
 
 }  // namespace
@@ -87,6 +99,7 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   add_tasks(text, state);
   add_transfers(text, state, stats);
   add_logs(text, stats);
+  add_let_go(text, stats);
   const CompileCounts& compiles = stats.compiles;
   text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
   text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});
@@ -99,6 +112,10 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   text.counter("kiln_worker_socket_dropped_total", "Messages of the coordinator that were dropped", stats.socket.dropped_too_large,
                {{"why", "too_large"}});
   text.counter("kiln_worker_socket_dropped_total", "", stats.socket.dropped_malformed, {{"why", "malformed"}});
+  text.counter("kiln_worker_socket_queue_full_total", "Messages that were not sent since the coordinator does not read",
+               stats.socket.refused_queue_full);
+  text.counter("kiln_worker_socket_receives_cut_total", "Times that so many were dropped in a row that other work came first",
+               stats.socket.receives_cut);
   return text.text();
 }
 

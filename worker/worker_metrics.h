@@ -22,7 +22,7 @@ struct CompileCounts {
   std::uint64_t found = 0;  // in the store
   std::uint64_t failed = 0;
   std::uint64_t over_deadline = 0;  // of the failed: the child was ended
-  std::uint64_t over_memory = 0;
+  std::uint64_t over_memory = 0;  // or more processes than are watched
   std::chrono::milliseconds spent{0};  // making them, failed ones as well
 };
 
@@ -36,6 +36,10 @@ struct WorkerStats {
   std::uint64_t transfers_full = 0;  // more of them than may wait
   std::uint64_t attempt_logs_cut = 0;
   std::uint64_t lane_logs_emptied = 0;
+  std::uint64_t packages_let_go = 0;
+  std::uint64_t artifacts_let_go = 0;
+  std::uint64_t clips_let_go = 0;  // by lanes
+  std::uint64_t reasons_untold = 0;
 };
 [[nodiscard]] std::string worker_metrics(const WorkerState& state, const WorkerStats& stats);
 

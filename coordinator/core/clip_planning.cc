@@ -13,7 +13,6 @@
 namespace kiln::coordinator {
 namespace {
 
-constexpr std::size_t kBudgetsMax = 16;  // that one probe plans tiles for
 
 // The lanes that a job may use, numbered by class.
 struct Candidates {
@@ -202,7 +201,9 @@ std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job)
   for (const net::Variant& variant : job.request.variants) {
     if (variant.budget_bytes_max > 0) budgets.insert(variant.budget_bytes_max);
   }
-  while (budgets.size() > kBudgetsMax) budgets.erase(std::next(budgets.begin()));  // least and largest stay
+  for (; budgets.size() > kBudgetsMax; ++turn.live().counters.budgets_left_out) {
+    budgets.erase(std::next(budgets.begin()));  // least and largest stay
+  }
   return {budgets.begin(), budgets.end()};
 }
 

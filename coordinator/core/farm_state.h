@@ -101,6 +101,7 @@ struct Counters {
   std::uint64_t attempts_forgotten = 0;  // of tasks that were tried more than kAttemptsKept times
   std::uint64_t segments_lengthened = 0;  // beyond the rules, to stay below kSegmentsPerClipMax
   std::uint64_t artifacts_lost = 0;       // by the store, and made again
+  std::uint64_t budgets_left_out = 0;     // of probes that lanes of more than kBudgetsMax sizes want
   std::uint64_t artifacts_given_up = 0;   // more than kArtifactLossesMax times
   std::map<net::FailureKind, std::uint64_t> failures;
 };

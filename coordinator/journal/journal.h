@@ -41,6 +41,8 @@ struct JournalStats {
   std::uint64_t largest_transaction = 0;  // facts
   std::uint64_t queue_full = 0;    // appends that waited for room
   std::uint64_t pruned = 0;
+  std::uint64_t commits_full = 0;  // that left facts for the next, with kTransactionFactsMax of their own
+  std::uint64_t prunes_full = 0;   // commits that removed kPruneRowsMax old facts
   std::uint64_t snapshots = 0;
   double commit_s = 0.0;           // of all transactions
   double commit_s_max = 0.0;

@@ -76,6 +76,7 @@ void Journal::Impl::finish(const std::vector<FactBatch>& batches, std::uint64_t 
     } else {
       // A newer snapshot may have asked for more meanwhile.
       if (*pruned < kPruneRowsMax && prune_to_ == prune_to) prune_to_ = 0;
+      stats_.prunes_full += *pruned == kPruneRowsMax ? 1U : 0U;
       stats_.batches += batches.size();
       stats_.facts += facts;
       stats_.bytes += bytes;
@@ -102,6 +103,7 @@ void Journal::Impl::run() {
     work_.wait(lock, [&] { return !queue_.empty() || prune_to_ > 0 || stopping_; });
     if (queue_.empty() && stopping_) return;
     const std::vector<FactBatch> batches = queue_.take(kTransactionFactsMax);
+    stats_.commits_full += queue_.empty() ? 0U : 1U;
     const std::uint64_t prune_to = prune_to_;
     lock.unlock();
     const auto started = Clock::now();

@@ -1,4 +1,5 @@
 // Bounds of the coordinator's core, and what is counted when one is hit.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/probed_farm.h"
@@ -38,6 +39,23 @@ TEST(FarmBoundsTest, ATaskThatIsTriedOftenTellsOfItsLatestTries) {
   EXPECT_EQ(attempts.size(), kAttemptsKept);
   EXPECT_EQ(attempts.back().attempt, probe.attempt);
   EXPECT_EQ(farm.state.live.counters.attempts_forgotten, 5U);
+}
+
+TEST(FarmBoundsTest, SizesOfLanesBeyondThoseThatAProbePlansForAreCounted) {
+  FarmEnv farm;
+  const auto name = [](std::uint64_t number) { return fmt::format("w{}", number); };
+  for (std::uint64_t i = 1; i <= kBudgetsMax + 3; ++i) farm.connect(WorkerBuilder(name(i)).budget(i * kBigBudget));
+  farm.submit(JobBuilder("job"));
+  std::vector<std::uint64_t> budgets;
+  for (std::uint64_t i = 1; i <= kBudgetsMax + 3; ++i) {
+    for (const net::Assign& task : farm.take_assigns(name(i))) {
+      budgets = std::get<net::ProbeSpec>(task.spec).budgets_bytes;
+    }
+  }
+  ASSERT_EQ(budgets.size(), kBudgetsMax);
+  EXPECT_EQ(budgets.front(), kBigBudget);
+  EXPECT_EQ(budgets.back(), (kBudgetsMax + 3) * kBigBudget);
+  EXPECT_EQ(farm.state.live.counters.budgets_left_out, 3U);
 }
 
 TEST(FarmBoundsTest, SegmentsThatHadToBeLongerThanTheRulesSayAreCounted) {

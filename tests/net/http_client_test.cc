@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <functional>
+#include <latch>
 #include <thread>
 
 #include "base/sealed_file.h"
@@ -72,6 +73,23 @@ std::string contents(const UniqueFd& fd) {
 
 UniqueFd scratch(const TempFolder& folder) {
   return UniqueFd(::open((folder / "scratch").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+}
+
+TEST(HttpClientTest, ConnectionsBeyondThoseThatMayWaitAreClosedAndCounted) {
+  constexpr std::size_t kAtOnce = kHttpIdleConnectionsMax + 2;
+  std::latch all_are_there(kAtOnce);
+  HttpServerOptions options;
+  options.listen = {"127.0.0.1", 0};
+  options.threads = static_cast<int>(kAtOnce);
+  const auto server = std::move(*HttpServer::start(options, [&](const HttpRequest&) -> HttpDecision {
+    all_are_there.arrive_and_wait();
+    return json_response(200, "{}");
+  }));
+  HttpClient client(quick(server->bound()));
+  std::vector<std::thread> askers;
+  for (std::size_t i = 0; i < kAtOnce; ++i) askers.emplace_back([&] { EXPECT_TRUE(client.get("/", 100)); });
+  for (std::thread& asker : askers) asker.join();
+  EXPECT_EQ(client.not_kept(), kAtOnce - kHttpIdleConnectionsMax);
 }
 
 TEST(HttpClientTest, ABrokenDownloadGoesOnWhereItBroke) {

@@ -81,6 +81,17 @@ TEST(ZapServerTest, AnUnknownKeyIsRefusedAndToldWhy) {
   EXPECT_EQ(farm.router.stats().connections, 0U);
 }
 
+TEST(ZapServerTest, KeysBeyondThoseThatTheLogNamesAreCounted) {
+  KeyedFarm farm;
+  for (std::size_t i = 0; i < kDeniedKeysNamedMax + 2; ++i) {
+    DealerSocket stranger = farm.dealer_of(generate_curve_keys().value());
+    ASSERT_FALSE(stranger.wait_connected(kSoon));
+    EXPECT_EQ(farm.zap.stats().unnamed > 0, i >= kDeniedKeysNamedMax);
+  }
+  EXPECT_GE(farm.zap.stats().denied, kDeniedKeysNamedMax + 2);
+  EXPECT_GE(farm.zap.stats().unnamed, 2U);
+}
+
 TEST(ZapServerTest, AListThatGrowsLetsARefusedPeerInByItself) {
   KeyedFarm farm;
   DealerSocket stranger = farm.dealer_of(farm.stranger);

@@ -91,6 +91,11 @@ TEST_F(CompileChildTest, MemoryOfGrandchildrenCountsAndIsLimited) {
   expect_failure_then_service("memory 400000000", ErrorCode::kResourceExhausted, "limit of 200.0 MiB");
 }
 
+TEST_F(CompileChildTest, MoreProcessesThanAreWatchedEndIt) {
+  start(fake_options());
+  expect_failure_then_service("processes 260", ErrorCode::kResourceExhausted, "compiling started 256 processes or more");
+}
+
 TEST_F(CompileChildTest, PeakMemoryIsReported) {
   start(fake_options());
   const auto made = compile("ok");

@@ -81,6 +81,9 @@ def main():
             time.sleep(1000)
         elif word == "memory":  # in a child of the child
             subprocess.run([sys.executable, "-I", "-c", f"x = b'x' * {argument}; import time; time.sleep(1000)"])
+        elif word == "processes":
+            children = [subprocess.Popen(["sleep", "1000"]) for _ in range(int(argument))]
+            children[0].wait()
         elif word == "garbage":
             replies.write("Segmentation fault\n")
             replies.flush()

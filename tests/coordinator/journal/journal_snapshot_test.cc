@@ -167,6 +167,7 @@ TEST_F(JournalSnapshotTest, ManyFactsGoLittleByLittle) {
   ASSERT_TRUE(wait_durable(*journal, journal->append({"one more"}).value()));
   while (journal->stats().pruned < 9'999) std::this_thread::yield();
   EXPECT_GE(journal->stats().transactions, 1 + 9'999 / kPruneRowsMax);
+  EXPECT_EQ(journal->stats().prunes_full, 9'999 / kPruneRowsMax);
   EXPECT_EQ(first_fact(*journal), 10'000U);
 }
 

@@ -124,6 +124,7 @@ TEST_F(JournalTest, ATransactionIsBoundedButKeepsBatchesWhole) {
   ASSERT_TRUE(wait_durable(*journal, 1 + 3 * batch.size()));
   EXPECT_EQ(journal->stats().transactions, 4U);
   EXPECT_EQ(journal->stats().largest_transaction, batch.size());
+  EXPECT_EQ(journal->stats().commits_full, 2U);
 }
 
 TEST_F(JournalTest, AFullQueueMakesTheAppenderWait) {

@@ -21,7 +21,10 @@ TEST(ToldReasonsTest, ReasonsThatComeInTurnsAreToldOnceEachUntilThereIsAConnecti
 TEST(ToldReasonsTest, BeyondTheBoundNothingIsTold) {
   ToldReasons reasons;
   for (std::size_t i = 0; i < kToldReasonsMax; ++i) EXPECT_TRUE(reasons.is_new(std::to_string(i)));
+  EXPECT_EQ(reasons.untold(), 0U);
   EXPECT_FALSE(reasons.is_new("one more"));
+  EXPECT_FALSE(reasons.is_new("0"));  // it was told
+  EXPECT_EQ(reasons.untold(), 1U);
 }
 
 }  // namespace

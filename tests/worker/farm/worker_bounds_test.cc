@@ -1,5 +1,6 @@
 // Bounds of a worker's shell, and what is counted when one is hit.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,7 +12,6 @@
 
 namespace kiln::worker {
 namespace {
-
 
 TEST(LaneLogTest, OfALongAttemptTheLastWholeLinesAreRead) {
   const test::TempFolder folder;
@@ -27,16 +27,46 @@ TEST(LaneLogTest, OfALongAttemptTheLastWholeLinesAreRead) {
   EXPECT_EQ(read_log(folder / "missing", 0, 100).text, "");
 }
 
+// A lane that takes what it is told and never answers.
+class SilentLane {
+ public:
+  SilentLane() {
+    options_.start.program = folder_ / "lane";
+    options_.log_folder = folder_ / "logs";
+    std::filesystem::create_directory(options_.log_folder);
+    std::ofstream(options_.start.program) << "#!/bin/sh\nexec sleep 600\n";
+    std::filesystem::permissions(options_.start.program, std::filesystem::perms::owner_all);
+    lane.emplace(LaneId{0}, options_);
+    EXPECT_TRUE(lane->start());
+  }
+  ~SilentLane() { lane->kill(); }
+
+ private:
+  const test::TempFolder folder_;
+  LaneHostOptions options_;
+
+ public:
+  std::optional<LaneHost> lane;
+};
+
+TEST(LaneHostTest, ClipsBeyondThoseThatALaneRemembersGiveWayAndAreCounted) {
+  SilentLane silent;
+  const UniqueFd description(::memfd_create("description", MFD_CLOEXEC));
+  const auto use = [&](std::uint32_t number) {
+    return silent.lane->use_clip({std::to_string(number), "clip.mkv"}, description.get()).value();
+  };
+  for (std::uint32_t i = 0; i < kClipsPerLane; ++i) EXPECT_EQ(use(i), ClipId{i});
+  EXPECT_EQ(use(0), ClipId{0});
+  EXPECT_EQ(silent.lane->clips_let_go(), 0U);
+  EXPECT_EQ(use(kClipsPerLane), ClipId{0});  // in the oldest one's place
+  EXPECT_EQ(silent.lane->clips_let_go(), 1U);
+  EXPECT_EQ(use(0), ClipId{1});
+  EXPECT_EQ(silent.lane->clips_let_go(), 2U);
+}
+
 TEST(LaneLogTest, ThatHasGrownTooLongBeginsAnewWithTheNextTask) {
-  const test::TempFolder folder;
-  LaneHostOptions options;
-  options.start.program = folder / "lane";
-  options.log_folder = folder / "logs";
-  std::filesystem::create_directory(options.log_folder);
-  std::ofstream(options.start.program) << "#!/bin/sh\nexec sleep 600\n";
-  std::filesystem::permissions(options.start.program, std::filesystem::perms::owner_all);
-  LaneHost lane(LaneId{0}, options);
-  ASSERT_TRUE(lane.start());
+  SilentLane silent;
+  LaneHost& lane = *silent.lane;
   std::filesystem::resize_file(lane.log_path(), kLaneLogBytesMax);
   lane.begin_log(true);
   EXPECT_EQ(lane.log_begin(), kLaneLogBytesMax);
@@ -45,7 +75,6 @@ TEST(LaneLogTest, ThatHasGrownTooLongBeginsAnewWithTheNextTask) {
   lane.begin_log(true);
   EXPECT_EQ(lane.log_begin(), 0U);
   EXPECT_EQ(lane.logs_emptied(), 1U);
-  lane.kill();
 }
 
 TEST(TransferPoolTest, WhatFindsItFullWaitsAndIsCounted) {
