@@ -44,7 +44,8 @@ class MetricsTest(FarmCase):
         store = exported(self.notice()["store"])
         there = worker | coordinator | store
         manual = (SOURCE / "docs/operating.md").read_text(encoding="utf-8")
-        for text in (manual, (SOURCE / "configs/kiln-alerts.yml").read_text(encoding="utf-8"),
+        for text in (manual, (SOURCE / "docs/bounds.md").read_text(encoding="utf-8"),
+                     (SOURCE / "configs/kiln-alerts.yml").read_text(encoding="utf-8"),
                      (SOURCE / "configs/grafana/kiln.json").read_text(encoding="utf-8")):
             named = {name for name in NAME.findall(text) if not name.endswith("_")}  # else it is how names begin
             self.assertEqual(named - there, set(), "named, and exported by nobody")

@@ -91,6 +91,20 @@ class TidyChecks(unittest.TestCase):
                 self.assertIn(old, text)
                 self.assert_finds("presets.py", "CMakePresets.json", text.replace(old, new), fault)
 
+    def test_bounds(self):
+        page = "## net\n\n| constant | then | shown by |\n|---|---|---|\n| `kOneMax` | x | `kiln_x_total` |\n"
+        source = "#pragma once\ninline constexpr int kOneMax = 1;\n"
+        self.assertEqual(self.check("bounds.py", {"docs/bounds.md": page, "net/a.h": source})[0], 0)
+        for changed_page, changed_source, fault in (
+                (page, source + "constexpr std::size_t kTwoKept{2};\n", "net/a.h:3: docs/bounds.md does not tell of kTwoKept"),
+                (page.replace("`kiln_x_total`", "nowhere"), source, "docs/bounds.md:5: names no metric"),
+                (page + "| `kGoneMax` | x | not counted: pace |\n", source, "net/ has no kGoneMax"),
+                (page + "| `kOneMax` | x | not counted: pace |\n", source, "kOneMax of net/ is told of twice")):
+            with self.subTest(fault=fault):
+                code, said = self.check("bounds.py", {"docs/bounds.md": changed_page, "net/a.h": changed_source})
+                self.assertEqual(code, 1, said)
+                self.assertIn(fault, said)
+
     def test_child_imports(self):
         for text, fault in (("import numpy\n", "imports numpy"),
                             ("def f():\n    from PIL import Image\n", "imports PIL"),
