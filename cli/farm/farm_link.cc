@@ -1,6 +1,7 @@
 #include "cli/farm/farm_link.h"
 
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/file_system.h"
 #include "base/text.h"
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kSmallFileBytesMax = 64U << 10U;
 constexpr std::chrono::milliseconds kAskAgain{5'000};
+constexpr std::chrono::milliseconds kLookAgain{50};
 
 // A key as it was given, or the file that holds it.
 Result<std::string> public_key_text(const std::string& given) {
@@ -55,16 +57,31 @@ Result<FarmNotice> read_notice(const std::string& state_dir) {
   }
 }
 
+namespace {
+
+// A coordinator that is starting writes it when its doors are open: commands behind it in a script wait for that.
+Result<FarmNotice> wait_for_notice(const std::string& state_dir, std::chrono::milliseconds patience) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    auto notice = read_notice(state_dir);
+    if (notice || std::chrono::steady_clock::now() >= until) return notice;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<FarmLink>> FarmLink::open(const FarmAddress& address) {
+  const bool told = address.timeout.count() > 0;
   std::string endpoint = address.endpoint;
   if (endpoint.empty()) {
-    KILN_TRY_ASSIGN(const FarmNotice notice, read_notice(address.state_dir));
+    KILN_TRY_ASSIGN(const FarmNotice notice, wait_for_notice(address.state_dir, told ? address.timeout : kConnectDeadline));
     endpoint = notice.endpoint;
   }
   KILN_TRY_ASSIGN(const net::SocketSecurity security, security_of(address));
   std::unique_ptr<FarmLink> link(new FarmLink(std::make_unique<net::ZmqContext>()));
   KILN_TRY_ASSIGN(link->socket_, net::DealerSocket::connect(*link->context_, endpoint, security));
-  if (address.timeout.count() > 0) link->connect_deadline_ = link->answer_deadline_ = address.timeout;
+  if (told) link->connect_deadline_ = link->answer_deadline_ = address.timeout;
   const Status connected = link->socket_->wait_connected(link->connect_deadline_);
   if (connected) return link;
   const bool says_where = connected.error().message.find(endpoint) != std::string::npos;
