@@ -136,6 +136,54 @@ class MpiTest(MpiCase):
         self.check_frames(source)
 
 
+def recovery() -> tuple[str, ...]:
+    """The flags with which mpirun lets the others live when a rank dies; none where it has no such flags."""
+    flags = ("--enable-recovery", "--mca", "orte_abort_on_non_zero_status", "0")
+    done = subprocess.run(["mpirun", "--allow-run-as-root", *flags, "-n", "1", "true"], capture_output=True, check=False)
+    return flags if done.returncode == 0 else ()
+
+
+class KilledRankTest(MpiCase):
+    def ranks_with_a_worker(self, launch: subprocess.Popen) -> list[processes.Process]:
+        """The rank's own processes, below mpirun and above a worker; rank 0 has none when others are there."""
+        return [rank for rank in processes.named(launch.pid, "kiln", " mpi ")
+                if processes.named(rank.pid, "kiln", " worker ", "--coordinator")]
+
+    def test_others_go_on_where_mpirun_lets_them(self):
+        launcher = recovery()
+        if not launcher:
+            self.skipTest("this mpirun has no --enable-recovery")
+        source = clips.make(self.folder / "in.mp4", frames=LONG_FRAMES, rate="25")
+        job = self.job_file(source, segment_frames=SEGMENT_FRAMES)
+        launch = self.start_command(self.mpirun(3, job, launcher=launcher))
+        self.wait_for_metric(launch, "kiln_results_total", 3)
+        ranks = self.ranks_with_a_worker(launch)
+        self.assertEqual(len(ranks), 2, processes.table())
+        below = processes.descendants(ranks[0].pid)
+        ranks[0].signal(signal.SIGKILL)
+        processes.wait_for("its worker to end with it", lambda: not any(process.alive() for process in below), 20)
+        result = self.out / f"{source.stem}_up.mkv"
+        processes.wait_for("the result", lambda: launch.poll() is not None or result.exists(), END_DEADLINE_S)
+        self.assertTrue(result.exists(), self.said(launch))
+        self.check_frames(source)
+        watched = processes.descendants(launch.pid)
+        launch.send_signal(signal.SIGINT)  # the killed worker could come back, and is waited for
+        launch.wait(30)
+        self.assert_all_gone(self.folder, watched)
+
+    def test_without_that_the_launch_ends_and_the_same_command_goes_on(self):
+        source = clips.make(self.folder / "in.mp4", frames=LONG_FRAMES, rate="25")
+        job = self.job_file(source, segment_frames=SEGMENT_FRAMES)
+        launch = self.launch(3, job)
+        self.wait_for_metric(launch, "kiln_results_total", 3)
+        self.ranks_with_a_worker(launch)[0].signal(signal.SIGKILL)
+        self.assertNotEqual(launch.wait(END_DEADLINE_S), 0)
+        self.assert_all_gone(self.folder)
+        run = self.ended(self.launch(3, job), 0)
+        self.assertIn("going on with it", run.err)
+        self.check_frames(source)
+
+
 class TwoHostsTest(MpiCase):
     """Two hosts with names and networks of their own; their file system is shared, as on a cluster."""
 
