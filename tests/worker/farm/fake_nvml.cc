@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr int kInvalidArgument = 2;
+[[maybe_unused]] constexpr int kInvalidArgument = 2;  // not by that of an old driver
 constexpr int kNotSupported = 3;
 constexpr int kInsufficientSize = 7;
 constexpr int kLost = 15;
@@ -44,7 +44,9 @@ extern "C" {
 
 int nvmlInit_v2() {
   const int code = variable("FAKE_NVML_INIT", 0);
-  while (code < 0) ::pause();
+  if (code < 0) {
+    while (true) ::pause();
+  }
   return code;
 }
 int nvmlShutdown() { return 0; }
