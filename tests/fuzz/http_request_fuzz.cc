@@ -67,10 +67,10 @@ void answer_client(std::span<const std::byte> bytes) {
 }
 
 void read_parts(std::string_view text, std::span<const std::byte> bytes) {
-  static const cache::UrlKey key = cache::UrlKey::generate();
+  static const cache::UrlKey kKey = cache::UrlKey::generate();
   if (const auto target = net::parse_target(text)) {
     cache::Grant grant;
-    if (!key.check({"GET", target->path, target->query, 0}, 1, grant)) std::abort();  // nobody guesses a signature
+    if (!kKey.check({"GET", target->path, target->query, 0}, 1, grant)) std::abort();  // nobody guesses a signature
   }
   const auto choice = net::choose_range(text, 1000);
   if (const auto* range = std::get_if<net::ByteRange>(&choice)) {
