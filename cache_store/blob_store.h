@@ -52,6 +52,8 @@ class BlobStore {
   // Durable when it returns.
   [[nodiscard]] virtual Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> unpin(const std::string& owner) = 0;  // how many it had
+  // All but these.
+  [[nodiscard]] virtual Result<std::uint64_t> unpin_others(const std::string& owner, const std::vector<Digest>& kept) = 0;
   [[nodiscard]] virtual std::vector<Digest> pins_of(const std::string& owner) const = 0;
   [[nodiscard]] virtual std::vector<std::string> pin_owners() const = 0;
 

@@ -37,6 +37,7 @@ class DiskStore final : public LocalStore {
   Result<std::optional<OpenBlob>> open_blob(const Digest& digest, bool again) override;
   Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) override;
   Result<std::uint64_t> unpin(const std::string& owner) override;
+  Result<std::uint64_t> unpin_others(const std::string& owner, const std::vector<Digest>& kept) override;
   std::vector<Digest> pins_of(const std::string& owner) const override;
   std::vector<std::string> pin_owners() const override;
   Result<bool> scrub_one() override;

@@ -1,4 +1,6 @@
 // Room in a store: what is set aside and what must go for it, and pins, which say what may not.
+#include <set>
+
 #include "base/text.h"
 #include "cache_store/disk_store_impl.h"
 
@@ -84,13 +86,18 @@ Result<PinOutcome> DiskStore::pin(const std::string& owner, const std::vector<Di
   return outcome;
 }
 
-Result<std::uint64_t> DiskStore::unpin(const std::string& owner) {
+Result<std::uint64_t> DiskStore::unpin(const std::string& owner) { return unpin_others(owner, {}); }
+
+Result<std::uint64_t> DiskStore::unpin_others(const std::string& owner, const std::vector<Digest>& kept) {
   const std::lock_guard names(names_);
-  const std::vector<Digest> had = pins_of(owner);
-  for (const Digest& digest : had) KILN_TRY(folders_.remove_pin(owner, digest));
-  if (!had.empty()) KILN_TRY(folders_.sync_pins());
+  const std::set<Digest> stays(kept.begin(), kept.end());
+  std::vector<Digest> goes = pins_of(owner);
+  std::erase_if(goes, [&](const Digest& digest) { return stays.contains(digest); });
+  for (const Digest& digest : goes) KILN_TRY(folders_.remove_pin(owner, digest));
+  if (!goes.empty()) KILN_TRY(folders_.sync_pins());
   const std::lock_guard guard(mutex_);
-  return index_.unpin(owner).size();
+  for (const Digest& digest : goes) index_.unpin(owner, digest);
+  return goes.size();
 }
 
 std::vector<Digest> DiskStore::pins_of(const std::string& owner) const {

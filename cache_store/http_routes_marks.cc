@@ -40,16 +40,19 @@ Result<std::vector<Digest>> read_digests(const nlohmann::json& list) {
 struct PinList {
   std::vector<Digest> digests;
   std::vector<Digest> artifacts;  // keys
+  bool only = false;              // whatever else the owner pins may go
 };
 
 Result<PinList> read_pin_list(const std::string& body) {
   const auto json = nlohmann::json::parse(body, nullptr, false);
   const bool named = json.is_object() && json.contains("digests") && json["digests"].is_array();
-  if (!named || !json.value("artifacts", nlohmann::json::array()).is_array()) {
+  if (!named || !json.value("artifacts", nlohmann::json::array()).is_array() ||
+      (json.contains("only") && !json["only"].is_boolean())) {
     return fail(make_error(ErrorCode::kInvalidArgument,
-                           R"(the body is to be {{"digests": ["<sha256>", …], "artifacts": ["<key>", …]}})"));
+                           R"(the body is to be {{"digests": ["<sha256>", …], "artifacts": ["<key>", …], "only": false}})"));
   }
   PinList out;
+  out.only = json.value("only", false);
   KILN_TRY_ASSIGN(out.digests, read_digests(json["digests"]));
   if (json.contains("artifacts")) {
     KILN_TRY_ASSIGN(out.artifacts, read_digests(json["artifacts"]));
@@ -107,7 +110,13 @@ HttpDecision StoreRoutes::Impl::pins(const HttpRequest& request, const std::stri
     const auto outcome = store.pin(owner, list->digests);
     if (!outcome) return problem(outcome.error());
     missing->insert(missing->begin(), outcome->missing.begin(), outcome->missing.end());
-    return json_response(200, nlohmann::json{{"pinned", outcome->pinned}, {"missing", hex_list(*missing)}}.dump());
+    nlohmann::json answer = {{"pinned", outcome->pinned}, {"missing", hex_list(*missing)}};
+    if (list->only) {  // behind the others: whatever ends us in between, nothing that is to stay has gone
+      const auto gone = store.unpin_others(owner, list->digests);
+      if (!gone) return problem(gone.error());
+      answer["unpinned"] = *gone;
+    }
+    return json_response(200, answer.dump());
   });
 }
 

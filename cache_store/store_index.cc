@@ -53,14 +53,18 @@ void StoreIndex::pin(const std::string& owner, const Digest& digest) {
 
 std::vector<Digest> StoreIndex::unpin(const std::string& owner) {
   const std::vector<Digest> had = pins_of(owner);
-  for (const Digest& digest : had) {
-    const auto count = pin_counts_.find(digest);
-    if (--count->second > 0) continue;
-    pin_counts_.erase(count);
-    retire(digest);
-  }
-  owners_.erase(owner);
+  for (const Digest& digest : had) unpin(owner, digest);
   return had;
+}
+
+void StoreIndex::unpin(const std::string& owner, const Digest& digest) {
+  const auto at = owners_.find(owner);
+  if (at == owners_.end() || at->second.erase(digest) == 0) return;
+  if (at->second.empty()) owners_.erase(at);
+  const auto count = pin_counts_.find(digest);
+  if (--count->second > 0) return;
+  pin_counts_.erase(count);
+  retire(digest);
 }
 
 // What was kept for somebody and is for nobody any more goes before all else, artifacts apart.

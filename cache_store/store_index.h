@@ -42,6 +42,7 @@ class StoreIndex {
   void pin(const std::string& owner, const Digest& digest);
   // What it had. What nobody else pins is the next to go, before what was never pinned.
   std::vector<Digest> unpin(const std::string& owner);
+  void unpin(const std::string& owner, const Digest& digest);  // one of them; nothing where it is none
   [[nodiscard]] bool has_pin(const std::string& owner, const Digest& digest) const;
   [[nodiscard]] std::vector<Digest> pins_of(const std::string& owner) const;
   [[nodiscard]] std::vector<std::string> pin_owners() const;

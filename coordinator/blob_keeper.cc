@@ -105,7 +105,9 @@ Status BlobKeeper::say(const KeepBlobs& needs) const {
     KILN_TRY(client.remove(target));
     return {};
   }
-  const std::string body = nlohmann::json{{"digests", needs.sha256}, {"artifacts", needs.artifacts}}.dump();
+  nlohmann::json list = {{"digests", needs.sha256}, {"artifacts", needs.artifacts}};
+  if (needs.nothing_else) list["only"] = true;
+  const std::string body = list.dump();
   KILN_TRY_ASSIGN(const net::HttpAnswer answer, client.send("PUT", target, body));
   log::debug("the store keeps {} blobs and {} artifacts for {}: {}", needs.sha256.size(), needs.artifacts.size(), needs.job,
              answer.body);

@@ -138,7 +138,8 @@ KeepBlobs needs_of(const Durable& durable, const net::JobName& name) {
   visit_tasks(durable, job, [&](TaskNumber, const TaskRecord& task) {
     for (const AttemptRecord& attempt : task.attempts) add(attempt.log);
   });
-  return {name, {out.begin(), out.end()}, {artifacts.begin(), artifacts.end()}};
+  const bool done = job.ended == net::JobState::kDone;  // others may be tried again
+  return {name, {out.begin(), out.end()}, {artifacts.begin(), artifacts.end()}, done};
 }
 
 }  // namespace kiln::coordinator

@@ -58,6 +58,7 @@ struct KeepBlobs {
   net::JobName job;
   std::vector<std::string> sha256;
   std::vector<std::string> artifacts{};  // by key
+  bool nothing_else = false;  // the job is done for good: what was sent for it and is not named may go, so also its segments
 };
 using FarmEffect = std::variant<Record, Tell, Reply, IssueGrants, KeepBlobs>;
 

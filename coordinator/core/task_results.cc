@@ -196,8 +196,8 @@ void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone
     keep_artifact(turn, task.key);
   }
   if (turn.job(task.job) != nullptr) turn.changed(task.job);
-  if (task.kind == TaskKind::kJoin) turn.effects.emplace_back(needs_of(turn.durable(), task.job));
   if (task.kind == TaskKind::kJoin || task.kind == TaskKind::kNoop) finish_if_all_done(turn, task.job);
+  if (task.kind == TaskKind::kJoin) turn.effects.emplace_back(needs_of(turn.durable(), task.job));
 }
 
 void on_task_failed(Turn& turn, const net::WorkerName& worker, const net::TaskFailed& message) {

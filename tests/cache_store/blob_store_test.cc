@@ -146,6 +146,16 @@ TEST_F(BlobStoreTest, WhenAllIsPinnedNothingGoesAndNothingNewComes) {
   EXPECT_TRUE(upload(*store, content_of(6)));
 }
 
+TEST_F(BlobStoreTest, WhatIsNoLongerPinnedGoesFirstAndTheRestStaysAlsoInTheNextStore) {
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(upload(*store, content_of(i), "job"));
+  EXPECT_EQ(*store->unpin_others("job", {sha256(content_of(0)), sha256(content_of(3)), sha256("gone")}), 3U);
+  open(test::kNow + 1'000'000'000);
+  EXPECT_EQ(store->pins_of("job").size(), 2U);
+  for (int i = 6; i < 9; ++i) ASSERT_TRUE(upload(*store, content_of(i)));
+  for (const int i : {0, 3}) EXPECT_TRUE(holds(*store, content_of(i)));
+  for (const int i : {1, 2, 4}) EXPECT_FALSE(holds(*store, content_of(i)));
+}
+
 TEST_F(BlobStoreTest, PinsNameWhatIsMissingAndOutliveTheStore) {
   ASSERT_TRUE(upload(*store, content_of(1)));
   const auto pinned = store->pin("job", {sha256(content_of(1)), sha256("gone")});
@@ -235,6 +245,32 @@ TEST(BlobStoreCrashTest, AcknowledgedBlobsAndPinsSurviveAStopAtEveryOperation) {
     }
     EXPECT_TRUE(completed);
     EXPECT_GT(operation, 25);
+  }
+}
+
+TEST(BlobStoreCrashTest, APinThatStaysSurvivesAStopAtEveryOperationWhileOthersGo) {
+  for (const bool power : {false, true}) {
+    int operation = 1;
+    bool completed = false;
+    for (; !completed && operation < kOperationsMax; ++operation) {
+      FaultFileSystem files;
+      bool pinned = false;
+      bool released = false;
+      {
+        files.stop_at(static_cast<std::uint64_t>(operation));
+        auto store = open_on(files, kRoot, 100'000);
+        for (int i = 0; store && i < 3; ++i) pinned = upload(**store, content_of(i), "job").has_value();
+        released = pinned && (*store)->unpin_others("job", {sha256(content_of(0))});
+        completed = !files.stopped();
+      }
+      power ? files.lose_power(static_cast<std::uint64_t>(operation)) : files.restart();
+      const auto store = open_on(files, kRoot, 100'000);
+      ASSERT_TRUE(store) << store.error().message;
+      const auto pins = (*store)->pins_of("job");
+      EXPECT_TRUE(!pinned || std::count(pins.begin(), pins.end(), sha256(content_of(0))) == 1) << operation;
+      EXPECT_TRUE(!released || pins.size() == 1) << operation;
+    }
+    EXPECT_TRUE(completed);
   }
 }
 

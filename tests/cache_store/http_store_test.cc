@@ -232,6 +232,27 @@ TEST_F(HttpStoreTest, PinsOverHttp) {
   EXPECT_TRUE(store->pins_of("job").empty());
 }
 
+TEST_F(HttpStoreTest, WhatAnOwnerPinsBesideThoseThatItNamesGoesWhenItSaysSo) {
+  const auto hex = [](std::string_view content) { return sha256(content).hex(); };
+  for (const char* content : {"segment 1", "segment 2", "result"}) ASSERT_TRUE(remote->put_blob(bytes_of(content)));
+  ASSERT_TRUE(connect("other")->put_blob(bytes_of("segment 2")));
+  EXPECT_EQ(store->pins_of("job").size(), 3U);
+  const auto put = [&](const std::string& more) {
+    const std::string list = R"({"digests":[")" + hex("result") + R"("])" + more + "}";
+    const auto answer = raw->send("PUT", url("PUT", "/pins/job", list.size()), list);
+    return answer ? answer->body : answer.error().message;
+  };
+  EXPECT_EQ(put(""), R"({"missing":[],"pinned":1})" "\n");
+  EXPECT_EQ(put(R"(,"only":false)"), R"({"missing":[],"pinned":1})" "\n");
+  EXPECT_EQ(store->pins_of("job").size(), 3U) << "it adds to them";
+  EXPECT_EQ(put(R"(,"only":true)"), R"({"missing":[],"pinned":1,"unpinned":2})" "\n");
+  EXPECT_EQ(put(R"(,"only":true)"), R"({"missing":[],"pinned":1,"unpinned":0})" "\n");
+  EXPECT_NE(put(R"(,"only":7)").find("only"), std::string::npos);
+  EXPECT_EQ(store->pins_of("job"), std::vector<Digest>{sha256(std::string_view("result"))});
+  EXPECT_EQ(store->pins_of("other"), std::vector<Digest>{sha256(std::string_view("segment 2"))});
+  EXPECT_EQ(store->stats().blobs, 3U) << "nothing goes before its room is needed";
+}
+
 TEST_F(HttpStoreTest, ArtifactsArePinnedByTheirKeys) {
   const Digest key = key_of("graph");
   ASSERT_TRUE(connect("")->publish(key, envelope_of(key, "library", signer), sealed("library").get()));

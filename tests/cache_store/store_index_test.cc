@@ -88,6 +88,9 @@ TEST(StoreIndexTest, RandomUseNeverLosesCountNorAPin) {
         if (random() % 8 == 0) {
           EXPECT_EQ(index.unpin(owner).size(), pins[owner].size());
           pins.erase(owner);
+        } else {
+          index.unpin(owner, named(blob));
+          pins[owner].erase(blob);
         }
         break;
       default:

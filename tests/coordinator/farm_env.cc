@@ -142,6 +142,13 @@ void FarmEnv::carry_out(std::vector<FarmEffect> effects) {
     if (auto* keep = std::get_if<KeepBlobs>(&effect)) {
       kept_[keep->job] = std::move(keep->sha256);
       kept_artifacts_[keep->job] = std::move(keep->artifacts);
+      if (!keep->nothing_else) continue;
+      kept_alone_.insert(keep->job);
+      // What goes may go once the journal says that the job is done, and not before.
+      EXPECT_TRUE(std::any_of(journal.begin(), journal.end(), [&](const net::Fact& fact) {
+        const auto* ended = std::get_if<net::JobEnded>(&fact);
+        return ended != nullptr && ended->job == keep->job && ended->state == net::JobState::kDone;
+      }));
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,7 @@ class FarmEnv {
   [[nodiscard]] const std::vector<net::ClientReply>& replies() const { return replies_; }
   [[nodiscard]] const std::map<net::JobName, std::vector<std::string>>& kept() const { return kept_; }
   [[nodiscard]] const std::map<net::JobName, std::vector<std::string>>& kept_artifacts() const { return kept_artifacts_; }
+  [[nodiscard]] bool keeps_nothing_else(const net::JobName& job) const { return kept_alone_.contains(job); }
 
   // Answers as an honest worker would.
   void finish(const net::WorkerName& worker, const net::Assign& task, double seconds_per_frame = 0.1);
@@ -115,6 +117,7 @@ class FarmEnv {
   std::vector<net::ClientReply> replies_;
   std::map<net::JobName, std::vector<std::string>> kept_;
   std::map<net::JobName, std::vector<std::string>> kept_artifacts_;
+  std::set<net::JobName> kept_alone_;  // of these, those that the store was told to keep nothing else for
   std::uint64_t requests_ = 0;
 };
 

@@ -128,6 +128,35 @@ TEST(FarmLossTest, TheStoreKeepsTheArtifactsOfRunningJobs) {
   EXPECT_EQ(needs_of(again.durable, "second").artifacts, std::vector<std::string>{key});
 }
 
+TEST(FarmLossTest, SegmentsOfAJobThatIsDoneMayGoAndNoOthers) {
+  const auto segments_of = [](const FarmEnv& farm) {
+    std::set<std::string> out;
+    for (const auto& [first, segment] : farm.job("job").clips[0].finished) out.insert(segment.segment.sha256);
+    return out;
+  };
+  const auto names_any = [](const std::vector<std::string>& kept, const std::set<std::string>& blobs) {
+    return std::any_of(kept.begin(), kept.end(), [&](const std::string& blob) { return blobs.contains(blob); });
+  };
+  ProbedFarm failed(JobBuilder("job").segment_frames(10));
+  failed.finish("a", failed.segments.at(0));
+  (void)failed.ask(net::ControlJob{"job", net::JobVerb::kCancel});
+  const KeepBlobs kept = needs_of(failed.replayed().durable, "job");
+  EXPECT_FALSE(kept.nothing_else) << "it can be tried again";
+  EXPECT_TRUE(names_any(kept.sha256, segments_of(failed)));
+  ProbedFarm farm(JobBuilder("job").segment_frames(10));
+  farm.finish("a", farm.segments.at(0));
+  EXPECT_FALSE(farm.keeps_nothing_else("job"));
+  farm.run_to_end();
+  ASSERT_EQ(farm.status("job").summary.state, net::JobState::kDone);
+  ASSERT_FALSE(segments_of(farm).empty());
+  EXPECT_TRUE(farm.keeps_nothing_else("job"));
+  EXPECT_FALSE(names_any(farm.kept().at("job"), segments_of(farm)));
+  EXPECT_TRUE(names_any(farm.kept().at("job"), {farm.job("job").clips[0].result->output.sha256}));
+  const KeepBlobs again = needs_of(farm.replayed().durable, "job");
+  EXPECT_TRUE(again.nothing_else) << "and is told once more after a restart";
+  EXPECT_EQ(again.sha256, farm.kept().at("job"));
+}
+
 TEST(FarmLossTest, AFailedJobSaysTheExitCodeThatItsFaultAsksFor) {
   FarmEnv farm;
   farm.connect(WorkerBuilder("a"));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import clips
+import fixtures
 import processes
 from farm_case import FarmCase, free_port
 
@@ -119,17 +121,22 @@ class FarmTest(FarmCase):
     def test_artifact_is_compiled_once_and_serves_the_next_job(self):
         self.start_coordinator()
         self.start_worker()
-        first = self.finish_job(self.submit(self.source, executor="compiled"))
-        self.assertEqual([first["compiles"], first["compile_failures"]], [1, 0])
-        store, key = self.farm / "store", first["clips"][0]["artifact_key"]
+        source = clips.make(self.folder / "long.mp4", frames=LONG_FRAMES, rate="25")
+        job = self.submit(source, executor="compiled", segment_frames=10)
+        at_work = self.wait_for_segments(job, 1)
+        self.ask("pause", job)
+        store, key = self.farm / "store", at_work["clips"][0]["artifact_key"]
         pinned = [path.name.split("@")[1].encode() for path in (store / "pins.v1").iterdir()]
         manifest = base64.b64decode(json.loads((store / "keys.v1" / key).read_text())["payload"])
         self.assertTrue(any(digest in manifest for digest in pinned), "the store may evict it while the job runs")
-        second = self.finish_job(self.submit(self.source, executor="compiled"))
+        self.ask("resume", job)
+        first = self.finish_job(job)
+        self.assertEqual([first["compiles"], first["compile_failures"]], [1, 0])
+        second = self.finish_job(self.submit(source, executor="compiled"))
         self.assertEqual(second["compiles"], 0)
         for status in (first, second):
             done = sum(segment["frames_compiled"] for segment in status["clips"][0]["segments"])
-            self.assertEqual(done, FRAMES)
+            self.assertEqual(done, LONG_FRAMES)
         self.assertEqual(first["clips"][0]["artifact_key"], second["clips"][0]["artifact_key"])
 
     def test_paused_job_waits_and_can_be_resumed_cancelled_retried_and_removed(self):
@@ -227,6 +234,30 @@ class PinsTest(FarmCase):
         source = clips.make(self.folder / "in.mp4", frames=4, rate="25")
         self.refused(self.kiln("submit", self.job_file(source, after=["nope"]), "--json"), 3, "nope")
         processes.wait_for("the store to be told", lambda: self.pinned() == 0, 30)
+
+    def pins_of(self, job: str) -> set[str]:
+        return {path.name.rpartition("@")[2] for path in (self.farm / "store" / "pins.v1").glob(f"{job}@*")}
+
+    def test_segments_of_a_job_that_is_done_are_pinned_no_more(self):
+        coordinator = self.start_coordinator()
+        self.start_worker()
+        source = clips.make(self.folder / "in.mp4", frames=60, rate="25")
+        job = self.submit(source, segment_frames=10)
+        self.wait_for_segments(job, 2)
+        at_work = self.pins_of(job)
+        self.finish_job(job)
+        processes.wait_for("the store to be told", lambda: len(at_work - self.pins_of(job)) >= 2, 30)
+        gone, kept = at_work - self.pins_of(job), self.pins_of(job)
+        self.assertEqual(self.kiln("fetch", job, "-o", self.folder / "out.mkv").code, 0)
+        package = [path for path in fixtures.package(self.network).rglob("*") if path.is_file()]
+        for path in (source, self.folder / "out.mkv", *package):
+            self.assertIn(hashlib.sha256(path.read_bytes()).hexdigest(), kept, path)
+        coordinator.kill()  # as one that dies before it has told the store
+        coordinator.wait()
+        for digest in gone:
+            (self.farm / "store" / "pins.v1" / f"{job}@{digest}").touch()
+        self.start_coordinator()
+        processes.wait_for("the store to be told again", lambda: self.pins_of(job) == kept, 30)
 
     def test_owners_that_are_no_jobs_go_at_the_next_start(self):
         coordinator = self.start_coordinator()

@@ -131,7 +131,7 @@ void SimWorld::carry_out(coordinator::FarmEffect& effect) {
     ledger_.on_acknowledged(job);
     acknowledged_.insert(job);
   } else if (auto* keep = std::get_if<coordinator::KeepBlobs>(&effect)) {
-    // The store only adds to what it keeps for a job, until that is gone. Here it forgets the rest as soon as a job has ended.
+    // The store keeps what it was told before until a job is done. Here it forgets the rest as soon as one has ended.
     const auto job = coordinator_.state.durable.jobs.find(keep->job);
     if (job == coordinator_.state.durable.jobs.end() || job->second.ended) {
       for (auto& [sha256, blob] : blobs_) blob.owners.erase(keep->job);
