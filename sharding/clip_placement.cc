@@ -5,15 +5,12 @@
 #include <algorithm>
 #include <map>
 
+#include "sharding/host_cores.h"
+
 namespace kiln::sharding {
 namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
-
-struct Candidate {
-  ClipPlacement placement;
-  double frames_per_second = 0.0;
-};
 
 double mean_speed(const std::vector<LaneFit>& lanes) {
   double sum = 0.0;
@@ -53,30 +50,56 @@ std::string other_dtype(const LaneFit& lane, GraphDtype dtype) {
   return fmt::format("{}: does not compute in {}, which this clip is rendered in", lane.name, to_string(dtype));
 }
 
-Candidate weigh(const ClipPlacementRequest& request, int kind, std::size_t offer, double mean, double least_pixels) {
-  Candidate out;
-  out.placement.kind = kind;
-  out.placement.offer = offer;
+// What the lanes of a placement reach together, each with `cost` times the work of whole frames.
+void add_speeds(const ClipPlacementRequest& request, double mean, double cost, ClipPlacement& placement) {
+  std::map<int, std::vector<CoreDemand>> demands;  // by host
+  for (const std::size_t i : placement.lanes) {
+    const LaneFit& lane = request.lanes[i];
+    const double speed = (lane.frames_per_second > 0.0 ? lane.frames_per_second : mean) / cost;
+    const bool known = lane.media_core_seconds > 0.0 || lane.model_core_seconds > 0.0;
+    demands[lane.host].push_back({speed, known ? lane.media_core_seconds + lane.model_core_seconds * cost : 0.0});
+  }
+  for (const auto& [number, lanes] : demands) {
+    const bool known = number >= 0 && static_cast<std::size_t>(number) < request.hosts.size();
+    const HostFit host = known ? request.hosts[static_cast<std::size_t>(number)] : HostFit{};
+    const CoreShares shares = share_cores(host.cores, lanes);
+    double wanted = 0.0;
+    double reached = 0.0;
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+      wanted += lanes[i].frames_per_second;
+      reached += shares.frames_per_second[i];
+    }
+    placement.frames_per_second += reached;
+    if (shares.enough) continue;
+    placement.held_back.push_back(fmt::format(
+        "{}: its {} cores are enough for {:.1f} of the {:.1f} frames a second of its lanes", host.name, host.cores, reached, wanted));
+  }
+}
+
+ClipPlacement weigh(const ClipPlacementRequest& request, int kind, std::size_t offer, double mean, double least_pixels) {
+  ClipPlacement out;
+  out.kind = kind;
+  out.offer = offer;
   const double cost = static_cast<double>(std::max<std::int64_t>(request.offers[offer].computed_pixels, 1)) / least_pixels;
   for (std::size_t i = 0; i < request.lanes.size(); ++i) {
     const LaneFit& lane = request.lanes[i];
     if (lane.kind != kind && !request.mix_kinds) {
-      out.placement.left_out.push_back(fmt::format("{}: another class of lane renders this clip", lane.name));
+      out.left_out.push_back(fmt::format("{}: another class of lane renders this clip", lane.name));
       continue;
     }
     if (!may_compute(lane, request.offers[offer].dtype)) {
-      out.placement.left_out.push_back(other_dtype(lane, request.offers[offer].dtype));
+      out.left_out.push_back(other_dtype(lane, request.offers[offer].dtype));
       continue;
     }
     const std::uint64_t needs = needed_bytes(request, lane.kind, offer);
     const std::uint64_t holds = budget_of(request, lane);
     if (holds < needs) {
-      out.placement.left_out.push_back(too_small(lane, holds, needs));
+      out.left_out.push_back(too_small(lane, holds, needs));
       continue;
     }
-    out.placement.lanes.push_back(i);
-    out.frames_per_second += (lane.frames_per_second > 0.0 ? lane.frames_per_second : mean) / cost;
+    out.lanes.push_back(i);
   }
+  add_speeds(request, mean, cost, out);
   return out;
 }
 
@@ -116,12 +139,12 @@ std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request, std
     if (least == 0 || offer.computed_pixels < least) least = offer.computed_pixels;
   }
   const double mean = mean_speed(request.lanes);
-  std::optional<Candidate> best;
+  std::optional<ClipPlacement> best;
   for (const auto& [kind, dtype] : kinds) {
     for (std::size_t offer = 0; offer < request.offers.size(); ++offer) {
       if (dtype != request.offers[offer].dtype) continue;
-      Candidate candidate = weigh(request, kind, offer, mean, static_cast<double>(std::max<std::int64_t>(least, 1)));
-      if (candidate.placement.lanes.empty()) continue;
+      ClipPlacement candidate = weigh(request, kind, offer, mean, static_cast<double>(std::max<std::int64_t>(least, 1)));
+      if (candidate.lanes.empty()) continue;
       if (!best || candidate.frames_per_second > best->frames_per_second) best = std::move(candidate);
     }
   }
@@ -129,10 +152,10 @@ std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request, std
     if (why != nullptr) explain_nothing(request, *why);
     return std::nullopt;
   }
-  best->placement.reason = fmt::format("{} of {} lanes, {:.0f} MiB of activations each", best->placement.lanes.size(),
-                                       request.lanes.size(),
-                                       static_cast<double>(request.offers[best->placement.offer].activation_bytes) / kMiB);
-  return std::move(best->placement);
+  best->reason = fmt::format("{} of {} lanes, {:.0f} MiB of activations each", best->lanes.size(), request.lanes.size(),
+                             static_cast<double>(request.offers[best->offer].activation_bytes) / kMiB);
+  for (const std::string& host : best->held_back) best->reason += "; " + host;
+  return best;
 }
 
 }  // namespace kiln::sharding

@@ -19,6 +19,15 @@ struct LaneFit {
   double frames_per_second = 0.0;  // of this network, untiled or nearly; 0: not known, counts as the others' mean
   // What it may compute this clip in, best first (sharding/precision.h).
   std::vector<GraphDtype> dtypes = {GraphDtype::kFloat32};
+  int host = -1;                      // index into the request's hosts; -1: its cores are not known
+  double media_core_seconds = 0.0;    // that decoding and encoding one frame takes of the host's cores; 0: not known
+  double model_core_seconds = 0.0;    // that the network takes of them for one frame, untiled or nearly; 0 on a card
+};
+
+// The cores that all lanes of one machine share.
+struct HostFit {
+  std::string name;
+  int cores = 0;
 };
 
 // A way of tiling, as it was found for some budget.
@@ -41,6 +50,7 @@ struct ClipPlacementRequest {
   std::vector<LearnedNeed> learned;
   std::uint64_t budget_bytes_max = 0;  // the job's variant may ask for less than lanes have; 0: it does not
   bool mix_kinds = false;              // the job accepts frames of several classes in one clip
+  std::vector<HostFit> hosts{};        // none: cores hold nobody back, as where nobody measures what a frame takes of them
 };
 
 struct ClipPlacement {
@@ -49,6 +59,8 @@ struct ClipPlacement {
   std::vector<std::size_t> lanes;      // indices of those that take part
   std::string reason;
   std::vector<std::string> left_out;   // "host-b lane 1: holds 200 MiB, 340 MiB are needed"
+  std::vector<std::string> held_back;  // "host-a: its 8 cores are enough for 30.0 of the 90.0 frames a second of its lanes"
+  double frames_per_second = 0.0;      // of all of them; speeds that are not known count as the others' mean
 };
 
 // Nothing: no lane holds any offer; `left_out` of `why` says so for each.

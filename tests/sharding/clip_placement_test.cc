@@ -57,6 +57,50 @@ TEST(ClipPlacementTest, OneClassRendersAClipUnlessTheJobTakesMixedOnes) {
   EXPECT_EQ(place_clip(request, nullptr)->lanes.size(), 3U);
 }
 
+// Two hosts of cards of one class: what their cores can decode and encode of it decides, not the cards alone.
+ClipPlacementRequest two_hosts_of_cards() {
+  ClipPlacementRequest request{{}, {{1_GiB, 100'000}}, {}, 0, false, {{"big", 32}, {"small", 4}}};
+  for (const int host : {0, 0, 1, 1, 1, 1}) {
+    LaneFit card = lane(request.hosts[static_cast<std::size_t>(host)].name, 0, 8_GiB, 30.0);
+    card.host = host;
+    card.media_core_seconds = 0.1;  // three cores for each card
+    request.lanes.push_back(card);
+  }
+  return request;
+}
+
+TEST(ClipPlacementTest, CoresOfAHostBoundWhatItsCardsGiveAndAreNamed) {
+  const ClipPlacementRequest request = two_hosts_of_cards();
+  const auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->lanes.size(), 6U);
+  EXPECT_DOUBLE_EQ(placed->frames_per_second, 2 * 30.0 + 4 / 0.1);
+  ASSERT_EQ(placed->held_back.size(), 1U);
+  EXPECT_EQ(placed->held_back[0], "small: its 4 cores are enough for 40.0 of the 120.0 frames a second of its lanes");
+  EXPECT_NE(placed->reason.find("small: its 4 cores"), std::string::npos);
+}
+
+TEST(ClipPlacementTest, AClassWhoseHostCannotFeedItGivesWayToOneThatGetsMoreDone) {
+  ClipPlacementRequest request = two_hosts_of_cards();
+  for (LaneFit& card : request.lanes) card.kind = card.host;
+  EXPECT_EQ(place_clip(request, nullptr)->kind, 0) << "60 frames a second are more than the 40 that 4 cores encode";
+  request.hosts[1].cores = 32;
+  EXPECT_EQ(place_clip(request, nullptr)->kind, 1) << "four cards are more than two";
+  request.hosts.clear();
+  EXPECT_EQ(place_clip(request, nullptr)->kind, 1) << "what is not known holds nobody back";
+  EXPECT_TRUE(place_clip(request, nullptr)->held_back.empty());
+}
+
+TEST(ClipPlacementTest, SmallTilesCostLanesWithoutACardMoreOfTheCoresThanThoseWithOne) {
+  ClipPlacementRequest request{{lane("cpu", 0, 1_GiB, 10.0)}, {{500_MiB, 200'000}, {2_GiB, 100'000}}, {}, 0, false, {}};
+  request.hosts = {{"h", 1}};
+  request.lanes[0].host = 0;
+  request.lanes[0].media_core_seconds = 0.1;
+  EXPECT_TRUE(place_clip(request, nullptr)->held_back.empty()) << "tiles halve its speed, and with it what it decodes";
+  request.lanes[0].model_core_seconds = 0.1;
+  EXPECT_DOUBLE_EQ(place_clip(request, nullptr)->frames_per_second, 1 / 0.3);
+}
+
 TEST(ClipPlacementTest, NothingThatHoldsItIsSaidForEachLane) {
   ClipPlacementRequest request{{lane("a", 0, 100_MiB), lane("b", 0, 50_MiB)}, two_offers(), {}, 0, false};
   std::vector<std::string> why;
