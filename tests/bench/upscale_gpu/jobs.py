@@ -11,6 +11,7 @@ import tempfile
 import time
 
 MEMORY_BYTES_MIN = 8 << 30  # else files are in /tmp
+CAREFUL_FRAMES_MAX = 2400
 
 
 def run(words, **more):
@@ -50,10 +51,11 @@ class Jobs:
         self.ffprobe = str(self.root / "bin" / "ffprobe")
 
     def clip(self, size, frames):
-        """The bundle's clip, scaled and repeated."""
+        """The bundle's clip, scaled and repeated. Long ones are encoded in a hurry."""
         path = str(self.work / f"clip-{size}-{frames}.mp4")
+        preset = "fast" if frames <= CAREFUL_FRAMES_MAX else "ultrafast"
         run([self.ffmpeg, "-v", "error", "-y", "-stream_loop", "-1", "-i", str(self.root / "share" / "clip.mp4"), "-vf",
-             f"scale={size.replace('x', ':')}", "-an", "-frames:v", str(frames), "-c:v", "libx264", "-preset", "fast", "-g", "48", path])
+             f"scale={size.replace('x', ':')}", "-an", "-frames:v", str(frames), "-c:v", "libx264", "-preset", preset, "-g", "48", path])
         return path
 
     def upscale(self, clip, name, *more, env=None):
