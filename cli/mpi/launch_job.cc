@@ -17,31 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kCoordinatorAwayMax{120};  // it is started again by its rank
-constexpr std::chrono::seconds kNobodyMax{180};           // without any worker; then the launch is over
-// After the job: how long workers that never came are waited for, those that were killed and may come back (since they
-// were heard last), and those that finish something. A compile that has begun is finished; it may take long.
-constexpr std::chrono::seconds kAbsentMax{20};
-constexpr double kLostMaxS = 30;
-constexpr std::chrono::seconds kLeaveMax{1'200};
 constexpr std::chrono::milliseconds kLook{100};
 constexpr std::chrono::milliseconds kTryAgain{500};
 constexpr std::size_t kDigestChars = 12;
 constexpr std::size_t kRandomChars = 8;  // of a name that make_job_name() gave
-
-// Until it works, or fails for another reason than that the coordinator or its store is away.
-template <typename Try>
-auto patiently(Try attempt) -> decltype(attempt()) {
-  const auto until = Clock::now() + kCoordinatorAwayMax;
-  for (;;) {
-    auto result = attempt();
-    const bool away = !result && (result.error().code == ErrorCode::kUnavailable ||
-                                  result.error().code == ErrorCode::kDeadlineExceeded);
-    if (!away || Clock::now() >= until) return result;
-    log::debug("{}; trying again", result.error().message);
-    std::this_thread::sleep_for(kTryAgain);
-  }
-}
 
 // What the job is made of, as far as it can be told without reading it all.
 std::string digest_of(const MpiFlags& flags, const JobDraft& draft) {
@@ -86,6 +65,19 @@ Result<int> LaunchJob::finish() {
   return code;
 }
 
+template <typename Try>
+auto LaunchJob::patiently(Try attempt) -> decltype(attempt()) {
+  const auto until = Clock::now() + patience_.coordinator_away;
+  for (;;) {
+    auto result = attempt();
+    const bool away = !result && (result.error().code == ErrorCode::kUnavailable ||
+                                  result.error().code == ErrorCode::kDeadlineExceeded);
+    if (!away || Clock::now() >= until) return result;
+    log::debug("{}; trying again", result.error().message);
+    std::this_thread::sleep_for(kTryAgain);
+  }
+}
+
 Status LaunchJob::connect() {
   return patiently([&]() -> Status {
     KILN_TRY_ASSIGN(link_, FarmLink::open(coordinator_));
@@ -125,10 +117,10 @@ Result<net::JobStatus> LaunchJob::watch() {
 Status LaunchJob::check_workers() {
   KILN_TRY_ASSIGN(const auto farm, patiently([&] { return link_->ask_for<net::FarmStatus>(net::GetStatus{}); }));
   if (farm.workers > 0) worker_seen_ = Clock::now();
-  if (Clock::now() - worker_seen_ < kNobodyMax) return {};
+  if (Clock::now() - worker_seen_ < patience_.nobody) return {};
   return fail(make_error(ErrorCode::kUnavailable, ExitCode::kUnreachable,
                          "no worker for {} s: can the other hosts reach {}? (--address names another one)",
-                         kNobodyMax.count(), coordinator_.endpoint));
+                         patience_.nobody.count() / 1000, coordinator_.endpoint));
 }
 
 // What was fetched is no longer needed in the store.
@@ -150,7 +142,7 @@ Status LaunchJob::dismiss_workers() {
     KILN_TRY_ASSIGN(const auto list, patiently([&] { return link_->ask_for<net::WorkerList>(net::ListWorkers{}); }));
     bool waits = false;
     for (const net::WorkerStatus& worker : list.workers) {
-      const bool lost = !worker.connected && worker.heard_s_ago > kLostMaxS;
+      const bool lost = !worker.connected && worker.heard_s_ago > patience_.lost_s;
       waits = waits || !lost;
       if (lost || worker.connected) settled.insert(worker.worker);
       if (!worker.connected || worker.draining) continue;
@@ -159,8 +151,8 @@ Status LaunchJob::dismiss_workers() {
     }
     const bool all_settled = std::ranges::all_of(workers_, [&](const auto& name) { return settled.contains(name); });
     const auto waited = Clock::now() - began;
-    if (!waits && (all_settled || waited > kAbsentMax)) return {};
-    if (waited > kLeaveMax) {
+    if (!waits && (all_settled || waited > patience_.absent)) return {};
+    if (waited > patience_.leave) {
       return fail(make_error(ErrorCode::kDeadlineExceeded, "{} of them did not leave", list.workers.size()));
     }
     std::this_thread::sleep_for(kLook);
