@@ -26,7 +26,7 @@ net::Refused too_large(const net::ClientReply& reply, std::size_t bytes) {
 FarmServer::FarmServer(FarmServerOptions options, Durable durable, net::RouterSocket socket, FarmJournal& journal,
                        const GrantIssuer& grants, BlobKeeper& keeper, KeyRegister& keys)
     : options_(std::move(options)), socket_(std::move(socket)), journal_(journal), grants_(grants), keeper_(keeper),
-      keys_(keys), metrics_(std::make_shared<const std::string>()) {
+      keys_(keys) {
   state_.rules = options_.rules;
   state_.durable = std::move(durable);
   appended_ = journal_.durable_sequence();
@@ -243,7 +243,7 @@ void FarmServer::publish_metrics() {
   const auto time = Clock::now();
   if (time - published_ < kFarmIdleTick) return;
   published_ = time;
-  metrics_ = std::make_shared<const std::string>(farm_metrics(state_, stats_, socket_.stats(), gate_.size()));
+  metrics_.renew(farm_metrics(state_, stats_, socket_.stats(), gate_.size()));
 }
 
 }  // namespace kiln::coordinator

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "base/published.h"
 #include "coordinator/blob_keeper.h"
 #include "coordinator/effect_gate.h"
 #include "coordinator/farm_journal.h"
@@ -55,7 +56,7 @@ class FarmServer {
   // Until `stop_fd` is readable, or the journal fails.
   [[nodiscard]] Status run(int stop_fd);
   // As of the last turn; any thread.
-  [[nodiscard]] std::shared_ptr<const std::string> metrics() const { return metrics_.load(); }
+  [[nodiscard]] std::shared_ptr<const std::string> metrics() const { return metrics_.latest(); }
   [[nodiscard]] bool ready() const { return ready_; }
   // What all facts that were appended come to; while run() does not run.
   [[nodiscard]] const Durable& durable() const { return state_.durable; }
@@ -92,7 +93,7 @@ class FarmServer {
   FarmServerStats stats_;
   Clock::time_point ticked_;
   Clock::time_point published_;
-  std::atomic<std::shared_ptr<const std::string>> metrics_;
+  Published<std::string> metrics_;
   std::atomic<bool> ready_ = false;
 };
 

@@ -137,13 +137,12 @@ WorkerDoor::~WorkerDoor() {
 std::string WorkerDoor::address() const { return server_->bound().text(); }
 
 void WorkerDoor::publish(std::string metrics, std::string not_ready) {
-  published_ = std::make_shared<const PublishedMetrics>(
-      PublishedMetrics{std::move(metrics), std::move(not_ready), std::chrono::steady_clock::now()});
+  published_.renew({std::move(metrics), std::move(not_ready), std::chrono::steady_clock::now()});
 }
 
 net::HttpDecision WorkerDoor::answer(const net::HttpRequest& request) const {
   if (!request.reads()) return net::problem(405, ErrorCode::kUnimplemented, "only GET is answered here");
-  const auto published = published_.load();
+  const auto published = published_.latest();
   if (request.path == "/healthz") {
     const bool turns = std::chrono::steady_clock::now() - published->at < kHealthyWithin;
     if (turns) return net::json_response(200, "{\"healthy\":true}");

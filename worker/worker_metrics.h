@@ -1,11 +1,11 @@
 // What a worker counts, as text, and the door where it can be read.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 
+#include "base/published.h"
 #include "net/http_server.h"
 #include "net/socket_types.h"
 #include "worker/blob_cache.h"
@@ -65,7 +65,7 @@ class WorkerDoor {
   WorkerDoor() = default;
   [[nodiscard]] net::HttpDecision answer(const net::HttpRequest& request) const;
 
-  std::atomic<std::shared_ptr<const PublishedMetrics>> published_ = std::make_shared<const PublishedMetrics>();
+  Published<PublishedMetrics> published_;
   std::unique_ptr<net::HttpServer> server_;
 };
 
