@@ -59,7 +59,7 @@ struct LaneLive {
   net::LaneOffer offer;
   bool up = true;
   std::vector<LaneTask> tasks;  // in the order in which it was given them
-  int failures_in_a_row = 0;
+  std::map<TaskNumber, int> failed_in_a_row;  // tasks, and how often, since one was done
   std::uint64_t failures = 0;
   std::map<std::string, double> frames_per_second;  // by what is rendered (speed_key), whole segments
 

@@ -82,23 +82,26 @@ void keep_artifact(Turn& turn, const std::string& key) {
   }
 }
 
-// A lane that failed several times in a row is set aside, unless what failed there failed everywhere.
-void blame_lane(Turn& turn, const LaneName& name, const net::TaskFault& fault) {
+// A lane on which several tasks failed in a row is set aside, unless what failed there failed everywhere. Of tasks that fail there
+// in turns, since it has two, each has its own tries first: it may be the tasks, and their failure says more.
+void blame_lane(Turn& turn, TaskNumber number, const LaneName& name, const net::TaskFault& fault) {
   LaneLive* lane = turn.lane(name);
   if (lane == nullptr) return;
   ++lane->failures;
   if (!turn.state.rules.failures.at(fault.kind).blames_lane) return;
-  if (++lane->failures_in_a_row < turn.state.rules.lane_failures_in_a_row) return;
+  const int failures = ++lane->failed_in_a_row[number];
+  const int in_a_row = std::max(failures, static_cast<int>(lane->failed_in_a_row.size()));
+  if (in_a_row < turn.state.rules.lane_failures_in_a_row) return;
   if (turn.durable().set_aside.contains(name)) return;
   turn.record(net::LaneSetAside{name.worker, name.lane, true,
-                                fmt::format("{} failures in a row, the last: {}", lane->failures_in_a_row, fault.message)});
+                                fmt::format("{} failures in a row, the last: {}", in_a_row, fault.message)});
 }
 
-void take_blame_back(Turn& turn, const TaskRecord& task) {
+void take_blame_back(Turn& turn, TaskNumber number, const TaskRecord& task) {
   if (task.failed_on.size() < 2) return;
   for (const LaneName& name : task.failed_on) {
     LaneLive* lane = turn.lane(name);
-    if (lane != nullptr && lane->failures_in_a_row > 0) --lane->failures_in_a_row;
+    if (lane != nullptr) lane->failed_in_a_row.erase(number);
   }
 }
 
@@ -189,7 +192,7 @@ void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone
     learn_speed(turn, task, *segment);
     if (segment->artifact_lost && !was_made_again_since(turn, message.task, task)) want_artifact_again(turn, task);
   }
-  if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failures_in_a_row = 0;
+  if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failed_in_a_row.clear();
   release_lane(turn, task.lane, message.task);
   if (task.kind == TaskKind::kCompile) {
     announce_artifact(turn, task.key);
@@ -237,11 +240,11 @@ void end_attempt(Turn& turn, TaskNumber number, const net::TaskFault& fault, con
     want_artifact_again(turn, before);
   }
   // What the store lost is no lane's fault.
-  if (before.kind != TaskKind::kCompile && fault.lost_blobs.empty()) blame_lane(turn, before.lane, fault);
+  if (before.kind != TaskKind::kCompile && fault.lost_blobs.empty()) blame_lane(turn, number, before.lane, fault);
   if (turn.job(before.job) != nullptr) turn.changed(before.job);
   turn.live().dirty = true;
   if (!final) return;
-  take_blame_back(turn, *turn.task(number));
+  take_blame_back(turn, number, *turn.task(number));
   if (before.kind == TaskKind::kCompile) {
     for (const auto& [name, job] : turn.durable().jobs) {
       if (!job.ended) turn.changed(name);

@@ -117,6 +117,23 @@ TEST(LaneRoomTest, ALaneThatIsGoneLosesAllItsTasks) {
   EXPECT_TRUE(farm.state.live.workers.at("a").lanes.at(LaneId{0}).idle());
 }
 
+// They fail there in turns, as on a full disk: the job ends with what they say, and not since nobody is left.
+TEST(LaneRoomTest, OfTwoTasksThatFailOnTheOnlyLaneEachHasItsTries) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  const auto full = [&](const net::Assign& task) {
+    farm.say("a", net::TaskFailed{task.task, task.attempt, {net::FailureKind::kError, "resource_exhausted", "no room", 74}, {}});
+  };
+  std::vector<net::Assign> due = farm.at_work;
+  for (int i = 0; i < 10 && !due.empty() && !farm.job("job").ended; ++i) {
+    full(due.front());
+    due.erase(due.begin());
+    for (net::Assign& task : farm.take_assigns("a")) due.push_back(std::move(task));
+  }
+  EXPECT_EQ(farm.job("job").ended, net::JobState::kFailed);
+  EXPECT_EQ(farm.job("job").exit, 74);
+}
+
 // Else it would give each task back, until that was lost too often.
 TEST(LaneRoomTest, AWorkerThatSaysThatItLeavesGetsNothingAhead) {
   RenderingFarm farm(10);
