@@ -1,6 +1,9 @@
 #include "lane/gpu/resample_kernels.h"
 
+#include <algorithm>
+
 #include "lane/media/color/lanczos.h"
+#include "sharding/frame_memory.h"
 
 namespace kiln::lane {
 namespace {
@@ -41,6 +44,8 @@ Result<ResampleTables> resample_tables(const ResampleSetup& setup) {
   out.input_height = setup.input_height;
   out.output_width = setup.output_width;
   out.output_height = setup.output_height;
+  out.band_first = 0;
+  out.band_rows = std::min(setup.output_height, sharding::kResampleBandRows);
   out.across_count = across.count;
   out.down_count = down.count;
   tables.offsets = {append(across.first, tables.bytes), append(across.weights, tables.bytes), append(down.first, tables.bytes),
@@ -56,7 +61,7 @@ Result<ResampleKernels> ResampleKernels::create(std::shared_ptr<const KernelModu
   KILN_TRY_ASSIGN(out.across_, module->function("kiln_resample_across_" + suffix));
   KILN_TRY_ASSIGN(out.tables_, DeviceMemory::copy_of(tables.bytes));
   out.parameters_ = tables.placed(reinterpret_cast<const std::byte*>(out.tables_->address()));
-  out.scratch_bytes_ = 3 * sizeof(float) * static_cast<std::size_t>(setup.input_width) * static_cast<std::size_t>(setup.output_height);
+  out.scratch_bytes_ = 3 * sizeof(float) * static_cast<std::size_t>(setup.input_width) * static_cast<std::size_t>(out.parameters_.band_rows);
   out.module_ = std::move(module);
   return out;
 }
@@ -66,9 +71,12 @@ Status ResampleKernels::resample(const void* device_rgb, const RgbStrides& strid
   ResampleParameters parameters = parameters_;
   parameters.input = strides;
   void* down[] = {&parameters, &device_rgb, &scratch};
-  KILN_TRY(module_->launch(down_, threads_over(3 * parameters.input_width, parameters.output_height), down, cuda_stream));
   void* across[] = {&parameters, &scratch, &device_out};
-  return module_->launch(across_, threads_over(parameters.output_width, parameters.output_height), across, cuda_stream);
+  for (; parameters.band_first < parameters.output_height; parameters.band_first += parameters.band_rows) {
+    KILN_TRY(module_->launch(down_, threads_over(3 * parameters.input_width, parameters.band_rows), down, cuda_stream));
+    KILN_TRY(module_->launch(across_, threads_over(parameters.output_width, parameters.band_rows), across, cuda_stream));
+  }
+  return {};
 }
 
 }  // namespace kiln::lane

@@ -33,8 +33,8 @@ struct ResampleTables {
 // Pure. Refuses what LanczosResampler refuses.
 [[nodiscard]] Result<ResampleTables> resample_tables(const ResampleSetup& setup);
 
-// Immutable after create(), which copies a few hundred kB of taps to the card. A call launches two kernels and returns;
-// calls on different streams need scratch of their own.
+// Immutable after create(), which copies a few hundred kB of taps to the card. A call launches two kernels for each band of rows
+// and returns; calls on different streams need scratch of their own.
 class ResampleKernels {
  public:
   [[nodiscard]] static Result<ResampleKernels> create(std::shared_ptr<const KernelModule> module, const ResampleSetup& setup);

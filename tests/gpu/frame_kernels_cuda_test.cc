@@ -188,7 +188,7 @@ TEST_F(FrameKernelsCudaTest, RgbInPlanesGivesTheSame) {
 
 TEST_F(FrameKernelsCudaTest, ResamplingHasTheReferencesBits) {
   Differences seen;
-  for (ResampleSetup setup : {ResampleSetup{200, 120, 100, 60}, {201, 121, 67, 121}, {67, 35, 1, 1}, {64, 48, 80, 90}}) {
+  for (ResampleSetup setup : {ResampleSetup{200, 120, 100, 60}, {201, 121, 67, 121}, {67, 35, 1, 1}, {64, 48, 80, 90}, {90, 700, 45, 301}}) {
     auto noise = noisy_rgb(setup.input_width, setup.input_height);
     const auto resampler =
         LanczosResampler::create(setup.input_width, setup.input_height, setup.output_width, setup.output_height).value();

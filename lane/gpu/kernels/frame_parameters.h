@@ -77,6 +77,8 @@ struct ResampleParameters {
   int input_height;
   int output_width;
   int output_height;
+  int band_first;  // rows of the output that one pair of launches makes: between the passes there is room for as many
+  int band_rows;
   int across_count;
   int down_count;
   const int* across_first;

@@ -19,18 +19,22 @@ std::vector<float> by_reference(const ResampleSetup& setup, std::vector<float> i
   return output;
 }
 
+// In bands of so many rows; the last one may be short.
 template <typename Rgb>
-std::vector<std::byte> by_kernels(const ResampleSetup& setup, const std::vector<std::byte>& input) {
+std::vector<std::byte> by_kernels(const ResampleSetup& setup, const std::vector<std::byte>& input, int band_rows) {
   const auto tables = resample_tables(setup).value();
-  const auto p = tables.placed(tables.bytes.data());
-  std::vector<float> blended(3 * static_cast<std::size_t>(setup.input_width) * static_cast<std::size_t>(setup.output_height));
+  auto p = tables.placed(tables.bytes.data());
+  p.band_rows = band_rows;
+  std::vector<float> blended(3 * static_cast<std::size_t>(setup.input_width) * static_cast<std::size_t>(band_rows));
   std::vector<std::byte> output(3 * static_cast<std::size_t>(setup.output_width) *
                                 static_cast<std::size_t>(setup.output_height) * bytes_of(setup.rgb_type));
-  for (int y = 0; y <= setup.output_height; ++y) {
-    for (int i = 0; i <= 3 * setup.input_width; ++i) kernels::resample_down<Rgb>(p, input.data(), blended.data(), i, y);
-  }
-  for (int y = 0; y <= setup.output_height; ++y) {
-    for (int x = 0; x <= setup.output_width; ++x) kernels::resample_across<Rgb>(p, blended.data(), output.data(), x, y);
+  for (; p.band_first < setup.output_height; p.band_first += band_rows) {
+    for (int y = 0; y <= band_rows; ++y) {
+      for (int i = 0; i <= 3 * setup.input_width; ++i) kernels::resample_down<Rgb>(p, input.data(), blended.data(), i, y);
+    }
+    for (int y = 0; y <= band_rows; ++y) {
+      for (int x = 0; x <= setup.output_width; ++x) kernels::resample_across<Rgb>(p, blended.data(), output.data(), x, y);
+    }
   }
   return output;
 }
@@ -41,9 +45,12 @@ const std::vector<ResampleSetup> kSetups = {{128, 96, 64, 48},  {100, 75, 75, 50
 TEST(ResampleFunctionsTest, ResamplingHasTheReferencesBits) {
   for (const ResampleSetup& setup : kSetups) {
     const auto input = noisy_rgb(setup.input_width, setup.input_height);
-    const auto got = by_kernels<kernels::RgbFloat32>(setup, stored<kernels::RgbFloat32>(input, 4));
-    EXPECT_EQ(loaded<kernels::RgbFloat32>(got, 4), by_reference(setup, input))
-        << setup.input_width << 'x' << setup.input_height << " to " << setup.output_width << 'x' << setup.output_height;
+    for (const int band_rows : {1, 7, setup.output_height}) {
+      const auto got = by_kernels<kernels::RgbFloat32>(setup, stored<kernels::RgbFloat32>(input, 4), band_rows);
+      EXPECT_EQ(loaded<kernels::RgbFloat32>(got, 4), by_reference(setup, input))
+          << setup.input_width << 'x' << setup.input_height << " to " << setup.output_width << 'x' << setup.output_height << " in bands of "
+          << band_rows;
+    }
   }
 }
 
@@ -69,7 +76,7 @@ TEST(ResampleFunctionsTest, NarrowRgbIsResampledInFloatAndRoundedOnce) {
     setup.rgb_type = RgbType::kFloat16;
     const auto input = stored<HostFloat16>(noisy_rgb(setup.input_width, setup.input_height), 2);
     const auto expected = stored<HostFloat16>(by_reference(setup, loaded<HostFloat16>(input, 2)), 2);
-    EXPECT_EQ(by_kernels<HostFloat16>(setup, input), expected);
+    EXPECT_EQ(by_kernels<HostFloat16>(setup, input, 16), expected);
   }
 }
 
