@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/log.h"
@@ -170,6 +171,17 @@ Result<sharding::TilePlan> plan_within(sharding::TileRequest request, std::uint6
   }
 }
 
+// Tiles that take so many times less than the least of those that lanes have room for: a lane that turns out to have less, since
+// others use its memory, has something to go on with.
+constexpr std::array<std::uint64_t, 3> kPartsBelowLeast = {2, 4, 8};
+
+void add_choice(const net::TileChoice& choice, TileChoices& out) {
+  const bool known = std::any_of(out.tiles.begin(), out.tiles.end(), [&](const net::TileChoice& other) {
+    return other.graph == choice.graph && other.height == choice.height && other.width == choice.width;
+  });
+  if (!known) out.tiles.push_back(choice);
+}
+
 void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sharding::TileRequest request,
                      const FrameShare& share, const std::vector<std::uint64_t>& budgets_bytes, TileChoices& out) {
   const std::vector<const ModelPackage::Graph*> graphs = package.graphs_of(dtype);
@@ -178,17 +190,21 @@ void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sh
   ActivationTable table(package, graphs, shaped);
   request.graphs = shaped.shapes;
   request.activation_bytes = [&](sharding::TileShape shape) { return table.bytes_of(shape); };
+  std::uint64_t least = 0;
   for (const std::uint64_t budget : budgets_bytes) {
     const auto plan = plan_within(request, budget, share);
     if (!plan) {
       out.reason = plan.error().message;
       continue;
     }
-    const net::TileChoice choice = to_choice(*graphs[plan->graph_index], dtype, *plan, budget);
-    const bool known = std::any_of(out.tiles.begin(), out.tiles.end(), [&](const net::TileChoice& other) {
-      return other.graph == choice.graph && other.height == choice.height && other.width == choice.width;
-    });
-    if (!known) out.tiles.push_back(choice);
+    least = least == 0 ? plan->activation_bytes : std::min(least, plan->activation_bytes);
+    add_choice(to_choice(*graphs[plan->graph_index], dtype, *plan, budget), out);
+  }
+  for (const std::uint64_t part : kPartsBelowLeast) {
+    if (least < part) continue;  // nothing fitted
+    if (const auto plan = plan_within(request, least / part, share)) {
+      add_choice(to_choice(*graphs[plan->graph_index], dtype, *plan, least / part), out);
+    }
   }
 }
 

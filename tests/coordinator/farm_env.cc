@@ -210,6 +210,7 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
         if (budget >= needs_bytes) {
           const std::string graph(64, dtype == "float32" ? 'c' : 'd');
           result.tiles.push_back({budget, dtype == "float32" ? 0U : 1U, graph, 32, tile_width, needs_bytes, 1024, dtype});
+          if (smaller_tiles) result.tiles.push_back({needs_bytes / 2, result.tiles.back().graph, graph, 16, 16, needs_bytes / 2, 1500, dtype});
           break;
         }
         result.no_tiles_reason = "the smallest tile needs more";

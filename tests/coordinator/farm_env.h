@@ -101,6 +101,7 @@ class FarmEnv {
   bool hashes = false;  // segments come with those of their frames
   std::uint64_t needs_bytes = 50ULL << 20U;  // of the clip's tiles
   bool artifact_lost = false;  // segments come without the artifact that they were promised
+  bool smaller_tiles = false;  // probes find another way of tiling, with half of the memory
   int tile_width = 32;                       // another one has another artifact
 
   // The state that the journal alone gives, as after a restart.
