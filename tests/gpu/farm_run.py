@@ -1,10 +1,12 @@
 """Runs a farm out of an unpacked bundle on a machine with a card, and writes what it saw as JSON.
 
-    python3 tests/gpu/farm_run.py --bundle TAR --package DIR --out DIR [--device cuda:0]
+    python3 tests/gpu/farm_run.py --bundle TAR --package DIR --out DIR [--device cuda:0] [--faults LIBRARY]
 
 A coordinator, a worker with CPU lanes and a worker whose lane is the card. The bundle's clip is rendered by each, compiled on
 the CPU, uncompiled and compiled on the card, there in float32 and in what a card takes by itself, and the frames are compared; then
-the card's lane is killed with -9 in the middle of a job, which must end all the same. With --device cpu it is a rehearsal."""
+the card's lane is killed with -9 in the middle of a job, which must end all the same. With --faults, whose LIBRARY is
+build/release/tests/libcard_fault.so, the lane also hangs (stopped, and in a kernel), its context is lost, and the coordinator is away for a minute; each
+job must end with the frames of one that was left alone. With --device cpu it is a rehearsal, without faults of the card."""
 
 import argparse
 import json
@@ -12,6 +14,7 @@ import math
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +22,8 @@ import time
 import numpy as np
 
 DEADLINE_S = 240
+LANE_SILENCE_S = 5
+COORDINATOR_AWAY_S = 60
 
 
 def psnr_db(difference):
@@ -38,10 +43,17 @@ class Farm:
         self.package = pathlib.Path(options.package).resolve()
         self.results = {}
         self.processes = []
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]  # a worker that is left alone looks for its coordinator there
+        self.fault = self.work / "fault"
+        self.env = dict(os.environ)
+        if options.faults:
+            self.env.update(KILN_LANE_SILENCE_S=str(LANE_SILENCE_S), KILN_FAULT_FILE=str(self.fault),
+                            LD_PRELOAD=str(pathlib.Path(options.faults).resolve()))
 
     def start(self, name, *words):
-        log = open(self.out / f"{name}.log", "w")
-        process = subprocess.Popen([self.kiln, "-v", *words], stdout=log, stderr=log)
+        log = open(self.out / f"{name}.log", "a")
+        process = subprocess.Popen([self.kiln, "-v", *words], stdout=log, stderr=log, env=self.env)
         self.processes.append(process)
         return process
 
@@ -52,8 +64,12 @@ class Farm:
             raise RuntimeError(f"{words}: {done.returncode} {done.stdout[-500:]} {done.stderr[-500:]}")
         return json.loads(done.stdout)
 
+    def start_coordinator(self):
+        return self.start("coordinator", "coordinator", "--listen", f"tcp://127.0.0.1:{self.port}", "--state",
+                          str(self.work / "coordinator"))
+
     def begin(self, device):
-        self.start("coordinator", "coordinator", "--state", str(self.work / "coordinator"))
+        self.start_coordinator()
         notice = self.work / "coordinator" / "coordinator.json"
         until = time.monotonic() + 30
         while not notice.exists():
@@ -95,18 +111,36 @@ class Farm:
             "largest": int(difference.max()), "share_that_differs": round(float((difference > 0).mean()), 6),
             "psnr_db": psnr_db(difference)}
 
-    def kill_a_lane(self, worker):
-        """The lane of a worker, as soon as it renders."""
+    def rendering_lane(self, job):
+        """The process of the card's lane, as soon as frames of the job are done."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            lanes = [lane for one in self.ask("workers")["workers"] if one["worker"] == worker for lane in one["lanes"]]
             children = subprocess.run(["pgrep", "-P", str(self.processes[2].pid), "kiln-lane"], capture_output=True,
                                       text=True, check=False).stdout.split()
-            if children and any(lane["state"] == "busy" for lane in lanes):
-                os.kill(int(children[0]), signal.SIGKILL)
-                return True
+            if children and self.ask("status", job)["frames_done"] > 0:
+                return int(children[0])
             time.sleep(0.05)
-        return False
+        raise RuntimeError(f"{job} does not begin")
+
+    def card_fault(self, kernel):
+        whole = self.fault.with_suffix(".new")
+        whole.write_text(kernel)
+        whole.rename(self.fault)
+
+    def lose_the_coordinator(self):
+        self.processes[0].kill()
+        self.processes[0].wait()
+        time.sleep(COORDINATOR_AWAY_S)
+        again = self.start_coordinator()
+        self.processes.remove(again)
+        self.processes[0] = again
+
+    def job_with(self, name, fault, repeats=6):
+        """A job in the middle of which the fault comes, against one that was left alone."""
+        job = self.submit(name, "card", "compiled", repeats=repeats)
+        fault(self.rendering_lane(job))
+        self.finish(name, job)
+        self.compare(f"{name}-1", "compiled-half-0")
 
     def end(self):
         for process in reversed(self.processes):
@@ -127,6 +161,7 @@ def main():
     parser.add_argument("--package", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--faults")
     options = parser.parse_args()
     farm = Farm(options)
     try:
@@ -139,10 +174,13 @@ def main():
             farm.finish(name, job)
         for pair in (("on-cpu", "float32"), ("compiled-float32", "float32"), ("compiled-half", "half"), ("half", "float32")):
             farm.compare(f"{pair[0]}-0", f"{pair[1]}-0")
-        job = farm.submit("killed", "card", "compiled", repeats=3)
-        farm.results["lane killed"] = farm.kill_a_lane("card")
-        farm.finish("killed", job)
-        farm.compare("killed-1", "compiled-half-0")
+        farm.job_with("killed", lambda lane: os.kill(lane, signal.SIGKILL))
+        if options.faults:
+            farm.job_with("hung", lambda lane: os.kill(lane, signal.SIGSTOP))
+            if options.device != "cpu":
+                farm.job_with("lost-context", lambda lane: farm.card_fault("trap"))
+                farm.job_with("hung-kernel", lambda lane: farm.card_fault("spin"))
+            farm.job_with("no-coordinator", lambda lane: farm.lose_the_coordinator())
         farm.results["workers"] = farm.ask("workers")["workers"]
     except Exception as error:  # what was seen so far is worth having
         farm.results["error"] = repr(error)
