@@ -65,6 +65,7 @@ struct Config {
   std::string executor = "any";
   std::string precision = "auto";
   std::string device = "cpu";
+  int vram_cap_mib = 0;     // 0: none
   int activation_mib = 0;   // 0: half of this machine's memory divided by its cores
   int lane_silence_s = 600;
   std::string state_dir;  // after load_config: an absolute path

@@ -39,6 +39,9 @@ const std::array kSettings{
     Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
             "where lanes run the network: cpu; cuda, a lane on every card; cuda:N, or cuda:0,cuda:2, on these; auto: every card, or "
             "where there is none the CPU"},
+    Setting{"run.vram_cap_mib", "KILN_VRAM_CAP_MIB", kPlace<&Config::vram_cap_mib>,
+            "memory (MiB) of its card that a lane may hold: context, weights and activations; 0: all that is free", 0,
+            kMostActivationMib},
     Setting{"run.activation_mib", "KILN_ACTIVATION_MIB", kPlace<&Config::activation_mib>,
             "memory (MiB) for one lane's activations, above which frames are tiled; 0: half of the machine's memory "
             "divided by its cores", 0, kMostActivationMib},

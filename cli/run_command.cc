@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/flag_checks.h"
 #include "cli/upscale/run_upscale.h"
 #include "worker/device_choice.h"
 
@@ -22,6 +23,7 @@ struct SettingFlag {
 
 struct RunFlags {
   UpscaleOptions options;
+  std::uint64_t vram_cap_bytes = 0;
   std::vector<SettingFlag> settings = {
       {"--lanes", "run.lanes", ""},         {"--threads-per-lane", "run.threads_per_lane", ""},
       {"--segment-frames", "run.segment_frames", ""}, {"--executor", "run.executor", ""},
@@ -38,6 +40,9 @@ Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions
   sources.file = global.config_file;
   for (const SettingFlag& flag : flags.settings) {
     if (!flag.value.empty()) sources.flags.push_back({flag.setting, flag.flag, flag.value});
+  }
+  if (flags.vram_cap_bytes > 0) {
+    sources.flags.push_back({"run.vram_cap_mib", "--vram-cap", std::to_string(std::max<std::uint64_t>(flags.vram_cap_bytes >> 20U, 1))});
   }
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   options.config = loaded.config;
@@ -67,6 +72,9 @@ void add_run_command(CLI::App& app, Action& action) {
   upscale->add_option("--frame-rate", options.frame_rate, "Of an image sequence, e.g. 25 or 30000/1001");
   upscale->add_flag("--deinterlace", options.deinterlace, "Accept interlaced video and deinterlace it");
   upscale->add_flag("--overwrite", options.overwrite, "Replace an output that exists");
+  takes_bytes(upscale->add_option("--vram-cap", flags->vram_cap_bytes,
+                                  "Of its card's memory, what a lane may hold: context, weights and activations, e.g. 4GiB"),
+              Bytes::kAny);
   for (SettingFlag& flag : flags->settings) {
     const auto known = settings();
     const auto setting = std::find_if(known.begin(), known.end(), [&](const Setting& s) { return s.name == flag.setting; });

@@ -200,6 +200,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   out.memory_cap_bytes = flags.memory_cap_bytes;
   if (out.memory_cap_bytes == 0) out.memory_cap_bytes = static_cast<std::uint64_t>(config.activation_mib) << 20U;
   out.vram_cap_bytes = flags.vram_cap_bytes;
+  if (out.vram_cap_bytes == 0) out.vram_cap_bytes = static_cast<std::uint64_t>(config.vram_cap_mib) << 20U;
   KILN_TRY(find_cards(config, toolchains.torch_folder, out));
   say_cards(out);
   find_compiler(config, out.cards, toolchains);
