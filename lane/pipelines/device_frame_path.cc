@@ -44,7 +44,16 @@ class DeviceFramePath final : public FramePath {
   std::shared_ptr<DeviceFrames> frames_;
 };
 
-DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings, std::uint64_t value_bytes) {
+RingSlots slots_of(const SegmentSpec& spec, const RingSizes& rings, std::uint64_t value_bytes) {
+  const ClipInfo& clip = *spec.clip;
+  const OutputRequest& request = spec.settings.request;
+  const std::uint64_t planes = clip.format.frame_bytes(clip.width, clip.height);
+  const std::uint64_t rgb = 3ULL * static_cast<std::uint64_t>(clip.width) * static_cast<std::uint64_t>(clip.height) * value_bytes;
+  return ring_slots(rings, static_cast<std::size_t>(spec.tile.frames), planes + rgb,
+                    request.format.frame_bytes(request.width, request.height));
+}
+
+DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSlots& slots) {
   const ClipInfo& clip = *spec.clip;
   const OutputRequest& request = spec.settings.request;
   DeviceFramesSetup out;
@@ -55,10 +64,6 @@ DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSizes& rings, std:
   out.tile = spec.tile;
   out.windows = spec.windows;
   out.model_scale = spec.model_scale;
-  const std::uint64_t planes = clip.format.frame_bytes(clip.width, clip.height);
-  const std::uint64_t rgb = 3ULL * static_cast<std::uint64_t>(clip.width) * static_cast<std::uint64_t>(clip.height) * value_bytes;
-  const RingSlots slots = ring_slots(rings, static_cast<std::size_t>(spec.tile.frames), planes + rgb,
-                                     request.format.frame_bytes(request.width, request.height));
   out.sources = slots.sources;
   out.outputs = slots.outputs;
   return out;
@@ -75,8 +80,12 @@ DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> k
     : network_(network), kernels_(std::move(kernels)), rings_(rings) {}
 DevicePaths::~DevicePaths() = default;
 
+std::uint64_t DevicePaths::value_bytes() const { return network_.dtype() == sharding::GraphDtype::kFloat32 ? 4 : 2; }
+
+std::size_t DevicePaths::channels_for(const SegmentSpec& spec) const { return slots_of(spec, rings_, value_bytes()).channels; }
+
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
-  DeviceFramesSetup setup = setup_of(spec, rings_, network_.dtype() == sharding::GraphDtype::kFloat32 ? 4 : 2);
+  DeviceFramesSetup setup = setup_of(spec, slots_of(spec, rings_, value_bytes()));
   const std::lock_guard lock(mutex_);
   if (latest_ == nullptr || latest_->setup != setup) {
     latest_.reset();  // its memory goes when its last run does

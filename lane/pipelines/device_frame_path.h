@@ -25,9 +25,13 @@ class DevicePaths {
   DevicePaths& operator=(const DevicePaths&) = delete;
 
   [[nodiscard]] Result<std::unique_ptr<FramePath>> make(const SegmentSpec& spec);
+  // How many channels may be at work on frames of that size.
+  [[nodiscard]] std::size_t channels_for(const SegmentSpec& spec) const;
 
  private:
   struct Made;
+  [[nodiscard]] std::uint64_t value_bytes() const;  // of RGB
+
   Network& network_;
   std::shared_ptr<const KernelModule> kernels_;
   const RingSizes rings_;

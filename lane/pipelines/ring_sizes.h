@@ -14,24 +14,32 @@ struct RingSizes {
 };
 
 struct RingSlots {
+  std::size_t channels = 0;  // that can be at work at once
   std::size_t sources = 0;
   std::size_t outputs = 0;
   bool operator==(const RingSlots&) const = default;
 };
 
-// As many as keep all channels busy, or as have room: each ring has half of it. With fewer outputs than channels encoders wait for
-// each other; with fewer sources than a channel's frames in sight they would wait for ever.
+// As many as keep all channels busy, or as have room, sources up to half of it. With fewer sources than a channel's frames in sight it
+// would wait for ever: of large frames in little room fewer channels are at work.
 [[nodiscard]] inline RingSlots ring_slots(const RingSizes& sizes, std::size_t frames_in_sight, std::uint64_t source_bytes,
                                           std::uint64_t output_bytes) {
   constexpr std::size_t kOutputsMin = 2;
-  const auto fit = [&](std::size_t wanted, std::size_t least, std::uint64_t bytes) {
-    if (sizes.bytes_max == 0 || bytes == 0) return wanted;
-    const auto room = static_cast<std::size_t>(sizes.bytes_max / 2 / bytes);
-    return std::clamp(room, std::min(least, wanted), wanted);
+  const bool bounded = sizes.bytes_max > 0 && source_bytes > 0 && output_bytes > 0;
+  const auto least = [&](std::size_t channels) { return channels * frames_in_sight + 1; };
+  const auto fits = [&](std::size_t channels) {
+    return least(channels) * source_bytes + kOutputsMin * output_bytes <= sizes.bytes_max;
   };
   RingSlots out;
-  out.sources = fit(sizes.channels * (sizes.waiting + 2 + frames_in_sight), sizes.channels * frames_in_sight + 1, source_bytes);
-  out.outputs = fit(sizes.channels * (sizes.waiting + 1) + 1, kOutputsMin, output_bytes);
+  out.channels = sizes.channels;
+  while (bounded && out.channels > 1 && !fits(out.channels)) --out.channels;
+  out.sources = out.channels * (sizes.waiting + 2 + frames_in_sight);
+  out.outputs = std::max(out.channels * (sizes.waiting + 1) + 1, kOutputsMin);
+  if (!bounded) return out;
+  out.sources = std::clamp<std::size_t>(sizes.bytes_max / 2 / source_bytes, std::min(least(out.channels), out.sources), out.sources);
+  const std::uint64_t taken = out.sources * source_bytes;
+  const std::uint64_t room = sizes.bytes_max > taken ? (sizes.bytes_max - taken) / output_bytes : 0;
+  out.outputs = std::clamp<std::size_t>(room, kOutputsMin, out.outputs);
   return out;
 }
 

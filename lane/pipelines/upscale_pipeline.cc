@@ -71,14 +71,15 @@ UpscalePipeline::~UpscalePipeline() {
 }
 
 void UpscalePipeline::submit(SegmentSpec spec) {
-  std::vector<RunPiece> pieces = cut_into_pieces(std::move(spec), channels_.size());
+  const std::size_t channels = device_paths_ != nullptr ? device_paths_->channels_for(spec) : channels_.size();
+  std::vector<RunPiece> pieces = cut_into_pieces(std::move(spec), channels);
   {
     const std::lock_guard lock(mutex_);
     held_[pieces.front().run->spec.task] = pieces.front().run;
   }
   for (RunPiece& piece : pieces) {
+    next_channel_ = (next_channel_ + 1) % channels;
     channels_[next_channel_]->pieces.push(std::make_shared<RunPiece>(std::move(piece)));
-    next_channel_ = (next_channel_ + 1) % channels_.size();
   }
 }
 
