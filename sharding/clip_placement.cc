@@ -112,7 +112,7 @@ void explain_nothing(const ClipPlacementRequest& request, std::vector<std::strin
     }
     std::uint64_t least = 0;
     for (std::size_t i = 0; i < request.offers.size(); ++i) {
-      if (!may_compute(lane, request.offers[i].dtype)) continue;
+      if (dtype_of(request, lane) != request.offers[i].dtype) continue;
       const std::uint64_t needs = needed_bytes(request, lane.kind, i);
       if (least == 0 || needs < least) least = needs;
     }
