@@ -4,12 +4,16 @@
 #include "net/farm_codec.h"
 #include "sharding/package/package_inputs.h"
 #include "sharding/package/pt2_archive.h"
+#include "worker/card_probe.h"
 #include "worker/compiled_outputs.h"
 #include "worker/farm_worker_impl.h"
 #include "worker/fault_class.h"
+#include "worker/worker_identity.h"
 
 namespace kiln::worker {
 namespace {
+
+constexpr std::chrono::seconds kCardLookDeadline{2};  // nobody else is heard meanwhile
 
 Result<CompileRequest> compile_request(const TaskRun& run, const sharding::CompileTarget& target) {
   const auto& spec = std::get<net::CompileSpec>(run.assign.spec);
@@ -69,7 +73,21 @@ void FarmWorker::Impl::carry_out(const Leave& effect) {
 
 // ---- lanes ----
 
+// A lane that is started again: others may use the memory of its card by now.
+void FarmWorker::Impl::limit_rings(LaneHost& lane) {
+  if (lane.place().card_uuid.empty()) return;
+  std::vector<std::string> said;
+  CardProbe probe;
+  probe.deadline = kCardLookDeadline;
+  const auto found = probe_cards(probe, said);
+  if (!found) return;  // the lane will say what is wrong
+  for (const Card& card : found->cards) {
+    if (card.uuid == lane.place().card_uuid) lane.limit_rings(std::max<std::uint64_t>(card.free_bytes / kRingsDenominator, 1));
+  }
+}
+
 void FarmWorker::Impl::carry_out(const StartLane& effect) {
+  if (!started_.insert(effect.lane).second) limit_rings(*lanes_.at(effect.lane));
   if (const Status started = lanes_.at(effect.lane)->start(); !started) {
     lanes_.at(effect.lane)->kill();
     post(LaneIsLost{effect.lane, net::FailureKind::kError, started.error().message});

@@ -59,6 +59,7 @@ struct FarmWorker::Impl {
   void carry_out(const OfferArtifact& effect);
   void carry_out(const Say& effect);
   void carry_out(const Leave& effect);
+  void limit_rings(LaneHost& lane);
   [[nodiscard]] Status run_on_lane(TaskRun& run, LaneHost& lane);
   [[nodiscard]] Status run_segment(TaskRun& run, LaneHost& lane);
   void compile(const RunPtr& run);
@@ -112,6 +113,7 @@ struct FarmWorker::Impl {
   WorkerState state_;
   std::deque<WorkerEvent> events_;
   std::map<TaskKey, RunPtr> runs_;
+  std::set<LaneId> started_;  // lanes, once at least
   std::map<LaneId, std::vector<TaskKey>> running_;  // what each lane was told to run and has not ended
   std::map<LaneId, std::unique_ptr<LaneHost>> lanes_;
   std::map<LaneId, MemoryKills> kills_;  // as they were when the lane, idle until then, began a task

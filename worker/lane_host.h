@@ -1,6 +1,7 @@
 // One lane as the worker keeps it: its process, what it has been told of packages, clips and artifacts, and its log.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -42,6 +43,9 @@ class LaneHost {
   LaneHost(LaneId id, LaneHostOptions options);
 
   [[nodiscard]] Status start();
+  [[nodiscard]] const LanePlace& place() const { return options_.place; }
+  // From its next start on. What was there when the worker began may be another's now.
+  void limit_rings(std::uint64_t bytes) { options_.place.ring_bytes = std::min(options_.place.ring_bytes, bytes); }
   void kill();
   [[nodiscard]] bool running() const { return process_.has_value(); }
   [[nodiscard]] int fd() const { return process_ ? process_->fd() : -1; }

@@ -171,9 +171,9 @@ Result<sharding::TilePlan> plan_within(sharding::TileRequest request, std::uint6
   }
 }
 
-// Tiles that take so many times less than the least of those that lanes have room for: a lane that turns out to have less, since
-// others use its memory, has something to go on with.
-constexpr std::array<std::uint64_t, 3> kPartsBelowLeast = {2, 4, 8};
+// Tiles whose activations are so many times less than the least of those that lanes have room for: a lane that turns out to have less,
+// since others use its memory, has something to go on with. Few: each one that is too large still costs a try of the task.
+constexpr std::array<std::uint64_t, 2> kPartsBelowLeast = {3, 9};
 
 void add_choice(const net::TileChoice& choice, TileChoices& out) {
   const bool known = std::any_of(out.tiles.begin(), out.tiles.end(), [&](const net::TileChoice& other) {
@@ -197,13 +197,15 @@ void choose_tiles_of(const ModelPackage& package, sharding::GraphDtype dtype, sh
       out.reason = plan.error().message;
       continue;
     }
-    least = least == 0 ? plan->activation_bytes : std::min(least, plan->activation_bytes);
+    const std::uint64_t activations = plan->activation_bytes - share.bytes(plan->is_tiled());
+    least = least == 0 ? activations : std::min(least, activations);
     add_choice(to_choice(*graphs[plan->graph_index], dtype, *plan, budget), out);
   }
   for (const std::uint64_t part : kPartsBelowLeast) {
     if (least < part) continue;  // nothing fitted
-    if (const auto plan = plan_within(request, least / part, share)) {
-      add_choice(to_choice(*graphs[plan->graph_index], dtype, *plan, least / part), out);
+    const std::uint64_t budget = least / part + share.bytes(true);
+    if (const auto plan = plan_within(request, budget, share)) {
+      add_choice(to_choice(*graphs[plan->graph_index], dtype, *plan, budget), out);
     }
   }
 }
