@@ -46,7 +46,9 @@ int run(const char* kernel) {
   return launched != 0 ? launched : ended;
 }
 
-bool is_lane() {
+bool is_lane_on_card() {
+  const char* devices = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (devices == nullptr || std::strncmp(devices, "GPU-", 4) != 0) return false;
   char name[64] = {};
   std::FILE* file = std::fopen("/proc/self/comm", "re");
   if (file == nullptr) return false;
@@ -58,7 +60,7 @@ bool is_lane() {
 struct Watch {
   Watch() {
     const char* file = std::getenv("KILN_FAULT_FILE");
-    if (file == nullptr || !is_lane()) return;
+    if (file == nullptr || !is_lane_on_card()) return;
     std::thread([path = std::string(file)] {
       while (true) {
         std::this_thread::sleep_for(kLookInterval);

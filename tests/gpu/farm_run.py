@@ -5,8 +5,8 @@
 A coordinator, a worker with CPU lanes and a worker whose lane is the card. The bundle's clip is rendered by each, compiled on
 the CPU, uncompiled and compiled on the card, there in float32 and in what a card takes by itself, and the frames are compared; then
 the card's lane is killed with -9 in the middle of a job, which must end all the same. With --faults, whose LIBRARY is
-build/release/tests/libcard_fault.so, the lane also hangs (stopped, and in a kernel), its context is lost, and the coordinator is away for a minute; each
-job must end with the frames of one that was left alone. With --device cpu it is a rehearsal, without faults of the card."""
+build/release/tests/libcard_fault.so, the lane also hangs (stopped, and in a kernel), its context is lost, and the coordinator is
+away for a minute; each job must end with the frames of one that was left alone. With --device cpu it is a rehearsal, without faults of the card."""
 
 import argparse
 import json
