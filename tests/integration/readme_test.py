@@ -34,6 +34,10 @@ NOT_HERE = {
     "docker compose build && docker compose up -d": "there is no container engine; ComposeTest runs the services' commands",
     "kiln import module pkg.mod:factory -o PACKAGE": "names stand for a user's own; the packages of these tests are made by it",
     "scripts/bundle": "a test of its own, Bundle",
+    **{f"kiln run upscale clip.mp4 -o {rest}": "there is no card; tests/gpu/readme_run.py runs them where there is one" for rest in (
+        "on-cards.mp4 --model realesr-animevideov3 --device cuda",
+        "on-one.mp4 --model realesr-animevideov3 --device cuda:0",
+        "in-2gib.mp4 --model realesr-animevideov3 --device cuda:0 --vram-cap 2GiB")},
     "kiln run upscale": "the name of a command",
     "kiln run": "the name of a command",
 }
