@@ -40,6 +40,7 @@ void put(const CompileWanted& in, farm::CompileWanted& out) {
   out.set_height(in.height);
   out.set_width(in.width);
   out.set_dtype(wire_dtype(in.dtype));
+  if (is_said(in.settings)) put(in.settings, *out.mutable_settings());
 }
 
 CompileWanted get(const farm::CompileWanted& in, WireReader& read) {
@@ -52,6 +53,7 @@ CompileWanted get(const farm::CompileWanted& in, WireReader& read) {
   out.height = read.side32(in.height(), "CompileWanted.height");
   out.width = read.side32(in.width(), "CompileWanted.width");
   out.dtype = read.dtype(in.dtype(), "CompileWanted.dtype");
+  out.settings = get(in.settings(), read);
   return out;
 }
 

@@ -107,6 +107,12 @@ std::string WireReader::numerics(const std::string& value, std::string_view fiel
   return checked(value == "strict" || value == "tolerant", value, field, "strict or tolerant");
 }
 
+std::uint32_t WireReader::limit(std::uint32_t value, std::string_view field) {
+  if (value <= kCompileLimitMax) return value;
+  refuse(field, fmt::format("is {}; at most {}", value, kCompileLimitMax));
+  return 0;
+}
+
 ErrorCode WireReader::code(const std::string& value, std::string_view field) {
   const ErrorCode code = error_code_from_string(value);
   if (to_string(code) != value) refuse(field, "is no canonical error code");

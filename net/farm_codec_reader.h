@@ -33,6 +33,7 @@ class WireReader {
   std::string precision(const std::string& value, std::string_view field);  // empty: auto
   std::string dtype(const std::string& value, std::string_view field);      // empty: float32, as before there were others
   std::string numerics(const std::string& value, std::string_view field);
+  std::uint32_t limit(std::uint32_t value, std::string_view field);  // of compile settings
   ErrorCode code(const std::string& value, std::string_view field);
   std::uint64_t bytes(std::uint64_t value, std::string_view field);
   std::int64_t count(std::int64_t value, std::string_view field);

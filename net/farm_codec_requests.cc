@@ -42,6 +42,7 @@ void put(const JobRequest& in, farm::JobRequest& out) {
   out.set_executor(in.executor);
   out.set_numerics(in.numerics);
   if (in.precision != "auto") out.set_precision(in.precision);
+  if (is_said(in.compile)) put(in.compile, *out.mutable_compile());
   out.set_segment_frames(in.segment_frames);
   for (const auto& item : in.depends_on) out.add_depends_on(item);
   for (const auto& item : in.variants) put(item, *out.add_variants());
@@ -63,6 +64,7 @@ JobRequest get(const farm::JobRequest& in, WireReader& read) {
   out.executor = read.executor(in.executor(), "JobRequest.executor");
   out.numerics = read.numerics(in.numerics(), "JobRequest.numerics");
   out.precision = read.precision(in.precision(), "JobRequest.precision");
+  out.compile = get(in.compile(), read);
   out.segment_frames = read.frames(in.segment_frames(), "JobRequest.segment_frames");
   if (read.may_hold(in.depends_on().size(), kDependenciesMax, "JobRequest.depends_on")) {
     for (const auto& item : in.depends_on()) out.depends_on.push_back(read.job(item, "JobRequest.depends_on"));

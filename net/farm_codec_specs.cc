@@ -31,6 +31,7 @@ void put(const CompileSpec& in, farm::CompileSpec& out) {
   out.set_height(in.height);
   out.set_width(in.width);
   out.set_dtype(wire_dtype(in.dtype));
+  if (is_said(in.settings)) put(in.settings, *out.mutable_settings());
 }
 
 CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
@@ -40,6 +41,7 @@ CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
   out.height = read.side32(in.height(), "CompileSpec.height");
   out.width = read.side32(in.width(), "CompileSpec.width");
   out.dtype = read.dtype(in.dtype(), "CompileSpec.dtype");
+  out.settings = get(in.settings(), read);
   return out;
 }
 

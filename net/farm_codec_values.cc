@@ -98,6 +98,38 @@ OutputSettings get(const farm::OutputSettings& in, WireReader& read) {
   return out;
 }
 
+void put(const CompileSettings& in, farm::CompileSettings& out) {
+  const CompileSettings usual;
+  if (in.backend != usual.backend) out.set_backend(in.backend);
+  if (in.mode != usual.mode) out.set_mode(in.mode);
+  out.set_dynamic(in.dynamic);
+  out.set_whole_model(!in.compile_transformer_blocks_only);
+  out.set_fullgraph(in.fullgraph);
+  if (in.dynamo_cache_size_limit != usual.dynamo_cache_size_limit) out.set_dynamo_cache_size_limit(in.dynamo_cache_size_limit);
+  if (in.dynamo_recompile_limit != usual.dynamo_recompile_limit) out.set_dynamo_recompile_limit(in.dynamo_recompile_limit);
+  out.set_force_parameter_static_shapes(in.force_parameter_static_shapes);
+  out.set_allow_unmerged_lora_compile(in.allow_unmerged_lora_compile);
+}
+
+// Which words there are is for who plans with them to say: the answer can then name the nearest.
+CompileSettings get(const farm::CompileSettings& in, WireReader& read) {
+  CompileSettings out;
+  if (!in.backend().empty()) out.backend = read.word(in.backend(), "CompileSettings.backend");
+  if (!in.mode().empty()) out.mode = read.word(in.mode(), "CompileSettings.mode");
+  out.dynamic = in.dynamic();
+  out.compile_transformer_blocks_only = !in.whole_model();
+  out.fullgraph = in.fullgraph();
+  if (in.dynamo_cache_size_limit() > 0) {
+    out.dynamo_cache_size_limit = read.limit(in.dynamo_cache_size_limit(), "CompileSettings.dynamo_cache_size_limit");
+  }
+  if (in.dynamo_recompile_limit() > 0) {
+    out.dynamo_recompile_limit = read.limit(in.dynamo_recompile_limit(), "CompileSettings.dynamo_recompile_limit");
+  }
+  out.force_parameter_static_shapes = in.force_parameter_static_shapes();
+  out.allow_unmerged_lora_compile = in.allow_unmerged_lora_compile();
+  return out;
+}
+
 void put(const LaneClass& in, farm::LaneClass& out) {
   out.set_arch(in.arch);
   out.set_isa(in.isa);

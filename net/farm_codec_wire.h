@@ -20,12 +20,16 @@ namespace kiln::net {
 // What all was before a message could say otherwise is left out: journals of then and now hold the same bytes.
 inline std::string wire_dtype(const std::string& dtype) { return dtype == "float32" ? std::string() : dtype; }
 
+// The same of compile settings, as a whole and one by one.
+inline bool is_said(const CompileSettings& settings) { return settings != CompileSettings(); }
+
 namespace farm {
 class Error;
 class BlobRef;
 class PackageRef;
 class ClipSource;
 class OutputSettings;
+class CompileSettings;
 class LaneClass;
 class LaneOffer;
 class CardFacts;
@@ -67,6 +71,8 @@ void put(const ClipSource& in, farm::ClipSource& out);
 ClipSource get(const farm::ClipSource& in, WireReader& read);
 void put(const OutputSettings& in, farm::OutputSettings& out);
 OutputSettings get(const farm::OutputSettings& in, WireReader& read);
+void put(const CompileSettings& in, farm::CompileSettings& out);
+CompileSettings get(const farm::CompileSettings& in, WireReader& read);
 void put(const LaneClass& in, farm::LaneClass& out);
 LaneClass get(const farm::LaneClass& in, WireReader& read);
 void put(const CardFacts& in, farm::CardFacts& out);

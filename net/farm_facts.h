@@ -42,6 +42,7 @@ struct CompileWanted {
   int height = 0;
   int width = 0;
   std::string dtype = "float32";  // of the graph
+  CompileSettings settings{};     // those that shape code
   bool operator==(const CompileWanted&) const = default;
 };
 enum class TaskKind : std::uint8_t { kProbe, kCompile, kSegment, kJoin, kNoop };

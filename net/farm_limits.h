@@ -44,6 +44,7 @@ inline constexpr std::int64_t kCountMax = 1LL << 53U;       // what a double hol
 inline constexpr std::int64_t kFramesMax = 1LL << 40U;
 inline constexpr std::int64_t kSideMax = 1LL << 20U;        // pixels
 inline constexpr std::int64_t kNoopTasksMax = 10'000'000;
+inline constexpr std::uint32_t kCompileLimitMax = 65'536;  // of artifacts and of shapes, in compile settings
 inline constexpr int kPriorityMax = 1'000'000;
 inline constexpr int kQualityMax = 255;
 inline constexpr int kThreadsMax = 4'096;

@@ -37,6 +37,7 @@ struct JobRequest {
   std::string executor = "any";      // any | compiled | uncompiled
   std::string numerics = "strict";   // strict | tolerant: may classes of lanes be mixed in one clip
   std::string precision = "auto";    // auto | float32 | float16 | bfloat16: what the network is computed in
+  CompileSettings compile{};
   std::int64_t segment_frames = 0;   // 0: by speed
   std::vector<std::string> depends_on;  // jobs that must have succeeded
   std::vector<Variant> variants;

@@ -25,6 +25,7 @@ struct CompileSpec {
   int height = 0;
   int width = 0;
   std::string dtype = "float32";  // of the graph
+  CompileSettings settings{};     // those that shape code
   bool operator==(const CompileSpec&) const = default;
 };
 struct SegmentSpec {

@@ -56,6 +56,20 @@ struct OutputSettings {
   bool operator==(const OutputSettings&) const = default;
 };
 
+// How artifacts are made: torch.compile's own words. sharding/compile_settings.h says what each means here.
+struct CompileSettings {
+  std::string backend = "inductor";
+  std::string mode = "default";
+  bool dynamic = false;
+  bool compile_transformer_blocks_only = true;
+  bool fullgraph = false;
+  std::uint32_t dynamo_cache_size_limit = 64;
+  std::uint32_t dynamo_recompile_limit = 128;
+  bool force_parameter_static_shapes = false;
+  bool allow_unmerged_lora_compile = false;
+  bool operator==(const CompileSettings&) const = default;
+};
+
 // ---- what lanes can do ----
 // Two lanes with equal fields here make the same bits of an artifact and may share one clip.
 struct LaneClass {

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -39,5 +42,30 @@ struct CompileSettings {
 [[nodiscard]] std::string_view to_string(CompileMode mode);        // "default", "max-autotune-no-cudagraphs", …
 [[nodiscard]] Result<CompileBackend> compile_backend_from_string(std::string_view name);
 [[nodiscard]] Result<CompileMode> compile_mode_from_string(std::string_view name);
+
+// Of a message, whose backend and mode are texts under the same names.
+template <typename Words>
+[[nodiscard]] Result<CompileSettings> compile_settings_of(const Words& words) {
+  CompileSettings out;
+  KILN_TRY_ASSIGN(out.backend, compile_backend_from_string(words.backend));
+  KILN_TRY_ASSIGN(out.mode, compile_mode_from_string(words.mode));
+  out.dynamic = words.dynamic;
+  out.compile_transformer_blocks_only = words.compile_transformer_blocks_only;
+  out.fullgraph = words.fullgraph;
+  out.dynamo_cache_size_limit = words.dynamo_cache_size_limit;
+  out.dynamo_recompile_limit = words.dynamo_recompile_limit;
+  out.force_parameter_static_shapes = words.force_parameter_static_shapes;
+  out.allow_unmerged_lora_compile = words.allow_unmerged_lora_compile;
+  return out;
+}
+
+// One that cannot be had: which, and an error that says why and what to do.
+struct UnavailableSetting {
+  std::string_view name;
+  Error error;
+};
+[[nodiscard]] std::optional<UnavailableSetting> find_unavailable(const CompileSettings& settings);
+// A line for each setting that is taken as it was said, and changes nothing.
+[[nodiscard]] std::vector<std::string> without_effect(const CompileSettings& settings);
 
 }  // namespace kiln::sharding

@@ -124,6 +124,68 @@ TEST(CompileKeyTest, DenseStridesFollowTheMemoryFormat) {
   EXPECT_EQ(dense_tensor({2, 3, 4, 5}, "float32", true).strides, (std::vector<std::int64_t>{60, 1, 15, 3}));
 }
 
+// As a message has them.
+struct Words {
+  std::string backend = "inductor";
+  std::string mode = "default";
+  bool dynamic = false;
+  bool compile_transformer_blocks_only = true;
+  bool fullgraph = false;
+  std::uint32_t dynamo_cache_size_limit = 64;
+  std::uint32_t dynamo_recompile_limit = 128;
+  bool force_parameter_static_shapes = false;
+  bool allow_unmerged_lora_compile = false;
+};
+
+TEST(CompileSettingsTest, EverySettingOfAMessageIsTaken) {
+  EXPECT_EQ(compile_settings_of(Words()).value(), CompileSettings());
+  const Words words{"cudagraphs", "reduce-overhead", true, false, true, 1, 2, true, true};
+  const CompileSettings wanted{
+      CompileBackend::kCudagraphs, CompileMode::kReduceOverhead, true, false, true, 1, 2, true, true};
+  EXPECT_EQ(compile_settings_of(words).value(), wanted);
+  const auto wrong = compile_settings_of(Words{.backend = "inducto"});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().message.find("Did you mean 'inductor'?"), std::string::npos) << wrong.error().message;
+}
+
+// Each value of each setting is had, changes nothing and says so, or cannot be had.
+TEST(CompileSettingsTest, NothingIsTakenAndLeftWithoutAWord) {
+  struct Row {
+    std::string name;
+    CompileSettings settings;
+    bool available;
+    bool said;  // that it changes nothing
+  };
+  const std::vector<Row> table{
+      {"", {}, true, false},
+      {"backend", {.backend = CompileBackend::kCudagraphs}, false, false},
+      {"mode", {.mode = CompileMode::kReduceOverhead}, false, false},
+      {"mode", {.mode = CompileMode::kMaxAutotune}, true, true},
+      {"mode", {.mode = CompileMode::kMaxAutotuneNoCudagraphs}, true, false},
+      {"dynamic", {.dynamic = true}, false, false},
+      {"compile_transformer_blocks_only", {.compile_transformer_blocks_only = false}, true, true},
+      {"fullgraph", {.fullgraph = true}, true, true},
+      {"dynamo_cache_size_limit", {.dynamo_cache_size_limit = 1}, true, true},
+      {"dynamo_recompile_limit", {.dynamo_recompile_limit = 1}, true, true},
+      {"force_parameter_static_shapes", {.force_parameter_static_shapes = true}, true, true},
+      {"allow_unmerged_lora_compile", {.allow_unmerged_lora_compile = true}, true, true},
+  };
+  for (const Row& row : table) {
+    const auto lacks = find_unavailable(row.settings);
+    EXPECT_EQ(!lacks, row.available) << row.name;
+    if (lacks) {
+      EXPECT_EQ(lacks->name, row.name);
+      EXPECT_EQ(lacks->error.exit, ExitCode::kBadConfig);
+      EXPECT_NE(lacks->error.message.find("is not to be had: "), std::string::npos) << lacks->error.message;
+    }
+    const auto lines = without_effect(row.settings);
+    ASSERT_EQ(lines.size(), row.said ? 1U : 0U) << row.name;
+    if (row.said) {
+      EXPECT_EQ(lines[0].rfind(row.name, 0), 0U) << lines[0];
+    }
+  }
+}
+
 TEST(CompileSettingsTest, NamesRoundTripAndTypingErrorsNameTheNearest) {
   EXPECT_EQ(compile_mode_from_string("max-autotune").value(), CompileMode::kMaxAutotune);
   EXPECT_EQ(to_string(compile_backend_from_string("cudagraphs").value()), "cudagraphs");

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <set>
 
 #include "tests/net/farm/fact_samples.h"
 #include "tests/net/farm/filled.h"
@@ -48,8 +50,45 @@ TEST(FarmCodecTest, FilledValuesHaveNoDefaults) {
   EXPECT_NE(request.numerics, empty.numerics);
   EXPECT_NE(request.noop_tasks, empty.noop_tasks);
   EXPECT_FALSE(request.clips.empty());
-  EXPECT_EQ(test::field_count<JobRequest>(), 17U);
+  EXPECT_EQ(test::field_count<JobRequest>(), 18U);
+  EXPECT_NE(request.compile, empty.compile);
+  EXPECT_EQ(test::field_count<CompileSettings>(), 9U);
   EXPECT_EQ(test::field_count<SegmentResult>(), 14U);
+}
+
+TEST(FarmCodecTest, EachCompileSettingIsSentAloneAndDefaultsAreNot) {
+  const JobRequest plain = [] {
+    JobRequest request;
+    request.job = "job";
+    return request;
+  }();
+  const auto bytes_of = [](const JobRequest& request) {
+    FarmMessage message;
+    message.body = ClientRequest(Submit{request});
+    return encode(message);
+  };
+  const std::vector<std::function<void(CompileSettings&)>> changes{
+      [](auto& s) { s.backend = "cudagraphs"; },
+      [](auto& s) { s.mode = "max-autotune"; },
+      [](auto& s) { s.dynamic = true; },
+      [](auto& s) { s.compile_transformer_blocks_only = false; },
+      [](auto& s) { s.fullgraph = true; },
+      [](auto& s) { s.dynamo_cache_size_limit = 1; },
+      [](auto& s) { s.dynamo_recompile_limit = 1; },
+      [](auto& s) { s.force_parameter_static_shapes = true; },
+      [](auto& s) { s.allow_unmerged_lora_compile = true; },
+  };
+  std::set<std::string> all{bytes_of(plain)};
+  for (const auto& change : changes) {
+    JobRequest request = plain;
+    change(request.compile);
+    const std::string bytes = bytes_of(request);
+    EXPECT_TRUE(all.insert(bytes).second);
+    const auto back = decode_farm_message(bytes);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(std::get<Submit>(std::get<ClientRequest>(back->body)).request, request);
+  }
+  EXPECT_EQ(bytes_of(plain).find("inductor"), std::string::npos);
 }
 
 TEST(FarmCodecTest, TextsOfPeopleNeedNotBeUtf8) {

@@ -22,6 +22,13 @@ inline int values_of(FailureKind) { return static_cast<int>(FailureKind::kArtifa
 template <typename T>
 void agree(T&) {}
 inline void agree(ProbeSpec& value) { value.dtypes = {"bfloat16", "float16"}; }
+inline void agree(CompileSettings& value) {
+  value.backend = "cudagraphs";
+  value.mode = "max-autotune";
+  value.compile_transformer_blocks_only = false;
+  value.dynamo_cache_size_limit = 7;
+  value.dynamo_recompile_limit = 9;
+}
 inline void agree(CompileSpec& value) { value.dtype = "float16"; }
 inline void agree(CompileWanted& value) { value.dtype = "float16"; }
 inline void agree(TileChoice& value) { value.dtype = "bfloat16"; }
