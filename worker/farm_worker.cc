@@ -26,7 +26,8 @@ Status make_folders(const std::string& state) {
 
 CompileIdentity compile_identity(const FarmWorkerOptions& options) {
   if (!options.compiles) return {};
-  return {options.compiles->target, options.compiles->toolchain};
+  const std::vector<net::LaneOffer>& lanes = options.identity.lanes;  // the child's card is that of the first
+  return {options.compiles->target, options.compiles->toolchain, lanes.empty() ? "" : lanes.front().kind.device_name};
 }
 
 CompileChildOptions child_options(const ArtifactBuilderOptions& compiles) {

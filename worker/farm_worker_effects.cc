@@ -22,6 +22,7 @@ Result<CompileRequest> compile_request(const TaskRun& run, const sharding::Compi
   KILN_TRY_ASSIGN(const Mapping pt2, Mapping::map(graph.pt2.get()));
   KILN_TRY_ASSIGN(const std::string_view json, sharding::read_pt2_graph(pt2.bytes()));
   CompileRequest request;
+  KILN_TRY_ASSIGN(request.settings, sharding::compile_settings_of(spec.settings));
   request.graph_json = json;
   request.inputs =
       sharding::package_inputs(package.manifest, package.manifest.graphs[spec.graph].dtype, spec.height, spec.width);

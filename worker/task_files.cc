@@ -206,7 +206,7 @@ Status TaskFileFetcher::fetch_segments(const net::JoinSpec& spec, TaskFiles& fil
 Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, const cache::Fence& fence, TaskFiles& files) {
   const ModelPackage::Graph* graph = files.package->find_graph(spec.graph);
   if (graph == nullptr) return fail(input_refused("the package has no graph {}", spec.graph));
-  files.compile_key = compile_key_of(*files.package, *graph, spec.height, spec.width, compiles_);
+  KILN_TRY_ASSIGN(files.compile_key, compile_key_of(*files.package, *graph, spec, compiles_));
   if (files.compile_key.hex() != spec.key) return fail(wrong_key(files.compile_key.hex(), spec.key));
   KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
   KILN_TRY_ASSIGN(files.artifact, find_artifact(*artifacts, files.compile_key));
@@ -230,13 +230,15 @@ Result<std::shared_ptr<const ReadyArtifact>> TaskFileFetcher::fetch_artifact(con
   return artifact;
 }
 
-sharding::CompileKey compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph, int height, int width,
-                                    const CompileIdentity& identity) {
+Result<sharding::CompileKey> compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph,
+                                            const net::CompileSpec& spec, const CompileIdentity& identity) {
   sharding::CompileKeyInputs inputs;
+  KILN_TRY_ASSIGN(inputs.settings, sharding::compile_settings_of(spec.settings));
   inputs.graph_sha256 = graph.json_sha256;
   inputs.bucket.inputs =
-      sharding::package_inputs(package.manifest, package.manifest.graphs[graph.index].dtype, height, width);
+      sharding::package_inputs(package.manifest, package.manifest.graphs[graph.index].dtype, spec.height, spec.width);
   inputs.target = identity.target;
+  if (sharding::is_autotuned(inputs.settings)) inputs.target.device_name = identity.device_name;
   inputs.toolchain = identity.toolchain;
   return sharding::make_compile_key(inputs);
 }

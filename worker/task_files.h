@@ -38,6 +38,7 @@ struct TaskFiles {
 struct CompileIdentity {
   sharding::CompileTarget target;
   sharding::Toolchain toolchain;
+  std::string device_name{};  // of the card that the compile child sees; empty: it sees none
 };
 
 // Any thread. What it borrows outlives it.
@@ -79,7 +80,7 @@ class TaskFileFetcher {
 };
 
 // The key of what a compile task makes, as the coordinator computes it.
-[[nodiscard]] sharding::CompileKey compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph, int height,
-                                                  int width, const CompileIdentity& identity);
+[[nodiscard]] Result<sharding::CompileKey> compile_key_of(const ModelPackage& package, const ModelPackage::Graph& graph,
+                                                          const net::CompileSpec& spec, const CompileIdentity& identity);
 
 }  // namespace kiln::worker

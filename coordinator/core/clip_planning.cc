@@ -13,7 +13,6 @@
 namespace kiln::coordinator {
 namespace {
 
-
 // The lanes that a job may use, numbered by class.
 struct Candidates {
   std::vector<sharding::LaneFit> lanes;
@@ -31,6 +30,7 @@ int kind_number(Candidates& candidates, const net::LaneClass& kind) {
 
 Candidates find_candidates(const Turn& turn, const JobRecord& job) {
   Candidates out;
+  const bool autotuned = is_autotuned(job.request.compile);
   const auto precision = sharding::precision_from_string(job.request.precision).value_or(sharding::Precision::kAuto);
   std::optional<std::vector<sharding::GraphDtype>> there;  // a manifest is long: read once there is somebody to plan for
   for (const auto& [name, session] : turn.live().workers) {
@@ -43,7 +43,8 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job) {
                            lane.offer.budget_bytes, speed,
                            sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)});
       out.encoder_threads.push_back(lane.offer.encoder_threads);
-      if (session.hello.compiles) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
+      const bool builds = session.hello.compiles && compiles_for(session, lane.offer.kind, autotuned);
+      if (builds) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
   }
   return out;
@@ -91,9 +92,20 @@ std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipR
   return std::nullopt;
 }
 
+// What of a job's settings shapes code. Packages have one component, which is compiled as one whatever the job says of blocks.
+net::CompileSettings code_settings(const net::CompileSettings& asked) {
+  net::CompileSettings out;
+  out.backend = asked.backend;
+  out.mode = asked.mode;
+  out.dynamic = asked.dynamic;
+  return out;
+}
+
 sharding::CompileKey artifact_key(const sharding::PackageManifest& manifest, const net::LaneClass& kind,
-                                  const net::TileChoice& tile, const net::ToolchainOffer& toolchain) {
+                                  const net::TileChoice& tile, const sharding::CompileSettings& settings,
+                                  const net::ToolchainOffer& toolchain) {
   sharding::CompileKeyInputs inputs;
+  inputs.settings = settings;
   inputs.graph_sha256 = tile.graph_sha256;
   inputs.bucket.inputs = sharding::package_inputs(manifest, dtype_of(tile.dtype), tile.height, tile.width);
   inputs.target = {kind.arch, sharding::isa_level_from_string(kind.isa).value_or(sharding::IsaLevel::kNone), {}};
@@ -109,15 +121,23 @@ std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneC
   const JobRecord& job = *turn.job(name);
   if (job.request.executor == "uncompiled" || builder == nullptr) return {};
   const auto manifest = sharding::parse_package_manifest(job.request.manifest, "manifest.toml");
-  if (!manifest) return {};
-  const std::string key = artifact_key(*manifest, kind, tile, builder->toolchain).hex();
+  const net::CompileSettings words = code_settings(job.request.compile);
+  const auto settings = sharding::compile_settings_of(words);
+  if (!manifest || !settings) return {};
+  const std::string key = artifact_key(*manifest, kind, tile, *settings, builder->toolchain).hex();
   const auto known = turn.durable().artifacts.find(key);
   const bool wanted = known != turn.durable().artifacts.end() && known->second.state != ArtifactState::kFailed &&
                       (known->second.state == ArtifactState::kReady || turn.job(known->second.wanted.job) != nullptr);
   if (!wanted) {
-    turn.record(net::CompileWanted{turn.durable().next_task, key, kind, name, tile.graph, tile.height, tile.width, tile.dtype});
+    turn.record(net::CompileWanted{turn.durable().next_task, key, kind, name, tile.graph, tile.height, tile.width, tile.dtype,
+                                   words});
   }
   return key;
+}
+
+std::string on_its_card(const net::CompileSettings& settings, const net::LaneClass& kind) {
+  if (!is_autotuned(settings) || kind.device_name.empty()) return {};
+  return fmt::format("; the mode {} is for the card that it is tried on, and a worker compiles on its first", settings.mode);
 }
 
 // All segments of a clip are encoded alike: with as many threads as the least of its lanes has for that.
@@ -153,8 +173,8 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
       want_artifact(turn, name, kind, tile, builder == candidates.toolchains.end() ? nullptr : builder->second);
   if (key.empty() && job.request.executor == "compiled") {
     return end_job(turn, name, net::JobState::kFailed,
-                   fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++)", source,
-                               kind.arch));
+                   fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++{})", source,
+                               kind.arch, on_its_card(job.request.compile, kind)));
   }
   turn.record(net::ClipPlanned{name, index, kind, tile, choice->variant, key, turn.durable().next_task,
                                choice->placement.reason, threads});

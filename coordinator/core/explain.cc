@@ -60,12 +60,12 @@ std::string class_line(const net::LaneClass& kind, const LaneReasons& lanes) {
 }
 
 // A compile runs beside the lanes: what they do says nothing about it. Adds a line for each worker.
-std::string compile_line(const Turn& turn, const net::LaneClass& kind, std::vector<std::string>& lines) {
+std::string compile_line(const Turn& turn, const net::CompileWanted& wanted, std::vector<std::string>& lines) {
   const WorkerSession* busy = nullptr;
   int busy_count = 0;
   bool idle = false;
   for (const auto& [name, session] : turn.live().workers) {
-    const auto why = no_builder_reason(turn, kind, session);
+    const auto why = no_builder_reason(turn, wanted, session);
     if (why) {
       lines.push_back(*why);
     } else if (session.compile_task == 0) {
@@ -80,7 +80,7 @@ std::string compile_line(const Turn& turn, const net::LaneClass& kind, std::vect
   if (idle) return "it is about to be assigned";
   if (busy == nullptr) {
     return fmt::format("no worker here can compile for {}; one would that has such lanes, Python with torch, and g++ "
-                       "(kiln worker)", compile_class_text(kind));
+                       "(kiln worker)", compile_class_text(wanted));
   }
   return fmt::format("it waits for the compiler of {}, which is at task {}{}", busy->hello.worker, busy->compile_task,
                      busy_count == 1 ? "" : fmt::format(", or for one of {} others", busy_count - 1));
@@ -96,9 +96,9 @@ std::optional<std::string> artifact_line(const Turn& turn, const JobRecord& job,
   const TaskRecord* task = turn.task(wanted.task);
   if (task != nullptr && task->state == TaskState::kRunning) {
     return fmt::format("it waits for its artifact, which {} compiles for {} (task {})", task->lane.worker,
-                       compile_class_text(wanted.kind), wanted.task);
+                       compile_class_text(wanted), wanted.task);
   }
-  return fmt::format("it waits for its artifact (task {}): {}", wanted.task, compile_line(turn, wanted.kind, lines));
+  return fmt::format("it waits for its artifact (task {}): {}", wanted.task, compile_line(turn, wanted, lines));
 }
 
 // The answer, and behind it lines of those who may compile where it waits for that.
@@ -124,7 +124,7 @@ net::Explanation explain_compile(const Turn& turn, const TaskRecord& task) {
   const auto artifact = turn.durable().artifacts.find(task.key);
   if (artifact == turn.durable().artifacts.end()) return {{"nobody wants its artifact any more"}};
   net::Explanation out{{{}}};
-  out.lines.front() = compile_line(turn, artifact->second.wanted.kind, out.lines);
+  out.lines.front() = compile_line(turn, artifact->second.wanted, out.lines);
   return out;
 }
 

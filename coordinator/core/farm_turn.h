@@ -88,12 +88,15 @@ void assign_due(Turn& turn);
 [[nodiscard]] std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
                                                          const LaneLive& lane);
 [[nodiscard]] std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job);
-// Why a worker does not compile for a class, busy or not.
-[[nodiscard]] std::optional<std::string> no_builder_reason(const Turn& turn, const net::LaneClass& kind,
+// Whether its code is chosen by trying it on the card: it is then for cards of that name alone.
+[[nodiscard]] bool is_autotuned(const net::CompileSettings& settings);
+[[nodiscard]] bool compiles_for(const WorkerSession& session, const net::LaneClass& kind, bool autotuned);
+// Why a worker does not make an artifact, busy or not.
+[[nodiscard]] std::optional<std::string> no_builder_reason(const Turn& turn, const net::CompileWanted& wanted,
                                                            const WorkerSession& session);
 // A lane's class and the one that is wanted, so that their difference is seen.
 [[nodiscard]] std::pair<std::string, std::string> class_texts(const net::LaneClass& own, const net::LaneClass& wanted);
-[[nodiscard]] std::string compile_class_text(const net::LaneClass& kind);
+[[nodiscard]] std::string compile_class_text(const net::CompileWanted& wanted);
 
 // ---- queries.cc, explain.cc ----
 [[nodiscard]] net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const JobRecord& job);

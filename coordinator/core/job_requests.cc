@@ -5,6 +5,7 @@
 
 #include "coordinator/core/farm_turn.h"
 #include "net/farm_limits.h"
+#include "sharding/compile_settings.h"
 #include "sharding/package/package_manifest.h"
 
 namespace kiln::coordinator {
@@ -29,6 +30,8 @@ Status check_upscale(const net::JobRequest& request) {
   if (request.clips.empty()) return fail(make_error(ErrorCode::kInvalidArgument, "{}: it has no clip", request.job));
   auto manifest = sharding::parse_package_manifest(request.manifest, "manifest.toml");
   if (!manifest) return fail(manifest.error());
+  KILN_TRY_ASSIGN(const auto settings, sharding::compile_settings_of(request.compile));
+  if (auto lacks = sharding::find_unavailable(settings)) return fail(std::move(lacks->error));
   std::set<std::string> names;
   for (const net::ClipRequest& clip : request.clips) {
     if (!names.insert(clip.output.file_name).second) {

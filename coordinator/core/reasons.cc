@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "sharding/compile_settings.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -25,9 +26,11 @@ std::string toolchain_text(const net::LaneClass& kind) {
   return fmt::format(" with toolchain {}", kind.toolchain.substr(0, kDigestDigits));
 }
 
-// Whoever compiles for a class does so for any number of threads.
-net::LaneClass compile_class(net::LaneClass kind) {
+// Whoever compiles for a class does so for any number of threads, and for every card of its arch, unless code is chosen by
+// trying it on the card.
+net::LaneClass compile_class(net::LaneClass kind, bool autotuned) {
   kind.threads = 0;
+  if (!autotuned) kind.device_name.clear();
   return kind;
 }
 
@@ -42,7 +45,23 @@ std::pair<std::string, std::string> class_texts(const net::LaneClass& own, const
   return out;
 }
 
-std::string compile_class_text(const net::LaneClass& kind) { return class_text(compile_class(kind)); }
+std::string compile_class_text(const net::CompileWanted& wanted) {
+  return class_text(compile_class(wanted.kind, is_autotuned(wanted.settings)));
+}
+
+bool is_autotuned(const net::CompileSettings& settings) {
+  const auto known = sharding::compile_settings_of(settings);
+  return known && sharding::is_autotuned(*known);
+}
+
+// A worker's compiler sees the card of its first lane and no other; lanes on cards of another arch have no toolchain.
+bool compiles_for(const WorkerSession& session, const net::LaneClass& kind, bool autotuned) {
+  const std::vector<net::LaneOffer>& lanes = session.hello.lanes;
+  const auto end = autotuned && !lanes.empty() ? std::next(lanes.begin()) : lanes.end();
+  return !kind.toolchain.empty() && std::any_of(lanes.begin(), end, [&](const net::LaneOffer& lane) {
+    return compile_class(lane.kind, autotuned) == compile_class(kind, autotuned);
+  });
+}
 
 std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
                                            const LaneLive& lane) {
@@ -80,18 +99,18 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
                      static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
 }
 
-std::optional<std::string> no_builder_reason(const Turn& turn, const net::LaneClass& kind, const WorkerSession& session) {
+std::optional<std::string> no_builder_reason(const Turn& turn, const net::CompileWanted& wanted, const WorkerSession& session) {
   const net::WorkerName& name = session.hello.worker;
   if (!session.connected) return fmt::format("{} is silent", name);
   if (!session.hello.compiles) return fmt::format("{} does not compile (that needs Python with torch, and g++)", name);
   if (session.leaving) return fmt::format("{} is leaving", name);
   if (turn.durable().draining.contains(name)) return fmt::format("{} is being drained", name);
   if (session.lanes.empty()) return fmt::format("{} has no lanes", name);
-  for (const auto& [id, lane] : session.lanes) {
-    if (compile_class(lane.offer.kind) == compile_class(kind)) return std::nullopt;
-  }
-  const auto [own, wanted] = class_texts(compile_class(session.lanes.begin()->second.offer.kind), compile_class(kind));
-  return fmt::format("{} compiles for {}, not for {}", name, own, wanted);
+  const bool autotuned = is_autotuned(wanted.settings);
+  if (compiles_for(session, wanted.kind, autotuned)) return std::nullopt;
+  const auto [own, other] = class_texts(compile_class(session.lanes.begin()->second.offer.kind, autotuned),
+                                        compile_class(wanted.kind, autotuned));
+  return fmt::format("{} compiles for {}, not for {}", name, own, other);
 }
 
 std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job) {

@@ -201,10 +201,10 @@ void assign_lanes(Turn& turn) {
 }
 
 // Who compiles for a class and has nothing to compile; better one on which the task has not failed.
-WorkerSession* free_builder(const Turn& turn, const net::LaneClass& kind, const TaskRecord& task) {
+WorkerSession* free_builder(const Turn& turn, const net::CompileWanted& wanted, const TaskRecord& task) {
   WorkerSession* second_choice = nullptr;
   for (auto& [name, session] : turn.live().workers) {
-    if (session.compile_task != 0 || no_builder_reason(turn, kind, session)) continue;
+    if (session.compile_task != 0 || no_builder_reason(turn, wanted, session)) continue;
     if (!task.failed_on.contains({name, kCompileLane})) return &session;
     second_choice = &session;
   }
@@ -216,13 +216,15 @@ void assign_compiles(Turn& turn) {
     if (artifact.state != ArtifactState::kWanted) continue;
     const TaskRecord* task = turn.task(artifact.wanted.task);
     if (task == nullptr || task->state != TaskState::kWaiting || turn.job(artifact.wanted.job) == nullptr) continue;
-    WorkerSession* session = free_builder(turn, artifact.wanted.kind, *task);
+    WorkerSession* session = free_builder(turn, artifact.wanted, *task);
     if (session == nullptr) continue;
     session->compile_task = artifact.wanted.task;
     session->compile_assigned_at = turn.now.at;
     net::Assigned fact =
         assignment(artifact.wanted.task, next_attempt(turn, *task), TaskKind::kCompile, artifact.wanted.job);
     fact.reason = fmt::format("compiles for {}", artifact.wanted.kind.arch);
+    const std::string& mode = artifact.wanted.settings.mode;
+    if (mode != net::CompileSettings().mode) fact.reason += fmt::format(", mode {}", mode);
     assign(turn, {session->hello.worker, kCompileLane}, nullptr, std::move(fact));
   }
 }

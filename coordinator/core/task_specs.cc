@@ -51,7 +51,7 @@ net::JoinSpec join_spec(const JobRecord& job, const TaskRecord& task) {
 
 net::CompileSpec compile_spec(const Turn& turn, const TaskRecord& task) {
   const net::CompileWanted& wanted = turn.durable().artifacts.at(task.key).wanted;
-  return {wanted.key, wanted.graph, wanted.height, wanted.width, wanted.dtype};
+  return {wanted.key, wanted.graph, wanted.height, wanted.width, wanted.dtype, wanted.settings};
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ TEST(ExplainTest, EachWorkerSaysWhyItDoesNotCompile) {
   for (const Builder& one : std::vector<Builder>{
            {WorkerBuilder("b").isa("avx512"), "b compiles for cpu/avx512, not for cpu/avx2"},
            {other_tools, "b compiles for cpu/avx2 with toolchain 01234567, not for cpu/avx2 with toolchain tools"},
-           {card, "b compiles for sm_90/avx2/H100, not for cpu/avx2"},
+           {card, "b compiles for sm_90/avx2, not for cpu/avx2"},
            {with_threads(WorkerBuilder("b"), 8), ""}}) {
     ProbedFarm farm(JobBuilder("job").executor("compiled"));
     farm.connect(one.worker);
