@@ -92,7 +92,10 @@ Status set_text(Config& config, const Setting& setting, const std::string& value
   const bool chosen = setting.choices.empty() || std::find(setting.choices.begin(), setting.choices.end(),
                                                            value) != setting.choices.end();
   if (place_of == nullptr || !chosen) {
-    return fail(refused(place, setting, fmt::format("\"{}\"", shown(value))));
+    Error error = refused(place, setting, fmt::format("\"{}\"", shown(value)));
+    const std::string hint = place_of == nullptr ? std::string() : did_you_mean(value, setting.choices);
+    if (!hint.empty()) error.message += "." + hint;
+    return fail(std::move(error));
   }
   (*place_of)(config) = value;
   return {};

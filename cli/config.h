@@ -64,6 +64,10 @@ struct Config {
   int segment_frames = 0;    // 0: chosen from the clip's length and the lanes
   std::string executor = "any";
   std::string precision = "auto";
+  std::string compile_backend = "inductor";  // these four: as torch.compile has them
+  std::string compile_mode = "default";
+  bool compile_dynamic = false;
+  bool compile_fullgraph = false;
   std::string device = "cpu";
   int vram_cap_mib = 0;     // 0: none
   int activation_mib = 0;   // 0: half of this machine's memory divided by its cores

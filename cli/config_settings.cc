@@ -10,6 +10,8 @@ using namespace std::string_view_literals;
 
 constexpr std::array kExecutors{"any"sv, "compiled"sv, "uncompiled"sv};
 constexpr std::array kPrecisions{"auto"sv, "float32"sv, "float16"sv, "bfloat16"sv};
+constexpr std::array kBackends{"inductor"sv, "cudagraphs"sv};
+constexpr std::array kModes{"default"sv, "reduce-overhead"sv, "max-autotune"sv, "max-autotune-no-cudagraphs"sv};
 constexpr std::array kCodecs{""sv, "h264"sv, "hevc"sv, "av1"sv, "ffv1"sv, "prores"sv, "png"sv};
 constexpr std::array kLogLevels{"debug"sv, "info"sv, "warning"sv, "error"sv};
 
@@ -36,6 +38,15 @@ const std::array kSettings{
     Setting{"run.precision", "KILN_PRECISION", kPlace<&Config::precision>,
             "what the network is computed in; auto: float16 on cards with matrix units for it (sm_70 and later), else float32",
             0, 0, kPrecisions},
+    Setting{"run.compile_backend", "KILN_COMPILE_BACKEND", kPlace<&Config::compile_backend>,
+            "who compiles: inductor; cudagraphs is not to be had, since compiled libraries record no CUDA graphs", 0, 0, kBackends},
+    Setting{"run.compile_mode", "KILN_COMPILE_MODE", kPlace<&Config::compile_mode>,
+            "how hard it tries, as in torch.compile; max-autotune tries kernels on the card that compiles; reduce-overhead "
+            "is not to be had", 0, 0, kModes},
+    Setting{"run.compile_dynamic", "KILN_COMPILE_DYNAMIC", kPlace<&Config::compile_dynamic>,
+            "one artifact for a range of tile shapes; true is not to be had"},
+    Setting{"run.compile_fullgraph", "KILN_COMPILE_FULLGRAPH", kPlace<&Config::compile_fullgraph>,
+            "taken for those who know it from torch.compile; graphs are always whole"},
     Setting{"run.device", "KILN_DEVICE", kPlace<&Config::device>,
             "where lanes run the network: cpu; cuda, a lane on every card; cuda:N, or cuda:0,cuda:2, on these; auto: every card, or "
             "where there is none the CPU"},

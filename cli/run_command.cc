@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/farm/submission.h"
 #include "cli/flag_checks.h"
+#include "cli/upscale/clip_work.h"
 #include "cli/upscale/run_upscale.h"
 #include "worker/device_choice.h"
 
@@ -31,6 +33,8 @@ struct RunFlags {
       {"--state", "run.state", ""},         {"--python", "programs.python", ""},
       {"--ffmpeg", "programs.ffmpeg", ""},  {"--torch", "programs.torch", ""},
       {"--device", "run.device", ""},       {"--precision", "run.precision", ""},
+      {"--compile-backend", "run.compile_backend", ""}, {"--compile-mode", "run.compile_mode", ""},
+      {"--compile-dynamic", "run.compile_dynamic", ""}, {"--compile-fullgraph", "run.compile_fullgraph", ""},
   };
 };
 
@@ -47,6 +51,7 @@ Result<UpscaleOptions> finish_options(const RunFlags& flags, const GlobalOptions
   KILN_TRY_ASSIGN(const LoadedConfig loaded, load_config(sources));
   options.config = loaded.config;
   KILN_TRY(worker::parse_device(options.config.device));
+  KILN_TRY(check_available(compile_settings(options.config)));
   if (!global.verbose) log::set_level(log::level_from_name(loaded.config.log_level));
   options.json = global.json;
   options.verbose = global.verbose;

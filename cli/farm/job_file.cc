@@ -12,8 +12,10 @@
 #include "base/fd.h"
 #include "base/output_name.h"
 #include "base/text.h"
+#include "cli/farm/job_table.h"
 #include "net/farm_limits.h"
 #include "net/farm_names.h"
+#include "sharding/compile_settings.h"
 
 namespace kiln::cli {
 namespace {
@@ -24,109 +26,24 @@ namespace fs = std::filesystem;
 constexpr std::array kJobKeys{"title"sv,    "model"sv,          "owner"sv,    "pool"sv,   "priority"sv, "paused"sv,
                               "executor"sv, "numerics"sv,       "after"sv,    "in_place"sv, "segment_frames"sv,
                               "codec"sv,    "quality"sv,        "preset"sv,   "pixel_format"sv, "scale"sv,
-                              "frame_rate"sv, "deinterlace"sv,  "precision"sv, "clip"sv,     "variant"sv};
+                              "frame_rate"sv, "deinterlace"sv,  "precision"sv, "clip"sv,     "variant"sv,
+                              "compile"sv};
 constexpr std::array kClipKeys{"source"sv, "output"sv,       "codec"sv,      "quality"sv,    "preset"sv,
                                "scale"sv,  "pixel_format"sv, "frame_rate"sv, "deinterlace"sv};
 constexpr std::array kVariantKeys{"name"sv, "budget_mib"sv};
+constexpr std::array kCompileKeys{"backend"sv,
+                                  "mode"sv,
+                                  "dynamic"sv,
+                                  "fullgraph"sv,
+                                  "compile_transformer_blocks_only"sv,
+                                  "dynamo_cache_size_limit"sv,
+                                  "dynamo_recompile_limit"sv,
+                                  "force_parameter_static_shapes"sv,
+                                  "allow_unmerged_lora_compile"sv};
 constexpr std::size_t kNameDigits = 8;
 constexpr std::size_t kSlugCharsMax = 40;
 
-// Reads one table; the first thing that is wrong is kept, with its line.
-class Reader {
- public:
-  Reader(const toml::table& table, const std::string& origin) : table_(table), origin_(origin) {}
-
-  void allow(std::span<const std::string_view> keys) {
-    for (const auto& [key, node] : table_) {
-      if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) continue;
-      const std::string nearest = nearest_name(key.str(), keys);
-      wrong(node, fmt::format("unknown key '{}'{}", key.str(), nearest.empty() ? "" : ", did you mean '" + nearest + "'?"));
-    }
-  }
-  void text(std::string_view key, std::string& out, std::size_t bytes_max = net::kTextBytesMax) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_string();
-    if (value == nullptr) return wrong(*node, fmt::format("'{}' is to be a text", key));
-    out = value->get();
-    if (out.size() > bytes_max || !is_one_line(out)) {
-      wrong(*node, fmt::format("'{}' is to be one line of at most {} bytes", key, bytes_max));
-    }
-  }
-  void word(std::string_view key, std::string& out) {
-    text(key, out, net::kWordBytesMax);
-    if (!net::is_word(out)) wrong(*table_.get(key), fmt::format("'{}' is to be one word of printable ASCII", key));
-  }
-  void choice(std::string_view key, std::string& out, std::span<const std::string_view> choices) {
-    text(key, out);
-    const toml::node* node = table_.get(key);
-    if (node == nullptr || std::find(choices.begin(), choices.end(), out) != choices.end()) return;
-    wrong(*node, fmt::format("'{}' is one of {}", key, fmt::join(choices, ", ")));
-  }
-  void flag(std::string_view key, bool& out) {
-    if (const toml::node* node = table_.get(key)) {
-      if (const auto* value = node->as_boolean()) {
-        out = value->get();
-      } else {
-        wrong(*node, fmt::format("'{}' is to be true or false", key));
-      }
-    }
-  }
-  template <typename Number>
-  void number(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return;
-    const auto* value = node->as_integer();
-    if (value == nullptr || value->get() < least || value->get() > most) {
-      return wrong(*node, fmt::format("'{}' is to be a whole number from {} to {}", key, least, most));
-    }
-    out = static_cast<Number>(value->get());
-  }
-  void job_names(std::string_view key, std::vector<std::string>& out) {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return;
-    const auto* list = node->as_array();
-    if (list == nullptr) return wrong(*node, fmt::format("'{}' is to be a list of texts", key));
-    if (list->size() > net::kDependenciesMax) {
-      return wrong(*node, fmt::format("'{}' has more than {} entries", key, net::kDependenciesMax));
-    }
-    for (const toml::node& one : *list) {
-      const auto* value = one.as_string();
-      if (value == nullptr) return wrong(one, fmt::format("'{}' is to be a list of texts", key));
-      if (!net::valid_job_name(value->get())) {
-        return wrong(one, fmt::format("'{}' holds what is no job's name ({})", key, net::kJobNameGrammar));
-      }
-      out.push_back(value->get());
-    }
-  }
-  // The tables of [[key]].
-  std::vector<const toml::table*> tables(std::string_view key) {
-    std::vector<const toml::table*> out;
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return out;
-    const auto* list = node->as_array();
-    if (list == nullptr) return wrong(*node, fmt::format("'{}' is to be written [[{}]]", key, key)), out;
-    for (const toml::node& one : *list) {
-      if (one.as_table() == nullptr) return wrong(one, fmt::format("'{}' is to be written [[{}]]", key, key)), out;
-      out.push_back(one.as_table());
-    }
-    return out;
-  }
-  void wrong(const toml::node& node, const std::string& what) {
-    if (!error_) error_ = bad_config("{}, line {}: {}", origin_, node.source().begin.line, one_line(what));
-  }
-  [[nodiscard]] Status status() const {
-    if (error_) return fail(*error_);
-    return {};
-  }
-
- private:
-  const toml::table& table_;
-  const std::string& origin_;
-  std::optional<Error> error_;
-};
-
-void read_output(Reader& reader, net::OutputSettings& out) {
+void read_output(JobTable& reader, net::OutputSettings& out) {
   static constexpr std::array kCodecs{""sv, "h264"sv, "hevc"sv, "av1"sv, "ffv1"sv, "prores"sv, "png"sv};
   reader.choice("codec", out.codec, kCodecs);
   reader.number("quality", out.quality, -1, net::kQualityMax);
@@ -141,13 +58,13 @@ std::string absolute(const std::string& folder, const std::string& path) {
   return (fs::path(path).is_absolute() ? fs::path(path) : fs::path(folder) / path).lexically_normal().string();
 }
 
-Status read_clips(Reader& job, JobDraft& draft, const net::OutputSettings& defaults, const std::string& origin,
+Status read_clips(JobTable& job, JobDraft& draft, const net::OutputSettings& defaults, const std::string& origin,
                   const std::string& folder) {
   const auto tables = job.tables("clip");
   if (tables.size() > kJobClipsMax) return fail(bad_config("{}: more than {} clips", origin, kJobClipsMax));
   std::set<std::string> names;
   for (const toml::table* table : tables) {
-    Reader reader(*table, origin);
+    JobTable reader(*table, origin);
     reader.allow(kClipKeys);
     net::ClipRequest clip;
     clip.output = defaults;
@@ -173,12 +90,12 @@ Status read_clips(Reader& job, JobDraft& draft, const net::OutputSettings& defau
   return {};
 }
 
-Status read_variants(Reader& job, JobDraft& draft, const std::string& origin) {
+Status read_variants(JobTable& job, JobDraft& draft, const std::string& origin) {
   constexpr std::int64_t kMostMib = 1 << 20;
   const auto tables = job.tables("variant");
   if (tables.size() > net::kVariantsMax) return fail(bad_config("{}: more than {} variants", origin, net::kVariantsMax));
   for (const toml::table* table : tables) {
-    Reader reader(*table, origin);
+    JobTable reader(*table, origin);
     reader.allow(kVariantKeys);
     net::Variant variant;
     std::uint64_t mib = 0;
@@ -191,7 +108,29 @@ Status read_variants(Reader& job, JobDraft& draft, const std::string& origin) {
   return {};
 }
 
-void read_job(Reader& reader, JobDraft& draft) {
+Status read_compile(const toml::table& table, net::CompileSettings& out, const std::string& origin) {
+  JobTable reader(table, origin);
+  reader.allow(kCompileKeys);
+  reader.word("backend", out.backend);
+  reader.word("mode", out.mode);
+  reader.flag("dynamic", out.dynamic);
+  reader.flag("fullgraph", out.fullgraph);
+  reader.flag("compile_transformer_blocks_only", out.compile_transformer_blocks_only);
+  reader.number("dynamo_cache_size_limit", out.dynamo_cache_size_limit, 1, net::kCompileLimitMax);
+  reader.number("dynamo_recompile_limit", out.dynamo_recompile_limit, 1, net::kCompileLimitMax);
+  reader.flag("force_parameter_static_shapes", out.force_parameter_static_shapes);
+  reader.flag("allow_unmerged_lora_compile", out.allow_unmerged_lora_compile);
+  if (const auto backend = sharding::compile_backend_from_string(out.backend); !backend) {
+    reader.wrong_at("backend", backend.error().message);
+  }
+  if (const auto mode = sharding::compile_mode_from_string(out.mode); !mode) reader.wrong_at("mode", mode.error().message);
+  KILN_TRY(reader.status());
+  KILN_TRY_ASSIGN(const auto settings, sharding::compile_settings_of(out));
+  if (const auto lacks = sharding::find_unavailable(settings)) reader.wrong_at(lacks->name, lacks->error.message);
+  return reader.status();
+}
+
+void read_job(JobTable& reader, JobDraft& draft) {
   static constexpr std::array kExecutors{"any"sv, "compiled"sv, "uncompiled"sv};
   static constexpr std::array kNumerics{"strict"sv, "tolerant"sv};
   static constexpr std::array kPrecisions{"auto"sv, "float32"sv, "float16"sv, "bfloat16"sv};
@@ -234,13 +173,14 @@ Result<JobDraft> parse_job_file(std::string_view text, const std::string& origin
     return fail(bad_config("{}, line {}: {}", origin, error.source().begin.line, one_line(std::string(error.description()))));
   }
   JobDraft draft;
-  Reader reader(table, origin);
+  JobTable reader(table, origin);
   read_job(reader, draft);
   net::OutputSettings defaults;
   read_output(reader, defaults);
   KILN_TRY(reader.status());
   KILN_TRY(read_clips(reader, draft, defaults, origin, folder));
   KILN_TRY(read_variants(reader, draft, origin));
+  if (const toml::table* compile = reader.table("compile")) KILN_TRY(read_compile(*compile, draft.request.compile, origin));
   KILN_TRY(reader.status());
   if (draft.model.empty()) return fail(bad_config("{}: 'model' names no package", origin));
   if (draft.request.clips.empty()) return fail(bad_config("{}: it has no [[clip]]", origin));

@@ -4,7 +4,9 @@
 #include <set>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "cli/farm/blob_transfer.h"
+#include "sharding/compile_settings.h"
 
 namespace kiln::cli {
 namespace {
@@ -75,8 +77,16 @@ Result<PackageManifestFile> read_package_manifest(const std::string& folder) {
   return PackageManifestFile{std::move(*text), std::move(manifest)};
 }
 
+Status check_available(const net::CompileSettings& settings) {
+  KILN_TRY_ASSIGN(const auto known, sharding::compile_settings_of(settings));
+  if (auto lacks = sharding::find_unavailable(known)) return fail(std::move(lacks->error));
+  return {};
+}
+
 Status submit_job(FarmLink& link, JobDraft draft, const UploadProgress& progress) {
   net::JobRequest& request = draft.request;
+  KILN_TRY_ASSIGN(const auto settings, sharding::compile_settings_of(request.compile));
+  for (const std::string& line : sharding::without_effect(settings)) log::warn("compile settings: {}", line);
   KILN_TRY_ASSIGN(net::Grants grants, link.ask_for<net::Grants>(net::AskGrants{request.job, true}));
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   KILN_TRY(upload_package(store, draft.model, request, progress));

@@ -18,6 +18,9 @@ struct PackageManifestFile {
 // Exit codes 66 and 65: it is not there, or is none.
 [[nodiscard]] Result<PackageManifestFile> read_package_manifest(const std::string& folder);
 
+// Exit code 78, and what to do, where compile settings are unknown or not to be had.
+[[nodiscard]] Status check_available(const net::CompileSettings& settings);
+
 // Told of each file before it is sent.
 using UploadProgress = std::function<void(const std::string& path)>;
 

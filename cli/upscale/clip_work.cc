@@ -38,6 +38,11 @@ std::string clip_identity(const UpscaleOptions& options, const std::string& mani
   add(hash, options.config.executor);
   add(hash, options.config.device);
   add(hash, options.config.precision);
+  // Clips that were finished before there were such settings keep their names.
+  const net::CompileSettings compile = compile_settings(options.config);
+  if (compile != net::CompileSettings()) {
+    add(hash, fmt::format("compile {} {} dynamic {} fullgraph {}", compile.backend, compile.mode, compile.dynamic, compile.fullgraph));
+  }
   add(hash, fmt::format("quality {} segment {} threads {}", options.config.quality, options.config.segment_frames,
                         options.config.threads_per_lane));
   return hash.finish().hex();
@@ -82,6 +87,15 @@ Status place_clip(FileSystem& files, const FinishedClips& finished, ClipWork& cl
   return {};
 }
 
+net::CompileSettings compile_settings(const Config& config) {
+  net::CompileSettings out;
+  out.backend = config.compile_backend;
+  out.mode = config.compile_mode;
+  out.dynamic = config.compile_dynamic;
+  out.fullgraph = config.compile_fullgraph;
+  return out;
+}
+
 net::JobRequest make_job_request(const UpscaleOptions& options, const std::vector<ClipWork>& clips) {
   net::JobRequest request;
   Sha256 hash;
@@ -105,6 +119,7 @@ net::JobRequest make_job_request(const UpscaleOptions& options, const std::vecto
   request.title = fs::path(clips.front().source).filename().string();
   request.executor = options.config.executor;
   request.precision = options.config.precision;
+  request.compile = compile_settings(options.config);
   request.segment_frames = options.config.segment_frames;
   return request;
 }

@@ -34,6 +34,9 @@ struct ClipWork {
 [[nodiscard]] Status place_clip(FileSystem& files, const FinishedClips& finished, ClipWork& clip,
                                 const ClipReport& report);
 
+// Those of [run].
+[[nodiscard]] net::CompileSettings compile_settings(const Config& config);
+
 // The farm's job for all clips of the command. Its name follows from what was asked for, so that the same command
 // finds the job of an earlier run. Sources are read where they are.
 [[nodiscard]] net::JobRequest make_job_request(const UpscaleOptions& options, const std::vector<ClipWork>& clips);

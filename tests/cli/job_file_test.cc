@@ -98,6 +98,19 @@ TEST(JobFileTest, VariantsKeepTheirOrder) {
   EXPECT_THAT(draft->request.variants, ElementsAre(net::Variant{"large", 0}, net::Variant{"small", 512ULL << 20U}));
 }
 
+TEST(JobFileTest, CompileSettingsAreRead) {
+  const std::string clip = "model = 'm'\n[[clip]]\nsource = 'a'\n";
+  EXPECT_EQ(parse(clip)->request.compile, net::CompileSettings());
+  EXPECT_EQ(parse(clip + "[compile]\n")->request.compile, net::CompileSettings());
+  const auto draft = parse(clip +
+                           "[compile]\nbackend = 'inductor'\nmode = 'max-autotune-no-cudagraphs'\ndynamic = false\nfullgraph = true\n"
+                           "compile_transformer_blocks_only = false\ndynamo_cache_size_limit = 8\ndynamo_recompile_limit = 16\n"
+                           "force_parameter_static_shapes = true\nallow_unmerged_lora_compile = true\n");
+  ASSERT_TRUE(draft) << draft.error().message;
+  EXPECT_EQ(draft->request.compile,
+            (net::CompileSettings{"inductor", "max-autotune-no-cudagraphs", false, false, true, 8, 16, true, true}));
+}
+
 TEST(JobFileTest, RelativePathsBeginAtTheFilesFolder) {
   const auto draft = parse("model = '../models/m'\n[[clip]]\nsource = './reel/../in.mp4'\n");
   ASSERT_TRUE(draft);
@@ -163,6 +176,19 @@ INSTANTIATE_TEST_SUITE_P(
                 "'precision' is one of auto, float32, float16, bfloat16", 2},
         BadFile{"Numerics", "model = 'm'\nnumerics = 'loose'\n" KILN_CLIP, "'numerics' is one of strict, tolerant", 2},
         BadFile{"Codec", "model = 'm'\ncodec = 'vp8'\n" KILN_CLIP, "'codec' is one of", 2},
+        BadFile{"CompileIsList", "model = 'm'\n" KILN_CLIP "[[compile]]\nmode = 'default'\n", "'compile' is to be written [compile]", 0},
+        BadFile{"CompileIsText", "model = 'm'\ncompile = 'default'\n" KILN_CLIP, "'compile' is to be written [compile]", 2},
+        BadFile{"UnknownKeyOfCompile", "model = 'm'\n" KILN_CLIP "[compile]\nmod = 'default'\n", "did you mean 'mode'?", 5},
+        BadFile{"UnknownMode", "model = 'm'\n" KILN_CLIP "[compile]\nmode = 'max-autotun'\n",
+                "unknown compile mode 'max-autotun'. Did you mean 'max-autotune'?", 5},
+        BadFile{"UnknownBackend", "model = 'm'\n" KILN_CLIP "[compile]\nmode = 'default'\nbackend = 'inducter'\n",
+                "Did you mean 'inductor'?", 6},
+        BadFile{"ModeThatIsNotThere", "model = 'm'\n" KILN_CLIP "[compile]\nmode = 'reduce-overhead'\n",
+                "record none; use default, or max-autotune-no-cudagraphs", 5},
+        BadFile{"BackendThatIsNotThere", "model = 'm'\n" KILN_CLIP "[compile]\nbackend = 'cudagraphs'\n", "use inductor", 5},
+        BadFile{"DynamicShapes", "model = 'm'\n" KILN_CLIP "[compile]\nmode = 'max-autotune'\ndynamic = true\n",
+                "dynamic = true is not to be had", 6},
+        BadFile{"LimitOfNone", "model = 'm'\n" KILN_CLIP "[compile]\ndynamo_cache_size_limit = 0\n", "from 1 to 65536", 5},
         BadFile{"PriorityTooHigh", "model = 'm'\npriority = 1000001\n" KILN_CLIP, "-1000000 to 1000000", 2},
         BadFile{"QualityTooLow", "model = 'm'\nquality = -2\n" KILN_CLIP, "-1 to 255", 2},
         BadFile{"SegmentTooLong", "model = 'm'\nsegment_frames = 100001\n" KILN_CLIP, "0 to 100000", 2},
