@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
     return {**kept, "HOME": str(ROOT / "home"), "XDG_CONFIG_HOME": str(ROOT / "home"), "KILN_PYTHON": PYTHON}
 
 
-def _digest(*files: Path) -> str:
+def digest_of(*files: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -42,12 +42,12 @@ def _digest(*files: Path) -> str:
 def _packages() -> Path:
     importer = sorted((SOURCE / "python" / "kiln_import").glob("*.py"))
     networks = (HERE / "tiny_networks.py", HERE.parent / "models" / "three_frames.py")
-    return ROOT / f"packages-{_digest(*importer, *networks)}"
+    return ROOT / f"packages-{digest_of(*importer, *networks)}"
 
 
 def _warm() -> Path:
     compiler = sorted((SOURCE / "python" / "kiln_compile").glob("*.py"))
-    return ROOT / f"warm-{_digest(*compiler, KILN)}-{_packages().name}"
+    return ROOT / f"warm-{digest_of(*compiler, KILN)}-{_packages().name}"
 
 
 @contextlib.contextmanager
