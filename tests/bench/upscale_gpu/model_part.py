@@ -2,9 +2,10 @@
 
     python3 tests/bench/upscale_gpu/model_part.py --package DIR --out FILE.json [--device cuda:0] [--rounds 30]
 
-The artifact is made by python/kiln_compile, driven as a worker drives it (without its walls); the peer is the compact network
-of that package (3x3 convolutions and PReLUs, pixel shuffle, nearest-neighbour base) in channels_last, random weights on both
-sides. Needs torch and the standard library. With --device cpu and --sizes 180x320 it is a rehearsal."""
+The artifact is made by python/kiln_compile, driven as a worker drives it (without its walls); the peer is that package's network,
+written here in plain torch (compact: 3x3 convolutions and PReLUs, pixel shuffle, nearest-neighbour base; ESRGAN: residual dense
+blocks) in channels_last, random weights on both sides: those of the package are not read. Needs torch and the standard library. With
+--device cpu and --sizes 180x320 it is a rehearsal."""
 
 from __future__ import annotations
 
@@ -93,6 +94,40 @@ def compact(x: torch.Tensor, parameters: list[torch.Tensor], scale: int) -> torc
     return y + torch.nn.functional.interpolate(x, scale_factor=scale, mode="nearest")
 
 
+def esrgan(x: torch.Tensor, parameters: dict[str, torch.Tensor], scale: int) -> torch.Tensor:
+    """Residual in residual dense blocks, two upsamplings; `scale` is 4."""
+    def conv(name: str, y: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv2d(y, parameters[f"{name}.weight"], parameters[f"{name}.bias"], padding=1)
+
+    def act(y: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.leaky_relu(y, 0.2)
+
+    def dense(name: str, y: torch.Tensor) -> torch.Tensor:
+        seen = [y]
+        for i in range(1, 5):
+            seen.append(act(conv(f"{name}.conv{i}.0", torch.cat(seen, 1))))
+        return conv(f"{name}.conv5.0", torch.cat(seen, 1)) * 0.2 + y
+
+    first = conv("model.0", x)
+    blocks = len({name.split(".")[3] for name in parameters if ".RDB1." in name})
+    y = first
+    for i in range(blocks):
+        block = y
+        for part in (1, 2, 3):
+            block = dense(f"model.1.sub.{i}.RDB{part}", block)
+        y = block * 0.2 + y
+    y = first + conv(f"model.1.sub.{blocks}", y)
+    for name in ("model.3", "model.6"):
+        y = act(conv(name, torch.nn.functional.interpolate(y, scale_factor=2.0, mode="nearest")))
+    return conv("model.10", act(conv("model.8", y)))
+
+
+def network_of(manifest: dict, tensors: list[torch.Tensor]):
+    """The peer, and its parameters as it wants them."""
+    names = [parameter["name"] for parameter in manifest["parameter"]]
+    return (esrgan, dict(zip(names, tensors))) if manifest["architecture"] == "ESRGAN" else (compact, tensors)
+
+
 def timed_ms(run, device: str) -> float:
     if device == "cpu":
         started = time.perf_counter()
@@ -104,6 +139,13 @@ def timed_ms(run, device: str) -> float:
     end.record()
     torch.cuda.synchronize()
     return begin.elapsed_time(end)
+
+
+def pixels_of(name: str, manifest: dict) -> int:
+    """For how many pixels of the output a convolution runs, for one of the input."""
+    if manifest["architecture"] != "ESRGAN":
+        return 1
+    return {"model.3": 4, "model.6": 16, "model.8": 16, "model.10": 16}.get(name.removesuffix(".weight"), 1)
 
 
 def matrix_rate(dtype: torch.dtype, device: str) -> float:
@@ -133,10 +175,11 @@ def measure(manifest: dict, package: pathlib.Path, child: Child, dtype: str, hei
     else:
         ctypes.CDLL("libcuda.so.1", mode=ctypes.RTLD_GLOBAL)  # artifacts name its functions, not the library
         runner = torch._C._aoti.AOTIModelContainerRunnerCuda(made["library"], 1, device, "")
-    peer = torch.compile(compact, dynamic=False)
+    network, parameters = network_of(manifest, tensors[1:])
+    peer = torch.compile(network, dynamic=False)
     with torch.inference_mode():
-        runs = {"artifact": lambda: runner.run(tensors), "torch.compile": lambda: peer(tensors[0], tensors[1:], manifest["scale"]),
-                "eager": lambda: compact(tensors[0], tensors[1:], manifest["scale"])}  # fmt: skip
+        runs = {"artifact": lambda: runner.run(tensors), "torch.compile": lambda: peer(tensors[0], parameters, manifest["scale"]),
+                "eager": lambda: network(tensors[0], parameters, manifest["scale"])}  # fmt: skip
         difference = (runner.run(tensors)[0].float() - runs["torch.compile"]().float()).abs().max().item()
         times: dict[str, list[float]] = {name: [] for name in runs}
         for turn in range(options.rounds + 3):
@@ -145,7 +188,8 @@ def measure(manifest: dict, package: pathlib.Path, child: Child, dtype: str, hei
                 if turn >= 3:
                     times[name].append(took)
     medians = {name: round(statistics.median(taken), 3) for name, taken in times.items()}
-    operations = sum(2 * s[0] * s[1] * s[2] * s[3] for s in shapes[1:] if len(s) == 4) * height * width
+    operations = sum(2 * s[0] * s[1] * s[2] * s[3] * pixels_of(p["name"], manifest) for p, s in zip(manifest["parameter"], shapes[1:])
+                     if len(s) == 4) * height * width
     return {"dtype": dtype, "size": f"{width}x{height}", "ms": medians, "largest_difference": difference,
             "against_torch_compile": round(medians["torch.compile"] / medians["artifact"], 3),
             "compile_s": round(made["compile_s"], 2), "run_peak_mib": round(made["run_peak_bytes"] / 2**20),
