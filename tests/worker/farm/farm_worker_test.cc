@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -67,7 +68,8 @@ TEST_F(FarmWorkerTest, ClipsInPlaceAreReadWhereTheyAre) {
   source_.path = make_clip("clip.mkv", 4);
   const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {1ULL << 30U, 1ULL << 31U}}));
   probed_ = std::get<net::ProbeResult>(done.result);
-  EXPECT_THAT(probed_.tiles, SizeIs(1));  // both budgets hold the same
+  const auto for_a_budget = [](const net::TileChoice& tile) { return tile.budget_bytes >= 1ULL << 30U; };
+  EXPECT_EQ(std::count_if(probed_.tiles.begin(), probed_.tiles.end(), for_a_budget), 1);  // both hold the same
   run(assign(segment_spec(0, 4)));
 }
 
