@@ -175,17 +175,16 @@ bool assign_noop(Turn& turn, const JobTurn& one, const LaneName& name, LaneLive&
   return true;
 }
 
-// True: it was given something, and may be able to take more.
-bool assign_one(Turn& turn, const std::vector<JobTurn>& jobs, const LaneName& name, LaneLive& lane) {
+// One thing at most: what else it has room for comes with the next pass.
+void assign_one(Turn& turn, const std::vector<JobTurn>& jobs, const LaneName& name, LaneLive& lane) {
   const LaneRoom room{takes_segment(turn, lane), takes_chore(turn, lane)};
-  if (!room.segment && !room.chore) return false;
+  if (!room.segment && !room.chore) return;
   for (const JobTurn& one : jobs) {
     if (unusable_reason(turn, *one.job, name, lane)) continue;
-    if (assign_waiting(turn, one, name, lane, room)) return true;
-    if (room.segment && assign_new_segment(turn, one, name, lane)) return true;
-    if (lane.idle() && assign_noop(turn, one, name, lane)) return true;
+    if (assign_waiting(turn, one, name, lane, room)) return;
+    if (room.segment && assign_new_segment(turn, one, name, lane)) return;
+    if (lane.idle() && assign_noop(turn, one, name, lane)) return;
   }
-  return false;
 }
 
 void assign_lanes(Turn& turn) {
