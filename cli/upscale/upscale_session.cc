@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "base/signal_fd.h"
@@ -221,21 +222,28 @@ Error UpscaleSession::why_it_failed() const {
 
 // ---- what is said on the way ----
 
-// Tries that failed and were made again. Only once the work went on: what ends the job is said once, as its error.
+// Tries that failed, of tasks that were done in another: what ends the job is said once, as its error, and while lanes have several
+// segments one may be done between the tries of another.
 void UpscaleSession::say_failures() {
   std::uint64_t segments = 0;
   for (const net::ClipStatus& clip : status_.clips) segments += clip.segments_done;
   if (segments == segments_done_ && status_.summary.state != net::JobState::kDone) return;
   segments_done_ = segments;
   if (status_.attempts_failed + status_.lanes_lost == tries_failed_) return;
-  tries_failed_ = status_.attempts_failed + status_.lanes_lost;
   const auto trace = link_->ask_for<net::Trace>(net::GetTrace{job_});
   if (!trace) return;
+  std::set<std::uint64_t> done;
+  for (const net::Span& span : trace->spans) {
+    if (span.outcome == "done") done.insert(span.task);
+  }
+  bool all_said = true;
   for (const net::Span& span : trace->spans) {
     if (!span.outcome.starts_with("failed") || span.end_s < before_.summary.ended_s) continue;
-    if (!failures_said_.emplace(span.task, span.attempt).second) continue;
+    all_said = all_said && done.contains(span.task);
+    if (!done.contains(span.task) || !failures_said_.emplace(span.task, span.attempt).second) continue;
     progress_.say(fmt::format("lane {}, {}: {}; it was tried again", span.lane.value, span.name, span.outcome));
   }
+  if (all_said) tries_failed_ = status_.attempts_failed + status_.lanes_lost;
 }
 
 void UpscaleSession::say_warnings() {
