@@ -76,6 +76,11 @@ void assign_due(Turn& turn);
 // A lane has one segment at a time, and the next shortly before that is rendered; beside them one task that needs no model.
 [[nodiscard]] bool takes_segment(const Turn& turn, const LaneLive& lane);
 [[nodiscard]] bool takes_chore(const Turn& turn, const LaneLive& lane);
+// Frames a second of what `key` (speed_key) is for: as whole segments went, before the first of them as that one goes; 0: not
+// known.
+[[nodiscard]] double lane_speed(const Turn& turn, const LaneLive& lane, const std::string& key);
+// Of the segments that it was given: what it has not rendered yet, as far as it has said.
+[[nodiscard]] std::int64_t frames_due(const Turn& turn, const LaneLive& lane);
 
 // ---- scheduling.cc ----
 [[nodiscard]] net::Assign make_assign(const Turn& turn, TaskNumber number, const TaskRecord& task);

@@ -107,21 +107,26 @@ bool assign_waiting(Turn& turn, const JobTurn& one, const LaneName& name, LaneLi
 }
 
 struct ClipSpeed {
-  double total = 0.0;
+  double total = 0.0;  // of the lanes whose speed is known; the others are taken to be as fast as these are in the mean
   std::int64_t lanes = 0;
+  std::int64_t frames_due = 0;  // of segments that they were given
 };
 
 ClipSpeed clip_speed(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {
   ClipSpeed out;
+  std::int64_t known_lanes = 0;
   const std::string key = speed_key(*clip.plan);
   for (const auto& [worker, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
       if (unusable_reason(turn, job, {worker, id}, lane) || unfit_reason(turn, job, clip, {worker, id}, lane)) continue;
       ++out.lanes;
-      const auto known = lane.frames_per_second.find(key);
-      if (known != lane.frames_per_second.end()) out.total += known->second;
+      out.frames_due += frames_due(turn, lane);
+      const double speed = lane_speed(turn, lane, key);
+      out.total += speed;
+      known_lanes += speed > 0.0 ? 1 : 0;
     }
   }
+  if (known_lanes > 0) out.total *= static_cast<double>(out.lanes) / static_cast<double>(known_lanes);
   return out;
 }
 
@@ -134,12 +139,13 @@ std::int64_t frames_least(const ClipRecord& clip) { return (clip.probe->frames +
 sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecord& clip, const LaneLive& lane) {
   const FarmRules& rules = turn.state.rules;
   const ClipSpeed all = clip_speed(turn, job, clip);
-  const auto known = lane.frames_per_second.find(speed_key(*clip.plan));
   sharding::SegmentCutRequest request;
   request.frames_left = clip.probe->frames - clip.frontier;
-  request.lane_frames_per_second = known == lane.frames_per_second.end() ? 0.0 : known->second;
+  request.lane_frames_per_second = lane_speed(turn, lane, speed_key(*clip.plan));
   request.total_frames_per_second = all.total;
   request.lane_count = all.lanes;
+  request.lane_frames_due = frames_due(turn, lane);
+  request.total_frames_due = all.frames_due;
   const std::int64_t least = frames_least(clip);
   request.fixed_frames = job.request.segment_frames == 0 ? 0 : std::max(job.request.segment_frames, least);
   request.target_ms = rules.segment_target_ms;

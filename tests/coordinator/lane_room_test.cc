@@ -55,6 +55,20 @@ TEST(LaneRoomTest, ASegmentThatGoesFasterThanTheLastIsFollowedInTime) {
   EXPECT_EQ(farm.take_assigns("a").size(), 1U);
 }
 
+// Two lanes that never rendered anything before share a clip of 100 frames: the second pieces are cut by how the first ones go.
+TEST(LaneRoomTest, ASecondPieceIsCutByTheSpeedOfTheFirst) {
+  ProbedFarm farm(JobBuilder("job"), 2);
+  farm.finish("a", farm.compile);
+  ASSERT_EQ(farm.segments.size(), 2U);  // 16 frames each
+  farm.pass(milliseconds(10'000));
+  for (const net::Assign& task : farm.segments) farm.say("a", net::TaskProgress{task.task, task.attempt, 15, 0, 0});
+  const std::vector<net::Assign> next = farm.take_assigns("a");
+  ASSERT_EQ(next.size(), 2U);
+  for (const net::Assign& task : next) {  // 1.5 frames a second, ten seconds of them; 8 while nothing is known
+    EXPECT_EQ(segment(task).last - segment(task).first, 15);
+  }
+}
+
 TEST(LaneRoomTest, AllFramesRenderedMakeRoomWhateverTheSpeed) {
   ProbedFarm farm(JobBuilder("job").segment_frames(10));
   EXPECT_TRUE(farm.take_assigns("a").empty());

@@ -34,8 +34,11 @@ TEST(SegmentCutTest, LengthsFollowSpeedTargetAndRest) {
       {request(126, 10.0, 10.0, 1), 100, "10.0 s"},
       {request(60, 10.0, 10.0, 1), 60, "60 frames are left"},     // nobody else waits
       {request(120, 10.0, 30.0, 2), 20, "120 frames are left"},  // a third of half of the rest
-      {request(30, 10.0, 20.0, 2), 8, "30 frames are left"},     // the shortest there is
-      {request(12, 10.0, 20.0, 2), 12, "12 frames are left"},    // four alone would cost more than they are
+      {request(44, 10.0, 20.0, 2), 11, "44 frames are left"},
+      {request(38, 10.0, 20.0, 2), 19, "38 frames are left"},    // half of it would be less than a second: its whole share
+      {request(12, 10.0, 20.0, 2), 6, "12 frames are left"},
+      {request(7, 10.0, 20.0, 2), 7, "7 frames are left"},       // three alone would cost more than they are
+      {request(6, 1.0, 20.0, 2), 6, "6 frames are left"},        // the shortest there is, and two alone
       {request(3, 10.0, 20.0, 2), 3, "3 frames are left"},
   };
   for (const auto& one : cases) {
@@ -43,6 +46,26 @@ TEST(SegmentCutTest, LengthsFollowSpeedTargetAndRest) {
     EXPECT_EQ(cut.frames, one.frames) << cut.reason;
     EXPECT_NE(cut.reason.find(one.reason), std::string::npos) << cut.reason;
   }
+}
+
+TEST(SegmentCutTest, ALastPieceEndsWhenTheOthersDo) {
+  SegmentCutRequest last = request(20, 10.0, 20.0, 2);
+  EXPECT_EQ(cut_segment(last).frames, 10);
+  last.total_frames_due = 8;  // all of them the other's
+  EXPECT_EQ(cut_segment(last).frames, 14);
+  last.lane_frames_due = 8;
+  EXPECT_EQ(cut_segment(last).frames, 6);
+  last.lane_frames_due = 18;  // the other will be done first, but nothing is ever cut into nothing
+  last.total_frames_due = 18;
+  EXPECT_EQ(cut_segment(last).frames, 4);
+}
+
+TEST(SegmentCutTest, AShortClipIsSharedEvenly) {
+  SegmentCutRequest slow = request(50, 1.4, 2.8, 2);  // two lanes of a processor, ten seconds are 14 frames
+  const std::int64_t first = cut_segment(slow).frames;
+  EXPECT_EQ(first, 13);
+  slow.frames_left = 50 - 2 * first;
+  EXPECT_EQ(cut_segment(slow).frames, 12);
 }
 
 TEST(SegmentCutTest, TheJobsOwnLengthIsTakenAsItIs) {
@@ -56,9 +79,16 @@ TEST(SegmentCutTest, TheJobsOwnLengthIsTakenAsItIs) {
 // Lanes of any speeds take pieces until a clip is used up, each when it is free.
 struct Pull {
   std::vector<double> ends_s;     // of each lane
-  std::vector<double> longest_s;  // of each lane's pieces at the end: what it may be late by
+  std::vector<double> longest_s;  // of each lane's last piece: what it may be late by
   std::int64_t frames = 0;
 };
+
+// What lanes still have when `at_s` comes, as a coordinator hears of it: in whole frames.
+std::int64_t total_due(const Pull& state, const std::vector<double>& speeds, double at_s) {
+  std::int64_t out = 0;
+  for (std::size_t i = 0; i < speeds.size(); ++i) out += static_cast<std::int64_t>((state.ends_s[i] - at_s) * speeds[i]);
+  return out;
+}
 
 Pull pull(std::int64_t frames, const std::vector<double>& speeds) {
   Pull out;
@@ -67,7 +97,9 @@ Pull pull(std::int64_t frames, const std::vector<double>& speeds) {
   const double all = std::accumulate(speeds.begin(), speeds.end(), 0.0);
   while (out.frames < frames) {
     const auto lane = static_cast<std::size_t>(std::min_element(out.ends_s.begin(), out.ends_s.end()) - out.ends_s.begin());
-    const SegmentCut cut = cut_segment(request(frames - out.frames, speeds[lane], all, static_cast<std::int64_t>(speeds.size())));
+    SegmentCutRequest one = request(frames - out.frames, speeds[lane], all, static_cast<std::int64_t>(speeds.size()));
+    one.total_frames_due = total_due(out, speeds, out.ends_s[lane]);
+    const SegmentCut cut = cut_segment(one);
     RC_ASSERT(cut.frames >= 1 && cut.frames <= frames - out.frames);
     RC_ASSERT(cut.frames <= 1'000 + 8);
     out.frames += cut.frames;
@@ -90,6 +122,17 @@ RC_GTEST_PROP(SegmentCutPropertyTest, EveryFrameIsTakenOnceAndLanesEndWithinOneP
     const double longest = *std::max_element(done.longest_s.begin(), done.longest_s.end());
     RC_ASSERT(last - done.ends_s[i] <= longest + 1e-9);
   }
+}
+
+// Their last pieces are cut so that they end together, but for what is not worth a piece (three frames here), what rounding
+// leaves each, and the frame that is not counted as due while it is at work.
+RC_GTEST_PROP(SegmentCutPropertyTest, EqualLanesEndTogether, ()) {
+  const auto lanes = *rc::gen::inRange<std::size_t>(2, 9);
+  const auto speed = *rc::gen::inRange(5, 2'000) / 10.0;
+  const auto frames = *rc::gen::inRange<std::int64_t>(static_cast<std::int64_t>(lanes) * 16, 20'000);
+  const Pull done = pull(frames, std::vector<double>(lanes, speed));
+  const auto [first, last] = std::minmax_element(done.ends_s.begin(), done.ends_s.end());
+  RC_ASSERT((*last - *first) * speed <= 4.0 + 2.0 * static_cast<double>(lanes));
 }
 
 }  // namespace
