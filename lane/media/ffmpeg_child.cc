@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +49,12 @@ class SigpipeHeld {
   sigset_t set_{};
   sigset_t before_{};
 };
+
+// The pages go into the pipe instead of their content.
+ssize_t lend_some(int pipe, std::span<const std::byte> bytes) {
+  const iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};  // NOLINT(cppcoreguidelines-pro-type-const-cast): only read
+  return ::vmsplice(pipe, &part, 1, SPLICE_F_NONBLOCK);
+}
 
 void make_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -105,6 +112,8 @@ Result<std::unique_ptr<FfmpegChild>> FfmpegChild::start(FfmpegOptions options) {
   for (const int fd : {child->stdin_.get(), child->stdout_.get(), child->stderr_.get()}) {
     if (fd >= 0) make_nonblocking(fd);
   }
+  const int pipe_bytes = child->stdin_.valid() ? ::fcntl(child->stdin_.get(), F_GETPIPE_SZ) : 0;
+  child->pipe_bytes_ = static_cast<std::size_t>(std::max(pipe_bytes, 0));
   child->options_ = std::move(options);
   return child;
 }
@@ -168,18 +177,26 @@ Result<std::size_t> FfmpegChild::read_some(std::span<std::byte> bytes) {
   }
 }
 
-Status FfmpegChild::write_all(std::span<const std::byte> bytes) {
+Status FfmpegChild::write_all(std::span<const std::byte> bytes) { return put_all(bytes, false); }
+Status FfmpegChild::lend_all(std::span<const std::byte> bytes) { return put_all(bytes, true); }
+
+Status FfmpegChild::put_all(std::span<const std::byte> bytes, bool lend) {
   const SigpipeHeld held;
   while (!bytes.empty()) {
     if (!stdin_.valid()) return fail(make_error(ErrorCode::kUnavailable, "ffmpeg has ended"));
     KILN_TRY(wait_for(Wait::kStdin));
-    const ssize_t n = ::write(stdin_.get(), bytes.data(), bytes.size());
+    const bool lent = lend && lends_;
+    const ssize_t n = lent ? lend_some(stdin_.get(), bytes) : ::write(stdin_.get(), bytes.data(), bytes.size());
     if (n >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
       if (!bytes.empty() && static_cast<std::size_t>(n) < kWorthWriting) std::this_thread::sleep_for(kPipeDrains);
       continue;
     }
     if (errno == EINTR || errno == EAGAIN) continue;
+    if (lent && errno != EPIPE) {  // not such memory, not such a system
+      lends_ = false;
+      continue;
+    }
     if (errno != EPIPE) return fail(errno_error(errno, "write to ffmpeg"));
     stdin_.reset();
   }

@@ -40,6 +40,10 @@ class FfmpegChild final : public ByteSource {
   [[nodiscard]] Result<std::size_t> read_some(std::span<std::byte> bytes) override;
   // kUnavailable when ffmpeg has stopped reading: finish() then says why.
   [[nodiscard]] Status write_all(std::span<const std::byte> bytes);
+  // Likewise, but where the system can, ffmpeg reads the bytes where they lie: they must stay as they are until it has taken them,
+  // that is until pipe_bytes() more were written, or it has ended.
+  [[nodiscard]] Status lend_all(std::span<const std::byte> bytes);
+  [[nodiscard]] std::size_t pipe_bytes() const { return pipe_bytes_; }
   void close_stdin() { stdin_.reset(); }
   // Closes both pipes and waits for the end.
   [[nodiscard]] Result<ExitStatus> finish();
@@ -51,6 +55,7 @@ class FfmpegChild final : public ByteSource {
   FfmpegChild() = default;
   enum class Wait { kStdout, kStdin, kExit };
   [[nodiscard]] Status wait_for(Wait what);
+  [[nodiscard]] Status put_all(std::span<const std::byte> bytes, bool lend);
   void drain_stderr();
 
   FfmpegOptions options_;
@@ -59,6 +64,8 @@ class FfmpegChild final : public ByteSource {
   UniqueFd stdout_;
   UniqueFd stderr_;
   std::string complaints_;
+  std::size_t pipe_bytes_ = 0;  // that standard input holds at most
+  bool lends_ = true;           // until the system refuses
 };
 
 // What ended ffmpeg, for people: its last telling line, or how it died. Disk full and the like get

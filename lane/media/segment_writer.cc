@@ -16,6 +16,8 @@
 namespace kiln::lane {
 namespace {
 
+constexpr std::size_t kPipesInLentFrame = 2;
+
 std::vector<std::string> encode_arguments(const EncoderSettings& settings, const std::string& path) {
   // The pipe's headers say everything: nothing is probed, no rate is guessed from the first frames.
   std::vector<std::string> out{"-nostdin", "-hide_banner", "-v", "error", "-y", "-copyts", "-fpsprobesize", "0",
@@ -109,7 +111,14 @@ Result<SegmentWriter> SegmentWriter::open(const MediaTools& tools, const Encoder
   return SegmentWriter(std::move(state));
 }
 
-Status SegmentWriter::write(std::int64_t pts, std::span<const std::byte> planes) {
+Status SegmentWriter::write(std::int64_t pts, std::span<const std::byte> planes) { return put(pts, planes, false); }
+
+// Of frames that the pipe could hold several of, more than the last would still be out.
+Status SegmentWriter::lend(std::int64_t pts, std::span<const std::byte> planes) {
+  return put(pts, planes, planes.size() >= kPipesInLentFrame * state_->child->pipe_bytes());
+}
+
+Status SegmentWriter::put(std::int64_t pts, std::span<const std::byte> planes, bool lend) {
   State& s = *state_;
   if (planes.size() != s.frame_bytes) {
     return fail(make_error(ErrorCode::kInvalidArgument, "a frame of {} bytes instead of {}", planes.size(),
@@ -122,7 +131,7 @@ Status SegmentWriter::write(std::int64_t pts, std::span<const std::byte> planes)
                            s.first_pts + s.times.back()));
   }
   auto written = s.child->write_all(nut_frame_head(time, planes.size()));
-  if (written) written = s.child->write_all(planes);
+  if (written) written = lend ? s.child->lend_all(planes) : s.child->write_all(planes);
   if (!written) return fail(written.error().code == ErrorCode::kUnavailable ? s.died() : written.error());
   s.times.push_back(time);
   return {};

@@ -33,11 +33,15 @@ class SegmentWriter {
   // `pts` in ticks of settings.time_base, rising; `planes` exactly one frame of the request's format.
   // Blocks while the encoder is behind. Disk full: exit code 74.
   [[nodiscard]] Status write(std::int64_t pts, std::span<const std::byte> planes);
+  // The same, but the encoder may read the planes where they lie, with no copy between: they stay as they are until the next
+  // frame was written or lent, or finish() has returned, or the writer is gone. Small frames are copied.
+  [[nodiscard]] Status lend(std::int64_t pts, std::span<const std::byte> planes);
   // Waits for the encoder and checks that the file holds every frame at its time.
   [[nodiscard]] Result<SegmentSummary> finish();
 
  private:
   struct State;
+  [[nodiscard]] Status put(std::int64_t pts, std::span<const std::byte> planes, bool lend);
   explicit SegmentWriter(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -16,7 +16,8 @@ struct DeviceOutput final : FramePath::Output {
 
 class DeviceFramePath final : public FramePath {
  public:
-  explicit DeviceFramePath(std::shared_ptr<DeviceFrames> frames) : frames_(std::move(frames)) {}
+  DeviceFramePath(std::shared_ptr<DeviceFrames> frames, bool outputs_can_wait)
+      : frames_(std::move(frames)), outputs_can_wait_(outputs_can_wait) {}
 
   Result<SourcePtr> take_in(std::span<const std::byte> planes) override {
     auto source = std::make_shared<DeviceSource>();
@@ -40,8 +41,11 @@ class DeviceFramePath final : public FramePath {
     return downloaded.planes;
   }
 
+  bool outputs_can_wait() const override { return outputs_can_wait_; }
+
  private:
   std::shared_ptr<DeviceFrames> frames_;
+  const bool outputs_can_wait_;
 };
 
 RingSlots slots_of(const SegmentSpec& spec, const RingSizes& rings, std::uint64_t value_bytes) {
@@ -85,14 +89,15 @@ std::uint64_t DevicePaths::value_bytes() const { return network_.dtype() == shar
 std::size_t DevicePaths::channels_for(const SegmentSpec& spec) const { return slots_of(spec, rings_, value_bytes()).channels; }
 
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
-  DeviceFramesSetup setup = setup_of(spec, slots_of(spec, rings_, value_bytes()));
+  const RingSlots slots = slots_of(spec, rings_, value_bytes());
+  DeviceFramesSetup setup = setup_of(spec, slots);
   const std::lock_guard lock(mutex_);
   if (latest_ == nullptr || latest_->setup != setup) {
     latest_.reset();  // its memory goes when its last run does
     KILN_TRY_ASSIGN(auto frames, DeviceFrames::create(network_, kernels_, setup));
     latest_ = std::make_unique<Made>(Made{std::move(setup), std::move(frames)});
   }
-  return std::unique_ptr<FramePath>(new DeviceFramePath(latest_->frames));
+  return std::unique_ptr<FramePath>(new DeviceFramePath(latest_->frames, slots.outputs_can_wait()));
 }
 
 }  // namespace kiln::lane

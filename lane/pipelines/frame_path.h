@@ -36,6 +36,8 @@ class FramePath {
   // The encoding thread; waits where the frame is still being made. The planes, of the output's format, stay until the
   // output goes away or this is called again.
   [[nodiscard]] virtual Result<std::span<const std::byte>> planes_of(StageTimes& times, Output& output) = 0;
+  // Of each channel one output more may be kept, with its planes, while the next is written.
+  [[nodiscard]] virtual bool outputs_can_wait() const { return false; }
 };
 
 }  // namespace kiln::lane

@@ -17,6 +17,8 @@ struct RingSlots {
   std::size_t channels = 0;  // that can be at work at once
   std::size_t sources = 0;
   std::size_t outputs = 0;
+  // Each channel may keep one while its encoder reads it, and there are still enough for the frames that come.
+  [[nodiscard]] bool outputs_can_wait() const { return outputs > 2 * channels; }
   bool operator==(const RingSlots&) const = default;
 };
 
@@ -34,7 +36,7 @@ struct RingSlots {
   out.channels = sizes.channels;
   while (bounded && out.channels > 1 && !fits(out.channels)) --out.channels;
   out.sources = out.channels * (sizes.waiting + 2 + frames_in_sight);
-  out.outputs = std::max(out.channels * (sizes.waiting + 1) + 1, kOutputsMin);
+  out.outputs = std::max(out.channels * (sizes.waiting + 2) + 1, kOutputsMin);  // waiting, being written, being read
   if (!bounded) return out;
   out.sources = std::clamp<std::size_t>(sizes.bytes_max / 2 / source_bytes, std::min(least(out.channels), out.sources), out.sources);
   const std::uint64_t taken = out.sources * source_bytes;

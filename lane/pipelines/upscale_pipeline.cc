@@ -238,10 +238,11 @@ Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const 
     KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel));
   }
   append_frame_hash(planes, run.pieces[item.piece->number].frame_hashes);
-  return writer->write(item.pts, planes);
+  return item.piece->frames->outputs_can_wait() ? writer->lend(item.pts, planes) : writer->write(item.pts, planes);
 }
 
 void UpscalePipeline::write_all(Channel& channel) {
+  std::optional<Rendered> lent;  // outlives the writer
   std::optional<SegmentWriter> writer;
   while (auto item = channel.rendered.pop()) {
     decoded_.poke();  // there is room again
@@ -249,10 +250,12 @@ void UpscalePipeline::write_all(Channel& channel) {
     if (item->frame == nullptr) {
       finish_piece(item->piece, writer ? &*writer : nullptr);
       writer.reset();
+      lent.reset();
       continue;
     }
     if (run.failed()) continue;
     if (auto status = write_frame(writer, *item); !status) fail_run(run, status.error());
+    if (item->piece->frames->outputs_can_wait()) lent = std::move(*item);  // and lets the one before go
   }
 }
 

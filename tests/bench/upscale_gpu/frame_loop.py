@@ -15,6 +15,7 @@ import statistics
 import jobs
 
 SAMPLE_BYTES = 16  # of an "encoded" frame: a hash
+HASHED_SIZE = "640x360"  # large enough that its frames are lent to the encoder's pipe
 
 
 def null_media(bench, program):
@@ -29,7 +30,7 @@ def null_media(bench, program):
 
 def hashes_agree(bench, null, env):
     """The null encoder's hashes, the report's, and those of an FFV1 job of the same clip."""
-    clip = bench.clip("320x180", 100)
+    clip = bench.clip(HASHED_SIZE, 100)
     words = ["--codec", "ffv1", "--executor", "compiled"]
     _, real = bench.upscale(clip, "lossless", *words)
     output, report = bench.upscale(clip, "hashed", *words, "--ffmpeg", null, env={**env, "KILN_NULL_HASH": "1"})

@@ -81,10 +81,17 @@ TEST(StageTimesTest, OfACardOnlyItsIdleTimeIsWaiting) {
 
 TEST(RingSlotsTest, KeepEveryChannelBusyOrHaveRoom) {
   const RingSizes free{4, 2, 0};
-  EXPECT_EQ(ring_slots(free, 1, 7, 22), (RingSlots{4, 20, 13}));
-  EXPECT_EQ(ring_slots({4, 2, 1000}, 1, 7, 22), (RingSlots{4, 20, 13}));
+  EXPECT_EQ(ring_slots(free, 1, 7, 22), (RingSlots{4, 20, 17}));
+  EXPECT_EQ(ring_slots({4, 2, 1000}, 1, 7, 22), (RingSlots{4, 20, 17}));
   EXPECT_EQ(ring_slots({4, 2, 200}, 1, 7, 22), (RingSlots{4, 14, 4}));
   EXPECT_EQ(ring_slots({1, 3, 1}, 1, 7, 22), (RingSlots{1, 2, 2}));
+}
+
+TEST(RingSlotsTest, OutputsWaitForTheirEncoderWhereEnoughAreLeft) {
+  EXPECT_TRUE(ring_slots({4, 2, 0}, 1, 7, 22).outputs_can_wait());
+  EXPECT_TRUE((RingSlots{4, 14, 9}).outputs_can_wait());
+  EXPECT_FALSE((RingSlots{4, 14, 8}).outputs_can_wait());
+  EXPECT_FALSE(ring_slots({4, 2, 200}, 1, 7, 22).outputs_can_wait());
 }
 
 TEST(RingSlotsTest, LargeFramesInLittleRoomHaveFewerChannels) {
