@@ -16,6 +16,7 @@
 #include "cli/farm_rules.h"
 #include "cli/flag_checks.h"
 #include "cli/program_files.h"
+#include "worker/card_calibration.h"
 #include "worker/device_choice.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
@@ -168,6 +169,15 @@ Status find_cards(const Config& config, const std::string& torch_folder, worker:
   return {};
 }
 
+void calibrate(const Config& config, const std::string& torch_folder, worker::WorkerCapability& capability) {
+  const auto lane = lane_program();
+  if (!lane || capability.cards.empty()) return;
+  std::vector<std::string> said;
+  worker::calibrate_cards({*lane, torch_folder, config.state_dir + "/cards", capability.driver, worker::torch_build(torch_folder)},
+                          capability.cards, said);
+  for (const std::string& line : said) log::warn("{}", line);
+}
+
 void say_cards(const worker::WorkerCapability& capability) {
   for (std::size_t i = 0; i < capability.cards.size(); ++i) {
     const worker::Card& card = capability.cards[i];
@@ -202,6 +212,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   out.vram_cap_bytes = flags.vram_cap_bytes;
   if (out.vram_cap_bytes == 0) out.vram_cap_bytes = static_cast<std::uint64_t>(config.vram_cap_mib) << 20U;
   KILN_TRY(find_cards(config, toolchains.torch_folder, out));
+  calibrate(config, toolchains.torch_folder, out);
   say_cards(out);
   find_compiler(config, out.cards, toolchains);
   if (toolchains.compiles) out.toolchain = toolchains.compiles->toolchain;

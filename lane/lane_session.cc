@@ -126,6 +126,7 @@ void LaneSession::handle(const net::ToLane& message, Descriptors& descriptors) {
 
 Status LaneSession::on_message(const net::SetUp& message, Descriptors&) {
   set_up_ = message;
+  reports_.expect_context(message.context_bytes);
   KILN_TRY_ASSIGN(trusted_, cache::TrustedKeys::parse(message.trusted_keys));
   MediaToolsSearch search;
   search.ffmpeg = message.ffmpeg;
@@ -255,6 +256,7 @@ Status LaneSession::bind(const net::OfferArtifact& offer, int sealed_fd) {
   spec.device = manifest->device_arch == "cpu" ? "cpu" : "cuda";
   spec.inputs = manifest->inputs;
   spec.outputs = manifest->outputs;
+  spec.run_peak_bytes = manifest->run_peak_bytes;
   KILN_TRY_ASSIGN(spec.shape, frame_shape(spec.inputs));
   return network_->bind_artifact(spec, sealed_fd);
 }
@@ -348,22 +350,7 @@ void LaneSession::report_end(const SegmentRun& run) {
     outbox_.send(net::LaneTaskFailed{spec.task, spec.attempt, {error, run.failure_class()}});
     return;
   }
-  net::SegmentDone done;
-  done.task = spec.task;
-  done.attempt = spec.attempt;
-  done.frames = run.frames_done.load();
-  done.frames_compiled = run.frames_compiled.load();
-  const StageTimes times = shares_of(run.times(), run.wall_s);
-  done.decode_s = times.decode_s;
-  done.model_s = times.model_s;
-  done.encode_s = times.encode_s;
-  done.wall_s = run.wall_s;
-  done.wait_decode_s = times.wait_decode_s;
-  done.wait_encode_s = times.wait_encode_s;
-  done.frame_hashes = run.frame_hashes();
-  done.bytes_written = run.bytes_written;
-  done.settings_digest = spec.settings.digest;
-  outbox_.send(done);
+  outbox_.send(reports_.done(run, *network_));
 }
 
 }  // namespace kiln::lane

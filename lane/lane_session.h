@@ -17,6 +17,7 @@
 #include "lane/media/media_tools.h"
 #include "lane/outbox.h"
 #include "lane/pipelines/upscale_pipeline.h"
+#include "lane/segment_report.h"
 #include "net/local_channel.h"
 #include "sharding/package/package_manifest.h"
 
@@ -77,6 +78,7 @@ class LaneSession {
   KernelSupply kernel_supply_;
   // Of a lane on a card; got ready while packages are still on their way.
   std::shared_future<Result<std::shared_ptr<const KernelModule>>> kernels_;
+  SegmentReports reports_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<UpscalePipeline> pipeline_;  // after network_: it ends first
   BoundedQueue<Result<Incoming>> incoming_{kIncomingMax};

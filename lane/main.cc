@@ -1,14 +1,17 @@
 // The program `kiln-lane`: one device and the process that owns it. Started by a worker, never by hand.
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "base/log.h"
 #include "lane/engine/network.h"
+#include "lane/gpu/calibration.h"
 #include "lane/lane_session.h"
 
 namespace {
@@ -39,6 +42,19 @@ bool parse(int argc, char** argv, Arguments& out) {
   return out.channel >= 3 && ::fcntl(out.channel, F_GETFD) >= 0;
 }
 
+// `--calibrate DEVICE`: one line of JSON.
+int calibrate(const std::string& device) {
+  kiln::log::set_up("calibration", kiln::log::Level::kWarning);
+  const auto found = kiln::lane::calibrate_card(device);
+  if (!found) {
+    fmt::print(stderr, "{}\n", found.error().message);
+    return kiln::exit_code(found.error());
+  }
+  fmt::print("{}\n", kiln::lane::to_json(*found));
+  std::fflush(stdout);
+  ::_exit(0);  // what LibTorch would take apart goes with the process
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +62,7 @@ int main(int argc, char** argv) {
     fmt::print("kiln-lane {}\n", KILN_VERSION);
     return 0;
   }
+  if (argc == 3 && std::string_view(argv[1]) == "--calibrate") return calibrate(argv[2]);
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
     fmt::print(stderr, "{}", kUsage);

@@ -90,6 +90,26 @@ CompileResult get(const farm::CompileResult& in, WireReader& read) {
   return out;
 }
 
+void put(const CardMemory& in, farm::CardMemory& out) {
+  out.set_predicted_bytes(in.predicted_bytes);
+  out.set_context_bytes(in.context_bytes);
+  out.set_held_bytes(in.held_bytes);
+  out.set_activation_bytes(in.activation_bytes);
+  out.set_allocated_peak_bytes(in.allocated_peak_bytes);
+  out.set_reserved_peak_bytes(in.reserved_peak_bytes);
+  out.set_used_bytes(in.used_bytes);
+}
+
+CardMemory get(const farm::CardMemory& in, WireReader& read) {
+  return {read.bytes(in.predicted_bytes(), "CardMemory.predicted_bytes"),
+          read.bytes(in.context_bytes(), "CardMemory.context_bytes"),
+          read.bytes(in.held_bytes(), "CardMemory.held_bytes"),
+          read.bytes(in.activation_bytes(), "CardMemory.activation_bytes"),
+          read.bytes(in.allocated_peak_bytes(), "CardMemory.allocated_peak_bytes"),
+          read.bytes(in.reserved_peak_bytes(), "CardMemory.reserved_peak_bytes"),
+          read.bytes(in.used_bytes(), "CardMemory.used_bytes")};
+}
+
 }  // namespace
 
 void put(const SegmentResult& in, farm::SegmentResult& out) {
@@ -107,6 +127,8 @@ void put(const SegmentResult& in, farm::SegmentResult& out) {
   out.set_settings_digest(in.settings_digest);
   put(in.segment, *out.mutable_segment());
   out.set_artifact_lost(in.artifact_lost);
+  out.set_first_frame_s(finite(in.first_frame_s));
+  if (in.card != CardMemory()) put(in.card, *out.mutable_card());
 }
 
 SegmentResult get(const farm::SegmentResult& in, WireReader& read) {
@@ -125,6 +147,8 @@ SegmentResult get(const farm::SegmentResult& in, WireReader& read) {
   out.settings_digest = read.label(in.settings_digest(), "SegmentResult.settings_digest");
   out.segment = get(in.segment(), read);
   out.artifact_lost = in.artifact_lost();
+  out.first_frame_s = read.number(in.first_frame_s(), "SegmentResult.first_frame_s");
+  out.card = get(in.card(), read);
   if (out.first >= out.last) read.refuse("SegmentResult.last", "is not behind the first frame");
   const auto hashes_bytes = static_cast<std::int64_t>(out.frame_hashes.size());
   if (hashes_bytes != 0 && hashes_bytes != kFrameHashBytes * (out.last - out.first)) {

@@ -148,6 +148,34 @@ LaneClass get(const farm::LaneClass& in, WireReader& read) {
   return out;
 }
 
+namespace {
+
+void put(const CardSpeed& in, farm::CardSpeed& out) {
+  out.set_float32_tflops(finite(in.float32_tflops));
+  out.set_tf32_tflops(finite(in.tf32_tflops));
+  out.set_float16_tflops(finite(in.float16_tflops));
+  out.set_bfloat16_tflops(finite(in.bfloat16_tflops));
+  out.set_fp8_tflops(finite(in.fp8_tflops));
+  out.set_memory_bytes_per_s(finite(in.memory_bytes_per_s));
+  out.set_to_device_bytes_per_s(finite(in.to_device_bytes_per_s));
+  out.set_to_host_bytes_per_s(finite(in.to_host_bytes_per_s));
+}
+
+CardSpeed get(const farm::CardSpeed& in, WireReader& read) {
+  CardSpeed out;
+  out.float32_tflops = read.number(in.float32_tflops(), "CardSpeed.float32_tflops");
+  out.tf32_tflops = read.number(in.tf32_tflops(), "CardSpeed.tf32_tflops");
+  out.float16_tflops = read.number(in.float16_tflops(), "CardSpeed.float16_tflops");
+  out.bfloat16_tflops = read.number(in.bfloat16_tflops(), "CardSpeed.bfloat16_tflops");
+  out.fp8_tflops = read.number(in.fp8_tflops(), "CardSpeed.fp8_tflops");
+  out.memory_bytes_per_s = read.number(in.memory_bytes_per_s(), "CardSpeed.memory_bytes_per_s");
+  out.to_device_bytes_per_s = read.number(in.to_device_bytes_per_s(), "CardSpeed.to_device_bytes_per_s");
+  out.to_host_bytes_per_s = read.number(in.to_host_bytes_per_s(), "CardSpeed.to_host_bytes_per_s");
+  return out;
+}
+
+}  // namespace
+
 void put(const CardFacts& in, farm::CardFacts& out) {
   out.set_index(in.index);
   out.set_uuid(in.uuid);
@@ -161,6 +189,8 @@ void put(const CardFacts& in, farm::CardFacts& out) {
   out.set_link_generation(in.link_generation);
   out.set_link_width(in.link_width);
   out.set_numa_node(in.numa_node);
+  if (in.speed != CardSpeed()) put(in.speed, *out.mutable_speed());
+  out.set_context_bytes(in.context_bytes);
 }
 
 CardFacts get(const farm::CardFacts& in, WireReader& read) {
@@ -178,6 +208,8 @@ CardFacts get(const farm::CardFacts& in, WireReader& read) {
   out.link_generation = in.link_generation();
   out.link_width = in.link_width();
   out.numa_node = read.integer(in.numa_node(), -1, kNumaNodesMax, "CardFacts.numa_node");
+  out.speed = get(in.speed(), read);
+  out.context_bytes = read.bytes(in.context_bytes(), "CardFacts.context_bytes");
   return out;
 }
 

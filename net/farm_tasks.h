@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "net/card_memory.h"
 #include "net/farm_values.h"
 
 namespace kiln::net {
@@ -122,6 +123,8 @@ struct SegmentResult {
   std::string settings_digest;
   BlobRef segment;
   bool artifact_lost = false;       // it was said to be ready, and could not be had
+  double first_frame_s = 0.0;       // from the lane's start to the first frame that it gave to an encoder
+  CardMemory card;
   bool operator==(const SegmentResult&) const = default;
 };
 struct JoinResult {

@@ -80,7 +80,19 @@ struct LaneClass {
   std::string toolchain;      // digest of the toolchain that compiles for it; empty: none there
   auto operator<=>(const LaneClass&) const = default;
 };
-// What the driver says of the card of a lane. For people and for planning; no part of the class.
+// How fast a card is. 0: not measured, or it cannot do that.
+struct CardSpeed {
+  double float32_tflops = 0.0;  // of matrix products: as torch does them …
+  double tf32_tflops = 0.0;     // … and as its convolutions do
+  double float16_tflops = 0.0;
+  double bfloat16_tflops = 0.0;
+  double fp8_tflops = 0.0;
+  double memory_bytes_per_s = 0.0;     // of its own memory, read and written
+  double to_device_bytes_per_s = 0.0;  // from pinned memory of the host
+  double to_host_bytes_per_s = 0.0;
+  bool operator==(const CardSpeed&) const = default;
+};
+// What is known of the card of a lane. For people and for planning; no part of the class.
 struct CardFacts {
   std::uint32_t index = 0;  // in PCI bus order
   std::string uuid;         // empty: the lane has no card
@@ -94,6 +106,8 @@ struct CardFacts {
   std::uint32_t link_generation = 0;  // of PCIe; 0: not known
   std::uint32_t link_width = 0;
   std::int32_t numa_node = -1;  // -1: not known
+  CardSpeed speed;
+  std::uint64_t context_bytes = 0;  // that a lane takes before it does anything; 0: not measured
   bool operator==(const CardFacts&) const = default;
 };
 struct LaneOffer {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "net/card_memory.h"
 
 namespace kiln::net {
 
@@ -83,6 +84,8 @@ struct SegmentDone {
   std::string frame_hashes;
   std::uint64_t bytes_written = 0;
   std::string settings_digest;
+  double first_frame_s = 0.0;
+  CardMemory card;
 };
 struct JoinDone {
   TaskId task;

@@ -137,6 +137,21 @@ Progress get(const pb::Progress& in) {
   return out;
 }
 
+void put(const CardMemory& in, pb::CardMemory& out) {
+  out.set_predicted_bytes(in.predicted_bytes);
+  out.set_context_bytes(in.context_bytes);
+  out.set_held_bytes(in.held_bytes);
+  out.set_activation_bytes(in.activation_bytes);
+  out.set_allocated_peak_bytes(in.allocated_peak_bytes);
+  out.set_reserved_peak_bytes(in.reserved_peak_bytes);
+  out.set_used_bytes(in.used_bytes);
+}
+
+CardMemory get(const pb::CardMemory& in) {
+  return {in.predicted_bytes(),      in.context_bytes(),       in.held_bytes(), in.activation_bytes(),
+          in.allocated_peak_bytes(), in.reserved_peak_bytes(), in.used_bytes()};
+}
+
 void put(const SegmentDone& in, pb::SegmentDone& out) {
   out.set_task(in.task.value);
   out.set_attempt(in.attempt.value);
@@ -151,6 +166,8 @@ void put(const SegmentDone& in, pb::SegmentDone& out) {
   out.set_frame_hashes(in.frame_hashes);
   out.set_bytes_written(in.bytes_written);
   out.set_settings_digest(in.settings_digest);
+  out.set_first_frame_s(in.first_frame_s);
+  if (in.card != CardMemory()) put(in.card, *out.mutable_card());
 }
 
 SegmentDone get(const pb::SegmentDone& in) {
@@ -168,6 +185,8 @@ SegmentDone get(const pb::SegmentDone& in) {
   out.frame_hashes = in.frame_hashes();
   out.bytes_written = in.bytes_written();
   out.settings_digest = in.settings_digest();
+  out.first_frame_s = in.first_frame_s();
+  out.card = get(in.card());
   return out;
 }
 

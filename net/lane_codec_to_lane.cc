@@ -15,6 +15,7 @@ void put(const SetUp& in, pb::SetUp& out) {
   out.set_trusted_keys(in.trusted_keys);
   out.set_encoders(in.encoders);
   out.set_ring_bytes(in.ring_bytes);
+  out.set_context_bytes(in.context_bytes);
 }
 
 SetUp get(const pb::SetUp& in) {
@@ -28,6 +29,7 @@ SetUp get(const pb::SetUp& in) {
   out.trusted_keys = in.trusted_keys();
   out.encoders = in.encoders();
   out.ring_bytes = in.ring_bytes();
+  out.context_bytes = in.context_bytes();
   return out;
 }
 

@@ -20,6 +20,7 @@ struct SetUp {
   std::string trusted_keys;
   int encoders = 1;  // that work side by side, on pieces of a segment
   std::uint64_t ring_bytes = 0;  // of the card's memory, for the buffers of the frame loop; 0: anything
+  std::uint64_t context_bytes = 0;  // of the card's memory, that a lane takes before it does anything
 };
 struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::string manifest;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "net/farm_values.h"
+
 namespace kiln::worker {
 
 struct ComputeCapability {
@@ -40,6 +42,8 @@ struct Card {
   unsigned link_width = 0;           // lanes as they are; 0: not known
   int numa_node = -1;                // -1: not known
   std::vector<int> cores;            // those of its NUMA node that this process may use; empty: not known, or all
+  net::CardSpeed speed;              // as it was measured here
+  std::uint64_t context_bytes = 0;   // of its memory, that a lane takes before it does anything; 0: not measured
 };
 
 // All that the driver shows.

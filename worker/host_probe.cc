@@ -133,6 +133,12 @@ std::optional<std::string> torch_cuda(const std::string& torch_folder) {
   return python_string(*version, "cuda");
 }
 
+std::string torch_build(const std::string& torch_folder) {
+  const auto version = read_file(torch_folder + "/version.py", kProbeFileBytesMax);
+  if (!version) return {};
+  return fmt::format("{} {}", python_string(*version, "__version__"), python_string(*version, "git_version"));
+}
+
 Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files) {
   sharding::Toolchain toolchain;
   auto version = read_file(files.torch_folder + "/version.py", kProbeFileBytesMax);

@@ -34,6 +34,9 @@ struct ToolchainFiles {
 // The CUDA that the torch in that folder is built for, "13.0"; empty: none. nullopt: no torch is there.
 [[nodiscard]] std::optional<std::string> torch_cuda(const std::string& torch_folder);
 
+// The version and the commit of that torch; empty: none is there.
+[[nodiscard]] std::string torch_build(const std::string& torch_folder);
+
 // Identity of who would compile here. kNotFound when there is no compiler or no torch: graphs then run
 // uncompiled, and the message says what to install.
 [[nodiscard]] Result<sharding::Toolchain> probe_toolchain(const ToolchainFiles& files);

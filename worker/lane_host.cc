@@ -47,6 +47,7 @@ Status LaneHost::start() {
   set_up.encoder_threads = options_.place.encoder_threads;
   set_up.encoders = options_.place.encoders;
   set_up.ring_bytes = options_.place.ring_bytes;
+  set_up.context_bytes = options_.place.context_bytes;
   set_up.trusted_keys = cache::TrustedKeys{}.to_text();  // each artifact comes with those of its day
   return send(set_up);
 }

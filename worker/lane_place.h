@@ -21,6 +21,7 @@ struct LanePlace {
   int encoder_threads = 1;     // of one encoder
   int encoders = 1;            // that work side by side, each on a piece of a segment
   double memory_fraction = 1.0;      // of the card's memory: what LibTorch's allocator may have
+  std::uint64_t context_bytes = 0;   // of the card's memory: what the lane takes before it does anything
   std::uint64_t ring_bytes = 0;      // of the card's memory: what the buffers of the frame loop may have; 0: anything
 };
 

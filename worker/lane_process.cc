@@ -14,13 +14,6 @@ constexpr const char* kAllocatorVariable = "PYTORCH_ALLOC_CONF";  // docs.pytorc
 constexpr int kLaneChannelFd = 3;  // where the lane finds its end
 constexpr std::chrono::seconds kSendDeadline{10};
 
-std::string library_path(const std::string& torch_folder) {
-  const char* inherited = std::getenv("LD_LIBRARY_PATH");
-  std::string path = torch_folder + "/lib";
-  if (inherited != nullptr && *inherited != '\0') path += std::string(":") + inherited;
-  return path;
-}
-
 // Settings that are there already stand, but for this one.
 std::string allocator_settings(double memory_fraction) {
   const char* inherited = std::getenv(kAllocatorVariable);
@@ -38,6 +31,13 @@ std::vector<unsigned long> core_mask(const std::vector<int>& cores) {
 }
 
 }  // namespace
+
+std::string library_path(const std::string& torch_folder) {
+  const char* inherited = std::getenv("LD_LIBRARY_PATH");
+  std::string path = torch_folder + "/lib";
+  if (inherited != nullptr && *inherited != '\0') path += std::string(":") + inherited;
+  return path;
+}
 
 Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
   KILN_TRY_ASSIGN(auto ends, net::LocalChannel::make_pair());

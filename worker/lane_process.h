@@ -29,6 +29,9 @@ struct LaneStart {
   std::vector<int> cores;  // that it and its children run on; empty: where the worker may
 };
 
+// LD_LIBRARY_PATH of a lane: that torch's libraries first.
+[[nodiscard]] std::string library_path(const std::string& torch_folder);
+
 // Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.
 class LaneProcess {
  public:

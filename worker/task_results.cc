@@ -75,6 +75,8 @@ Result<net::TaskResult> TaskResultStore::store_segment(const TaskRun& run) {
   out.wait_encode_s = done.wait_encode_s;
   out.frame_hashes = done.frame_hashes;
   out.settings_digest = done.settings_digest;
+  out.first_frame_s = done.first_frame_s;
+  out.card = done.card;
   // The graph ran in its place, and nobody else would say so. A store that was away is told from one that lost it by the
   // compile task, which finds it again.
   out.artifact_lost = spec.artifact_ready && spec.executor != "uncompiled" && !run.files.artifact;

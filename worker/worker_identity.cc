@@ -44,6 +44,8 @@ net::CardFacts card_facts(const WorkerCapability& capability, const Card& card) 
   out.link_generation = card.link_generation;
   out.link_width = card.link_width;
   out.numa_node = card.numa_node;
+  out.speed = card.speed;
+  out.context_bytes = card.context_bytes;
   return out;
 }
 
@@ -116,6 +118,7 @@ std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
     const int encoders = std::clamp(share / encoder_threads, 1, kEncodersMax);
     LanePlace place{"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), encoder_threads, encoders};
     place.memory_fraction = memory_fraction(card, capability.vram_cap_bytes);
+    place.context_bytes = card.context_bytes > 0 ? card.context_bytes : kContextBytes;
     const std::uint64_t cap_bytes = capability.vram_cap_bytes;
     place.ring_bytes = (cap_bytes == 0 ? card.memory_bytes : std::min(cap_bytes, card.memory_bytes)) / kRingsDenominator;
     places.push_back(std::move(place));

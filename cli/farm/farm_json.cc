@@ -29,10 +29,22 @@ json of(const net::LaneClass& kind) {
   return {{"arch", kind.arch}, {"isa", kind.isa}, {"device_name", kind.device_name}, {"threads", kind.threads}};
 }
 
+json of(const net::CardMemory& card) {
+  if (card == net::CardMemory()) return nullptr;
+  return {{"predicted_bytes", card.predicted_bytes},
+          {"context_bytes", card.context_bytes},
+          {"held_bytes", card.held_bytes},
+          {"activation_bytes", card.activation_bytes},
+          {"allocated_peak_bytes", card.allocated_peak_bytes},
+          {"reserved_peak_bytes", card.reserved_peak_bytes},
+          {"used_bytes", card.used_bytes}};
+}
+
 json of(const net::SegmentResult& one) {
   return {{"first", one.first},     {"last", one.last},         {"frames_compiled", one.frames_compiled},
           {"decode_s", one.decode_s}, {"model_s", one.model_s},   {"encode_s", one.encode_s},
-          {"wall_s", one.wall_s},     {"transfer_s", one.transfer_s}, {"segment", of(one.segment)}};
+          {"wall_s", one.wall_s},     {"transfer_s", one.transfer_s}, {"segment", of(one.segment)},
+          {"first_frame_s", one.first_frame_s}, {"card", of(one.card)}};
 }
 
 json of(const net::ClipStatus& clip) {
@@ -75,6 +87,18 @@ json of(const net::JobList& list) {
   return {{"jobs", out}};
 }
 
+json of(const net::CardSpeed& speed) {
+  if (speed == net::CardSpeed()) return nullptr;
+  return {{"float32_tflops", speed.float32_tflops},
+          {"tf32_tflops", speed.tf32_tflops},
+          {"float16_tflops", speed.float16_tflops},
+          {"bfloat16_tflops", speed.bfloat16_tflops},
+          {"fp8_tflops", speed.fp8_tflops},
+          {"memory_bytes_per_s", speed.memory_bytes_per_s},
+          {"to_device_bytes_per_s", speed.to_device_bytes_per_s},
+          {"to_host_bytes_per_s", speed.to_host_bytes_per_s}};
+}
+
 json of(const net::CardFacts& card) {
   if (card.uuid.empty()) return nullptr;
   return {{"index", card.index},
@@ -88,7 +112,9 @@ json of(const net::CardFacts& card) {
           {"fp8", card.fp8},
           {"link_generation", card.link_generation},
           {"link_width", card.link_width},
-          {"numa_node", card.numa_node}};
+          {"numa_node", card.numa_node},
+          {"speed", of(card.speed)},
+          {"context_bytes", card.context_bytes}};
 }
 
 json of(const net::LaneStatus& lane) {

@@ -18,6 +18,23 @@ std::string frames_text(const net::JobSummary& job) {
   return fmt::format("{}/{}", job.frames_done, job.frames_total);
 }
 
+// What a card can do, where it was measured.
+std::string speed_line(const net::CardSpeed& speed) {
+  constexpr double kGiga = 1e9;
+  if (speed == net::CardSpeed()) return {};
+  std::string rates;
+  const auto add = [&](const char* name, double tflops) {
+    if (tflops > 0.0) rates += fmt::format("{}{} {:.0f}", rates.empty() ? "" : ", ", name, tflops);
+  };
+  add("fp32", speed.float32_tflops);
+  add("tf32", speed.tf32_tflops);
+  add("fp16", speed.float16_tflops);
+  add("bf16", speed.bfloat16_tflops);
+  add("fp8", speed.fp8_tflops);
+  return fmt::format("{:>29} TFLOP/s: {}; GB/s: memory {:.0f}, to the card {:.1f}, from it {:.1f}\n", "", rates,
+                     speed.memory_bytes_per_s / kGiga, speed.to_device_bytes_per_s / kGiga, speed.to_host_bytes_per_s / kGiga);
+}
+
 std::string card_line(const net::LaneOffer& offer) {
   const net::CardFacts& card = offer.card;
   std::string line = fmt::format("{:>29} card {}: {}, {} of {} free when it started, driver {}, CUDA {}", "", card.index,
@@ -25,7 +42,7 @@ std::string card_line(const net::LaneOffer& offer) {
                                  card.driver, card.cuda);
   if (card.link_generation > 0) line += fmt::format(", PCIe {} x{}", card.link_generation, card.link_width);
   if (card.numa_node >= 0) line += fmt::format(", NUMA node {}", card.numa_node);
-  return line + "\n";
+  return line + "\n" + speed_line(card.speed);
 }
 
 }  // namespace

@@ -114,6 +114,7 @@ class LoadedNetwork final : public Network {
   [[nodiscard]] bool has_artifact(TileShape shape) const override { return find_artifact(shape) != nullptr; }
   [[nodiscard]] Result<std::vector<TensorSpec>> input_specs(TileShape shape) const override;
   [[nodiscard]] Result<std::uint64_t> peak_activation_bytes(TileShape shape) const override;
+  [[nodiscard]] Result<std::vector<sharding::MemoryStep>> memory_steps(Executor executor, TileShape shape) const override;
   [[nodiscard]] std::uint64_t weights_bytes() const override;
   [[nodiscard]] int threads() const override { return threads_; }
 
@@ -291,6 +292,16 @@ Result<std::uint64_t> LoadedNetwork::peak_activation_bytes(TileShape shape) cons
                   sharding::bind_symbols(runner->graph(), {input_sizes(geometry_, shape)}));
   KILN_TRY_ASSIGN(const auto peak, sharding::peak_activation_bytes(runner->graph(), symbols, 1));
   return peak.peak_bytes;
+}
+
+Result<std::vector<sharding::MemoryStep>> LoadedNetwork::memory_steps(Executor executor, TileShape shape) const {
+  if (executor == Executor::kCompiled) {
+    const auto artifact = find_artifact(shape);
+    if (artifact != nullptr) return std::vector<sharding::MemoryStep>{{artifact->spec().run_peak_bytes, 0}};
+  }
+  KILN_TRY_ASSIGN(const GraphRunner* runner, find_runner(shape));
+  KILN_TRY_ASSIGN(const auto symbols, sharding::bind_symbols(runner->graph(), {input_sizes(geometry_, shape)}));
+  return sharding::memory_steps(runner->graph(), symbols);
 }
 
 std::uint64_t LoadedNetwork::weights_bytes() const {

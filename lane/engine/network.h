@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "cache_store/artifact_manifest.h"
+#include "sharding/card_memory.h"
 #include "sharding/package/package_manifest.h"
 
 namespace at {
@@ -47,6 +48,7 @@ struct ArtifactSpec {
   TileShape shape;
   std::vector<cache::TensorSpec> inputs;  // as signed: frames first, then every parameter
   std::vector<cache::TensorSpec> outputs;
+  std::uint64_t run_peak_bytes = 0;  // beyond inputs and parameters, as its maker measured it
 };
 
 struct NetworkSource {
@@ -95,6 +97,8 @@ class Network {
   // Peak bytes of activations of one uncompiled run, inputs and output included, weights not.
   // Computed from the graph alone: nothing is allocated.
   [[nodiscard]] virtual Result<std::uint64_t> peak_activation_bytes(TileShape shape) const = 0;
+  // What a run takes of its device and gives back, inputs apart: the graph's walk, or what the artifact took when it was made.
+  [[nodiscard]] virtual Result<std::vector<sharding::MemoryStep>> memory_steps(Executor executor, TileShape shape) const = 0;
   [[nodiscard]] virtual std::uint64_t weights_bytes() const = 0;
   // That it runs with: fewer than it was given where its bits depend on them.
   [[nodiscard]] virtual int threads() const = 0;

@@ -2,6 +2,7 @@
 
 #include "lane/gpu/device_frames.h"
 #include "lane/media/clip_info.h"
+#include "sharding/frame_memory.h"
 
 namespace kiln::lane {
 namespace {
@@ -87,6 +88,31 @@ DevicePaths::~DevicePaths() = default;
 std::uint64_t DevicePaths::value_bytes() const { return network_.dtype() == sharding::GraphDtype::kFloat32 ? 4 : 2; }
 
 std::size_t DevicePaths::channels_for(const SegmentSpec& spec) const { return slots_of(spec, rings_, value_bytes()).channels; }
+
+sharding::CardHoldings DevicePaths::holdings_for(const SegmentSpec& spec) const {
+  const ClipInfo& clip = *spec.clip;
+  const OutputRequest& request = spec.settings.request;
+  const RingSlots slots = slots_of(spec, rings_, value_bytes());
+  const auto rgb_bytes = [&](std::int64_t height, std::int64_t width) {
+    return 3 * static_cast<std::uint64_t>(height) * static_cast<std::uint64_t>(width) * value_bytes();
+  };
+  const sharding::CardFrame frame{clip.height, clip.width, spec.model_scale, request.height, request.width,
+                                  static_cast<int>(value_bytes())};
+  const bool whole = spec.windows.size() == 1 && spec.tile.height == clip.height && spec.tile.width == clip.width;
+  sharding::CardHoldings out;
+  out.sources = slots.sources;
+  out.planes_bytes = clip.format.frame_bytes(clip.width, clip.height);
+  out.rgb_bytes = rgb_bytes(clip.height, clip.width);
+  out.outputs = slots.outputs;
+  out.output_bytes = request.format.frame_bytes(request.width, request.height);
+  const std::uint64_t resampling = sharding::frame_buffer_bytes(frame, false);
+  if (resampling > 0) out.resampled_bytes = rgb_bytes(request.height, request.width);
+  out.scratch_bytes = resampling - out.resampled_bytes;
+  if (whole) return out;
+  out.assembled_bytes = sharding::frame_buffer_bytes(frame, true) - resampling;
+  out.tile_bytes = rgb_bytes(spec.tile.height, spec.tile.width) * static_cast<std::uint64_t>(spec.tile.frames);
+  return out;
+}
 
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
   const RingSlots slots = slots_of(spec, rings_, value_bytes());

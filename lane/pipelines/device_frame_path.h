@@ -10,6 +10,7 @@
 #include "lane/pipelines/frame_path.h"
 #include "lane/pipelines/ring_sizes.h"
 #include "lane/pipelines/segment_run.h"
+#include "sharding/card_memory.h"
 
 namespace kiln::lane {
 
@@ -25,6 +26,8 @@ class DevicePaths {
   DevicePaths& operator=(const DevicePaths&) = delete;
 
   [[nodiscard]] Result<std::unique_ptr<FramePath>> make(const SegmentSpec& spec);
+  // What stands on the card for such clips, weights apart.
+  [[nodiscard]] sharding::CardHoldings holdings_for(const SegmentSpec& spec) const;
   // How many channels may be at work on frames of that size.
   [[nodiscard]] std::size_t channels_for(const SegmentSpec& spec) const;
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "lane/engine/network.h"
 #include "lane/media/cancel_signal.h"
 #include "lane/media/encoder_settings.h"
+#include "sharding/card_memory.h"
 #include "sharding/tile_planner.h"
 
 namespace kiln::lane {
@@ -84,6 +86,8 @@ struct SegmentRun {
   std::chrono::steady_clock::time_point started{};  // of the model's thread, with this run
   double wall_s = 0.0;  // until the model was done with this run, since it began or was done with the one before
   std::uint64_t bytes_written = 0;
+  std::optional<sharding::CardHoldings> holdings;  // what stands on the card for it, weights apart; none: frames cross host memory
+  std::optional<std::chrono::steady_clock::time_point> first_frame_at;  // of its pipeline, to an encoder; at the end
 
  private:
   std::atomic<bool> failed_{false};

@@ -72,7 +72,10 @@ UpscalePipeline::~UpscalePipeline() {
 
 void UpscalePipeline::submit(SegmentSpec spec) {
   const std::size_t channels = device_paths_ != nullptr ? device_paths_->channels_for(spec) : channels_.size();
+  std::optional<sharding::CardHoldings> holdings;
+  if (device_paths_ != nullptr) holdings = device_paths_->holdings_for(spec);
   std::vector<RunPiece> pieces = cut_into_pieces(std::move(spec), channels);
+  pieces.front().run->holdings = std::move(holdings);
   {
     const std::lock_guard lock(mutex_);
     held_[pieces.front().run->spec.task] = pieces.front().run;
@@ -96,8 +99,9 @@ void UpscalePipeline::artifact_arrived() {
   artifact_changed_.notify_all();
 }
 
-void UpscalePipeline::forget(const SegmentRun& run) {
+void UpscalePipeline::forget(SegmentRun& run) {
   const std::lock_guard lock(mutex_);
+  run.first_frame_at = first_frame_at_;
   const auto found = held_.find(run.spec.task);
   if (found != held_.end() && found->second.get() == &run) held_.erase(found);
 }
@@ -229,7 +233,7 @@ Result<Executor> UpscalePipeline::choose_executor(const SegmentRun& run) {
 // ---- encode ----
 
 // The writer is opened with the piece's first frame.
-Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const {
+Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) {
   SegmentRun& run = *item.piece->run;
   StageTimes& times = item.piece->times();
   KILN_TRY_ASSIGN(const auto planes, item.piece->frames->planes_of(times, *item.frame));
@@ -238,7 +242,12 @@ Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const 
     KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel));
   }
   append_frame_hash(planes, run.pieces[item.piece->number].frame_hashes);
-  return item.piece->frames->outputs_can_wait() ? writer->lend(item.pts, planes) : writer->write(item.pts, planes);
+  KILN_TRY(item.piece->frames->outputs_can_wait() ? writer->lend(item.pts, planes) : writer->write(item.pts, planes));
+  if (!any_written_.exchange(true)) {
+    const std::lock_guard lock(mutex_);
+    first_frame_at_ = std::chrono::steady_clock::now();
+  }
+  return {};
 }
 
 void UpscalePipeline::write_all(Channel& channel) {

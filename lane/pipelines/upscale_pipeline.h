@@ -3,6 +3,8 @@
 // channels, each a decoder and an encoder, work on consecutive pieces of a segment side by side, and share the model.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -93,9 +95,9 @@ class UpscalePipeline {
   [[nodiscard]] Status render(Channel& channel, std::int64_t index);
   [[nodiscard]] Result<Executor> choose_executor(const SegmentRun& run);
   void write_all(Channel& channel);
-  [[nodiscard]] Status write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) const;
+  [[nodiscard]] Status write_frame(std::optional<SegmentWriter>& writer, const Rendered& item);
   void finish_piece(const Piece& piece, SegmentWriter* writer);
-  void forget(const SegmentRun& run);
+  void forget(SegmentRun& run);
 
   Network& network_;
   const MediaTools& tools_;
@@ -111,7 +113,9 @@ class UpscalePipeline {
   std::condition_variable artifact_changed_;
   std::map<TaskId, std::shared_ptr<SegmentRun>> held_;  // guarded by mutex_
   bool stopping_ = false;                               // guarded by mutex_
+  std::optional<std::chrono::steady_clock::time_point> first_frame_at_;  // guarded by mutex_
 
+  std::atomic<bool> any_written_{false};  // spares a lock for every frame
   std::thread model_;
 };
 

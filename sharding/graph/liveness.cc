@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "sharding/graph/storage_layout.h"
 
@@ -108,6 +109,30 @@ Result<PeakEstimate> peak_activation_bytes(const ExportedGraph& graph, const Sym
     for (const ValueId id : ending[i]) account.end(id);
   }
   return peak;
+}
+
+Result<std::vector<MemoryStep>> memory_steps(const ExportedGraph& graph, const SymbolValues& symbols) {
+  KILN_TRY_ASSIGN(const StorageLayout layout, lay_out(graph, symbols));
+  const auto ending = last_uses(graph);
+  std::vector<MemoryStep> steps;
+  std::vector<std::size_t> users(graph.values.size(), 0);
+  std::vector<std::size_t> taken(graph.values.size(), kNever);  // by root: the step that took its memory
+  for (const ValueId input : graph.inputs) ++users[layout.roots[input]];
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    visit_results(graph.nodes[i], [&](ValueId id) {
+      const ValueId root = layout.roots[id];
+      const std::uint64_t bytes = layout.tensors[root].storage_bytes();
+      if (users[root]++ > 0 || bytes == 0) return;
+      taken[root] = steps.size();
+      steps.push_back({bytes, 0});
+    });
+    for (const ValueId id : ending[i]) {
+      const ValueId root = layout.roots[id];
+      if (--users[root] > 0 || taken[root] == kNever) continue;
+      steps.push_back({0, std::exchange(taken[root], kNever)});
+    }
+  }
+  return steps;
 }
 
 }  // namespace kiln::sharding

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/card_memory.h"
 #include "sharding/graph/exported_graph.h"
 
 namespace kiln::sharding {
@@ -25,5 +26,8 @@ struct PeakEstimate {
 [[nodiscard]] Result<PeakEstimate> peak_activation_bytes(const ExportedGraph& graph,
                                                          const SymbolValues& symbols,
                                                          std::size_t activation_inputs);
+
+// What that run takes and gives back, one after the other, without the graph's inputs. What is left is its outputs.
+[[nodiscard]] Result<std::vector<MemoryStep>> memory_steps(const ExportedGraph& graph, const SymbolValues& symbols);
 
 }  // namespace kiln::sharding

@@ -108,7 +108,9 @@ TEST(FarmOutputTest, WorkersSayWhichCardALaneHas) {
   lane.state = "idle";
   worker.lanes = {lane, lane};
   lane.offer.kind = {"sm_90", "avx512", "NVIDIA H100 80GB HBM3", 0, ""};
-  lane.offer.card = {1, "GPU-7", "0000:0f:00.0", "580.95.05", "13.0", 85'520'809'984, 84'996'521'984, 524'288'000, true, 5, 16, 0};
+  lane.offer.card = {1, "GPU-7", "0000:0f:00.0", "580.95.05", "13.0", 85'520'809'984, 84'996'521'984, 524'288'000, true, 5, 16, 0, {}, 0};
+  lane.offer.card.speed = {51.4, 380.2, 705.0, 712.0, 0.0, 2.9e12, 53.4e9, 52.1e9};
+  lane.offer.card.context_bytes = 600U << 20U;
   worker.lanes[1] = lane;
   const json lanes = parsed(net::WorkerList{{worker}})["workers"][0]["lanes"];
   EXPECT_TRUE(lanes[0]["card"].is_null());
@@ -118,11 +120,15 @@ TEST(FarmOutputTest, WorkersSayWhichCardALaneHas) {
   EXPECT_EQ(json({card["memory_bytes"], card["free_bytes"], card["reserved_bytes"]}),
             json({85'520'809'984, 84'996'521'984, 524'288'000}));
   EXPECT_EQ(json({card["link_generation"], card["link_width"], card["numa_node"]}), json({5, 16, 0}));
+  EXPECT_EQ(card["speed"]["float16_tflops"], 705.0);
+  EXPECT_EQ(card["speed"]["to_host_bytes_per_s"], 52.1e9);
+  EXPECT_EQ(card["context_bytes"], 600U << 20U);
   const std::string table = worker_table({{worker}});
   EXPECT_THAT(table, HasSubstr("sm_90"));
   EXPECT_THAT(table, HasSubstr("card 1: NVIDIA H100 80GB HBM3, 79.2 GiB of 79.6 GiB free when it started, driver 580.95.05, "
                                "CUDA 13.0, PCIe 5 x16, NUMA node 0\n"));
-  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 4);
+  EXPECT_THAT(table, HasSubstr("TFLOP/s: fp32 51, tf32 380, fp16 705, bf16 712; GB/s: memory 2900, to the card 53.4, from it 52.1\n"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 5);
 }
 
 TEST(FarmOutputTest, LogsAsJsonHoldTheTextOfTheAttemptThatIsShown) {

@@ -38,6 +38,7 @@ class BoxNetwork : public Network {
   bool has_artifact(TileShape) const override { return false; }
   Result<std::vector<TensorSpec>> input_specs(TileShape) const override { return std::vector<TensorSpec>(); }
   Result<std::uint64_t> peak_activation_bytes(TileShape) const override { return 0; }
+  Result<std::vector<sharding::MemoryStep>> memory_steps(Executor, TileShape) const override { return std::vector<sharding::MemoryStep>(); }
   std::uint64_t weights_bytes() const override { return 0; }
   [[nodiscard]] int threads() const override { return 1; }
 
