@@ -9,7 +9,7 @@ namespace kiln::sharding {
 namespace {
 
 // Of what is left, all lanes together take this part before lengths are looked at again: towards the end they get shorter, so
-// that all end together. One alone has nobody to wait for, and every segment costs it a start of decoder and encoder.
+// that all end together.
 constexpr double kPartOfRest = 0.5;
 // What is left behind a whole segment, if it is less than this part of one, goes with it.
 constexpr double kRestOfTarget = 0.25;
@@ -28,6 +28,9 @@ SegmentCut at_unknown_speed(const SegmentCutRequest& request, std::int64_t lanes
   return {std::max(frames, least_frames(request)), "the lane's speed is not known yet"};
 }
 
+// One alone has nobody to wait for. But while its last piece is rendered, the one before is merged and stored: a short one.
+double alone(double share, double piece, bool last) { return last && share >= 2.0 * piece ? share - piece : share; }
+
 SegmentCut at_speed(const SegmentCutRequest& request, std::int64_t lanes) {
   const double speed = request.lane_frames_per_second;
   const double target = speed * static_cast<double>(request.target_ms) / 1000.0;
@@ -36,7 +39,8 @@ SegmentCut at_speed(const SegmentCutRequest& request, std::int64_t lanes) {
   const double share = std::min(due * part - static_cast<double>(request.lane_frames_due), static_cast<double>(request.frames_left));
   const double piece = std::max(static_cast<double>(least_frames(request)), target * kPieceOfTarget);
   const bool last = lanes == 1 ? share < target * (1.0 + kRestOfTarget) : share * kPartOfRest < piece;
-  const double wanted = last || lanes == 1 ? share : share * kPartOfRest;
+  const double shared = last ? share : share * kPartOfRest;
+  const double wanted = lanes == 1 ? alone(share, piece, last) : shared;
   if (!last && wanted >= target) {
     return {to_frames(target, request.frames_max),
             fmt::format("{:.1f} s at {:.2f} frames a second", static_cast<double>(request.target_ms) / 1000.0, speed)};

@@ -3,7 +3,8 @@
 // A segment is meant to take `target_ms` on its lane, so that a slow lane gets fewer frames than a fast one and all
 // come back about as often. Towards the end pieces shrink: no lane takes more than half of its share of what is left (guided
 // self-scheduling). A lane's last piece, where half of it would be shorter than is worth a start, is its whole share: what it
-// renders until the moment at which all lanes are done, going by their speeds and what each still has.
+// renders until the moment at which all lanes are done, going by their speeds and what each still has. A lane alone ends with a
+// short one, so that little is left to merge and store behind it.
 #pragma once
 
 #include <cstdint>

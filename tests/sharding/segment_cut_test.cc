@@ -30,9 +30,10 @@ TEST(SegmentCutTest, LengthsFollowSpeedTargetAndRest) {
       {request(10'000, 10.0, 30.0, 2), 100, "10.0 s"},           // ten seconds' worth
       {request(10'000, 20.0, 30.0, 2), 200, "10.0 s"},           // twice as fast, twice as long
       {request(100'000, 500.0, 500.0, 1), 1'000, "10.0 s"},      // the longest there is
-      {request(120, 10.0, 10.0, 1), 120, "120 frames are left"},  // one alone, and hardly more than its ten seconds
+      {request(120, 10.0, 10.0, 1), 110, "120 frames are left"},  // one alone, and hardly more than its ten seconds
       {request(126, 10.0, 10.0, 1), 100, "10.0 s"},
-      {request(60, 10.0, 10.0, 1), 60, "60 frames are left"},     // nobody else waits
+      {request(60, 10.0, 10.0, 1), 50, "60 frames are left"},     // and a short one, while that is stored
+      {request(19, 10.0, 10.0, 1), 19, "19 frames are left"},
       {request(120, 10.0, 30.0, 2), 20, "120 frames are left"},  // a third of half of the rest
       {request(44, 10.0, 20.0, 2), 11, "44 frames are left"},
       {request(38, 10.0, 20.0, 2), 19, "38 frames are left"},    // half of it would be less than a second: its whole share
