@@ -15,7 +15,9 @@ import farms
 import jobs
 
 SIZES = ("640x360", "704x396", "768x432", "832x468")
-WARM_SIZES = ("320x180", "384x216", "448x252", "512x288")
+WARM_SIZES = ("320x180", "384x216", "448x252", "512x288", "576x324", "256x144")
+CPU_SIZES = ("64x36", "80x46", "96x54", "112x64")
+CPU_WARM_SIZES = ("48x28", "56x32", "60x34", "68x38", "72x40", "76x44")
 FRAMES = 8
 
 
@@ -25,34 +27,35 @@ def compiles(spans):
             if one["name"].startswith("compile ") and one["outcome"] == "done"]
 
 
-def warm_up(farm, bench, name, options, sizes):
-    """Until that worker has compiled something: whose turn a key is, is the coordinator's to say."""
-    while sizes:
-        size = sizes.pop(0)
-        job = farm.submit([bench.clip(size, 4)], options.package, pool=name, executor="compiled", codec="ffv1")
+def warm_up(farm, bench, names, options, sizes):
+    """A key for each worker at once, until each has compiled one: whose turn a key is, is the coordinator's to say."""
+    warm = set()
+    while len(sizes) >= len(names) and warm != set(names):
+        clips = [bench.clip(sizes.pop(0), 4) for _ in names]
+        job = farm.submit(clips, options.package, executor="compiled", codec="ffv1")
         farm.finish(job)
-        if any(worker == name for _, worker, _ in compiles(farm.spans(job))):
-            return
-    raise RuntimeError(f"{name} compiled nothing before the clock started")
+        warm |= {worker for _, worker, _ in compiles(farm.spans(job))}
+    if warm != set(names):
+        raise RuntimeError(f"only {sorted(warm)} compiled before the clock started")
 
 
 def compile_all(bench, options, cards, number):
     farm = farms.Farm(bench, f"keys-{cards}-{number}")
     half = max(1, options.cores // 2)
-    warm_sizes = list(WARM_SIZES) if options.device != "cpu" else ["48x28", "56x32", "60x34", "68x38"]
-    for i in range(cards):
-        device = "cpu" if options.device == "cpu" else f"cuda:{i}"
-        name = f"card{i}"
-        farm.worker(name, device, "--pool", name, *(["--lanes", 1] if device == "cpu" else []), cores=range(i * half, (i + 1) * half))
-        warm_up(farm, bench, name, options, warm_sizes)
-    clips = [bench.clip(size, FRAMES) for size in (SIZES if options.device != "cpu" else ("64x36", "80x46", "96x54", "112x64"))]
+    cpu = options.device == "cpu"
+    names = [f"card{i}" for i in range(cards)]
+    for i, name in enumerate(names):
+        farm.worker(name, "cpu" if cpu else f"cuda:{i}", *(["--lanes", 1] if cpu else []), cores=range(i * half, (i + 1) * half))
+    warm_up(farm, bench, names, options, list(CPU_WARM_SIZES if cpu else WARM_SIZES))
+    clips = [bench.clip(size, FRAMES) for size in (CPU_SIZES if cpu else SIZES)]
     started = time.time()
     job = farm.submit(clips, options.package, executor="compiled", codec="ffv1")
     status = farm.finish(job)
     made = compiles(farm.spans(job))
     out = {"cards": cards, "cores": half * cards, "job_s": round(status["ended_s"] - status["submitted_s"], 2),
            "artifacts_s": round(max(end for _, _, end in made) - started, 2), "compile_s": round(status["compile_s"], 2),
-           "keys": len({key for key, _, _ in made}), "compiles": len(made), "by": {name: sum(w == name for _, w, _ in made) for _, name, _ in made},
+           "keys": len({key for key, _, _ in made}), "compiles": len(made),
+           "by": {name: sum(worker == name for _, worker, _ in made) for name in names},
            "compiles_failed": status["compile_failures"]}
     farm.close()
     return out
