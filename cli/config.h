@@ -54,6 +54,7 @@ struct WorkerSettings {
   int cancel_patience_s = 10;
   int transfer_patience_s = 180;
   int drain_patience_s = 60;
+  int broadcast_min_mib = 1'024;
 };
 
 // What every command reads. The values here are the built-in ones; ranges, meanings and the names in

@@ -11,6 +11,7 @@ constexpr int kMostWaitMs = 3'600'000;
 constexpr int kMostWaitS = 86'400;
 constexpr int kMostJobs = 100'000;  // as many as a list of jobs holds
 constexpr int kMostAttempts = 1'000;
+constexpr int kMostMib = 1'048'576;
 constexpr int kMostSegmentFrames = 100'000;
 constexpr int kLeastSnapshotFacts = 100;
 constexpr int kMostSnapshotFacts = 100'000'000;
@@ -99,6 +100,9 @@ const std::array kSettings{
             "seconds that a transfer is tried again before the task is given back", 1, kMostWaitS},
     Setting{"worker.drain_patience_s", "KILN_WORKER_DRAIN_PATIENCE_S", kPlace<&Config::worker, &WorkerSettings::drain_patience_s>,
             "seconds that a worker which ends waits for its results to be taken", 1, kMostWaitS},
+    Setting{"worker.broadcast_min_mib", "KILN_WORKER_BROADCAST_MIN_MIB", kPlace<&Config::worker, &WorkerSettings::broadcast_min_mib>,
+            "weights of so many MiB or more go to one card of a host, and from there to the others that load them at the same time", 0,
+            kMostMib},
 };
 
 }  // namespace

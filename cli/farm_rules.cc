@@ -40,6 +40,7 @@ worker::WorkerRules worker_rules(const Config& config) {
   rules.cancel_patience = seconds(config.worker.cancel_patience_s);
   rules.transfer_patience = seconds(config.worker.transfer_patience_s);
   rules.drain_patience = seconds(config.worker.drain_patience_s);
+  rules.broadcast_bytes_min = static_cast<std::uint64_t>(config.worker.broadcast_min_mib) << 20U;
   return rules;
 }
 

@@ -61,7 +61,8 @@ Result<std::string> admitted_kernels(const net::OfferKernels& offer, int sealed_
 
 }  // namespace
 
-LaneSession::LaneSession(net::LocalChannel channel) : channel_(std::move(channel)), outbox_(channel_) {
+LaneSession::LaneSession(net::LocalChannel channel)
+    : channel_(std::move(channel)), outbox_(channel_), share_(outbox_, [this] { return open_transfer(set_up_.device); }) {
   chore_thread_ = std::thread([this] {
     while (auto chore = chores_.pop()) (*chore)();
   });
@@ -100,6 +101,9 @@ void LaneSession::receive_all() {
     auto incoming = receive();
     more = incoming && !std::holds_alternative<net::Shutdown>(incoming->message);
     const auto* kernels = incoming ? std::get_if<net::OfferKernels>(&incoming->message) : nullptr;
+    // Who waits for weights hears these; whoever handles them later has only to look.
+    if (const auto* id = incoming ? std::get_if<net::ShareId>(&incoming->message) : nullptr; id != nullptr) share_.hear(*id);
+    if (const auto* over = incoming ? std::get_if<net::ShareOver>(&incoming->message) : nullptr; over != nullptr) share_.hear(*over);
     if (kernels != nullptr) {
       take_kernels(*kernels, incoming->descriptors);
     } else {
@@ -197,7 +201,7 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
     source.graphs.push_back({manifest_.graphs[message.graphs[i]], mappings[i].bytes()});
   }
   source.weights = mappings.back().bytes();
-  KILN_TRY_ASSIGN(network_, Network::load(source));
+  KILN_TRY_ASSIGN(net::PackageLoaded loaded, load_network(source, message.share));
   if (network_->threads() < source.threads) {
     log::info("this network runs with one thread, so that its bits are those of every lane; more lanes use more cores");
   }
@@ -208,8 +212,6 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
       *network_, tools_, std::move(callbacks),
       PipelineOptions{own_kernels(), static_cast<std::size_t>(std::max(set_up_.encoders, 1)), set_up_.ring_bytes});
 
-  net::PackageLoaded loaded;
-  loaded.weights_bytes = network_->weights_bytes();
   if (message.tile_height > 0) {
     const TileShape shape{message.tile_frames, message.tile_height, message.tile_width};
     KILN_TRY_ASSIGN(const auto inputs, network_->input_specs(shape));
@@ -217,6 +219,38 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
     loaded.inputs = wire_tensors(inputs);
   }
   outbox_.send(loaded);
+  return {};
+}
+
+Result<net::PackageLoaded> LaneSession::load_network(const NetworkSource& source, std::uint64_t share) {
+  const auto begun = std::chrono::steady_clock::now();
+  NetworkSource given = source;
+  given.delivery = share_.way_for(share);
+  auto network = Network::load(given);
+  const WeightCounts counts = share_.counts();
+  share_.end_load(network.has_value());
+  KILN_TRY_ASSIGN(network_, std::move(network));
+  net::PackageLoaded loaded;
+  loaded.weights_bytes = network_->weights_bytes();
+  loaded.weights_copied_bytes = given.delivery == nullptr ? loaded.weights_bytes : counts.copied_bytes;
+  loaded.weights_received_bytes = given.delivery == nullptr ? 0 : counts.received_bytes;
+  loaded.weights_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  return loaded;
+}
+
+Status LaneSession::on_message(const net::OpenShare& message, Descriptors&) {
+  share_.open(message);
+  return {};
+}
+
+// What they say was heard by the receiver.
+Status LaneSession::on_message(const net::ShareId&, Descriptors&) {
+  share_.look();
+  return {};
+}
+
+Status LaneSession::on_message(const net::ShareOver&, Descriptors&) {
+  share_.look();
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "cache_store/trusted_keys.h"
 #include "lane/engine/network.h"
 #include "lane/gpu/kernel_supply.h"
+#include "lane/lane_share.h"
 #include "lane/media/media_tools.h"
 #include "lane/outbox.h"
 #include "lane/pipelines/upscale_pipeline.h"
@@ -55,7 +56,11 @@ class LaneSession {
   [[nodiscard]] Status on_message(const net::Cancel& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::Shutdown& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::OfferKernels& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::OpenShare& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::ShareId& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::ShareOver& message, Descriptors& descriptors);
 
+  [[nodiscard]] Result<net::PackageLoaded> load_network(const NetworkSource& source, std::uint64_t share);
   [[nodiscard]] Result<SegmentSpec> plan_segment(const net::SegmentTask& task) const;
   [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
   void report_progress(const SegmentRun& run);
@@ -66,6 +71,7 @@ class LaneSession {
 
   net::LocalChannel channel_;
   Outbox outbox_;
+  LaneShare share_;
   bool ending_ = false;
   // As a task says, else those of the set-up.
   [[nodiscard]] int encoder_threads(int asked) const { return asked > 0 ? asked : set_up_.encoder_threads; }

@@ -12,7 +12,7 @@
 
 namespace kiln::net {
 
-inline constexpr std::uint32_t kLaneProtocol = 2;
+inline constexpr std::uint32_t kLaneProtocol = 3;
 
 struct TensorSpec {
   std::string dtype;
@@ -35,6 +35,17 @@ struct PackageLoaded {
   std::vector<TensorSpec> inputs;
   std::uint64_t peak_activation_bytes = 0;
   std::uint64_t weights_bytes = 0;
+  std::uint64_t weights_copied_bytes = 0;
+  std::uint64_t weights_received_bytes = 0;
+  double weights_s = 0.0;
+};
+struct ShareOpened {
+  std::uint64_t epoch = 0;
+  std::string id;
+};
+struct ShareEnded {
+  std::uint64_t epoch = 0;
+  std::string why;  // empty: it has all
 };
 struct ArtifactBound {
   std::string key;
@@ -102,6 +113,6 @@ struct Failed {
 };
 
 using FromLane = std::variant<Hello, PackageLoaded, ArtifactBound, ArtifactRefused, ProbeDone, Progress,
-                              SegmentDone, JoinDone, LaneTaskFailed, Failed, KernelsWanted>;
+                              SegmentDone, JoinDone, LaneTaskFailed, Failed, KernelsWanted, ShareOpened, ShareEnded>;
 
 }  // namespace kiln::net

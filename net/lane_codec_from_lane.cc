@@ -53,6 +53,9 @@ void put(const PackageLoaded& in, pb::PackageLoaded& out) {
   for (const auto& item : in.inputs) put(item, *out.add_inputs());
   out.set_peak_activation_bytes(in.peak_activation_bytes);
   out.set_weights_bytes(in.weights_bytes);
+  out.set_weights_copied_bytes(in.weights_copied_bytes);
+  out.set_weights_received_bytes(in.weights_received_bytes);
+  out.set_weights_s(in.weights_s);
 }
 
 PackageLoaded get(const pb::PackageLoaded& in) {
@@ -60,6 +63,9 @@ PackageLoaded get(const pb::PackageLoaded& in) {
   for (const auto& item : in.inputs()) out.inputs.push_back(get(item));
   out.peak_activation_bytes = in.peak_activation_bytes();
   out.weights_bytes = in.weights_bytes();
+  out.weights_copied_bytes = in.weights_copied_bytes();
+  out.weights_received_bytes = in.weights_received_bytes();
+  out.weights_s = in.weights_s();
   return out;
 }
 
@@ -242,6 +248,30 @@ KernelsWanted get(const pb::KernelsWanted& in) {
   return out;
 }
 
+void put(const ShareOpened& in, pb::ShareOpened& out) {
+  out.set_epoch(in.epoch);
+  out.set_id(in.id);
+}
+
+ShareOpened get(const pb::ShareOpened& in) {
+  ShareOpened out;
+  out.epoch = in.epoch();
+  out.id = in.id();
+  return out;
+}
+
+void put(const ShareEnded& in, pb::ShareEnded& out) {
+  out.set_epoch(in.epoch);
+  out.set_why(in.why);
+}
+
+ShareEnded get(const pb::ShareEnded& in) {
+  ShareEnded out;
+  out.epoch = in.epoch();
+  out.why = in.why();
+  return out;
+}
+
 struct FromLanePut {
   pb::FromLane& out;
   void operator()(const Hello& in) const { put(in, *out.mutable_hello()); }
@@ -255,6 +285,8 @@ struct FromLanePut {
   void operator()(const LaneTaskFailed& in) const { put(in, *out.mutable_task_failed()); }
   void operator()(const Failed& in) const { put(in, *out.mutable_failed()); }
   void operator()(const KernelsWanted& in) const { put(in, *out.mutable_kernels_wanted()); }
+  void operator()(const ShareOpened& in) const { put(in, *out.mutable_share_opened()); }
+  void operator()(const ShareEnded& in) const { put(in, *out.mutable_share_ended()); }
 };
 
 Result<FromLane> open(const pb::FromLane& in) {
@@ -281,6 +313,10 @@ Result<FromLane> open(const pb::FromLane& in) {
       return get(in.failed());
     case pb::FromLane::kKernelsWanted:
       return get(in.kernels_wanted());
+    case pb::FromLane::kShareOpened:
+      return get(in.share_opened());
+    case pb::FromLane::kShareEnded:
+      return get(in.share_ended());
     case pb::FromLane::BODY_NOT_SET:
       break;
   }

@@ -40,6 +40,7 @@ void put(const LoadPackage& in, pb::LoadPackage& out) {
   out.set_tile_frames(in.tile_frames);
   out.set_tile_height(in.tile_height);
   out.set_tile_width(in.tile_width);
+  out.set_share(in.share);
 }
 
 LoadPackage get(const pb::LoadPackage& in) {
@@ -50,6 +51,7 @@ LoadPackage get(const pb::LoadPackage& in) {
   out.tile_frames = in.tile_frames();
   out.tile_height = in.tile_height();
   out.tile_width = in.tile_width();
+  out.share = in.share();
   return out;
 }
 
@@ -214,6 +216,44 @@ OfferKernels get(const pb::OfferKernels& in) {
   return out;
 }
 
+void put(const OpenShare& in, pb::OpenShare& out) {
+  out.set_epoch(in.epoch);
+  out.set_rank(in.rank);
+  out.set_ranks(in.ranks);
+}
+
+OpenShare get(const pb::OpenShare& in) {
+  OpenShare out;
+  out.epoch = in.epoch();
+  out.rank = in.rank();
+  out.ranks = in.ranks();
+  return out;
+}
+
+void put(const ShareId& in, pb::ShareId& out) {
+  out.set_epoch(in.epoch);
+  out.set_id(in.id);
+}
+
+ShareId get(const pb::ShareId& in) {
+  ShareId out;
+  out.epoch = in.epoch();
+  out.id = in.id();
+  return out;
+}
+
+void put(const ShareOver& in, pb::ShareOver& out) {
+  out.set_epoch(in.epoch);
+  out.set_why(in.why);
+}
+
+ShareOver get(const pb::ShareOver& in) {
+  ShareOver out;
+  out.epoch = in.epoch();
+  out.why = in.why();
+  return out;
+}
+
 struct ToLanePut {
   pb::ToLane& out;
   void operator()(const SetUp& in) const { put(in, *out.mutable_set_up()); }
@@ -226,6 +266,9 @@ struct ToLanePut {
   void operator()(const Cancel& in) const { put(in, *out.mutable_cancel()); }
   void operator()(const Shutdown& in) const { put(in, *out.mutable_shutdown()); }
   void operator()(const OfferKernels& in) const { put(in, *out.mutable_offer_kernels()); }
+  void operator()(const OpenShare& in) const { put(in, *out.mutable_open_share()); }
+  void operator()(const ShareId& in) const { put(in, *out.mutable_share_id()); }
+  void operator()(const ShareOver& in) const { put(in, *out.mutable_share_over()); }
 };
 
 Result<ToLane> open(const pb::ToLane& in) {
@@ -250,6 +293,12 @@ Result<ToLane> open(const pb::ToLane& in) {
       return get(in.shutdown());
     case pb::ToLane::kOfferKernels:
       return get(in.offer_kernels());
+    case pb::ToLane::kOpenShare:
+      return get(in.open_share());
+    case pb::ToLane::kShareId:
+      return get(in.share_id());
+    case pb::ToLane::kShareOver:
+      return get(in.share_over());
     case pb::ToLane::BODY_NOT_SET:
       break;
   }

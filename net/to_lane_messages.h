@@ -29,6 +29,23 @@ struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::int64_t tile_frames = 0;
   std::int64_t tile_height = 0;
   std::int64_t tile_width = 0;
+  std::uint64_t share = 0;  // epoch of the group with which it loads; 0: alone
+};
+struct OpenShare {
+  std::uint64_t epoch = 0;
+  std::uint32_t rank = 0;
+  std::uint32_t ranks = 0;
+  bool operator==(const OpenShare&) const = default;
+};
+struct ShareId {
+  std::uint64_t epoch = 0;
+  std::string id;
+  bool operator==(const ShareId&) const = default;
+};
+struct ShareOver {
+  std::uint64_t epoch = 0;
+  std::string why;  // empty: all have all
+  bool operator==(const ShareOver&) const = default;
 };
 struct DefineClip {  // descriptor: the sealed clip description
   ClipId clip;
@@ -96,6 +113,6 @@ struct Cancel {
 struct Shutdown {};
 
 using ToLane = std::variant<SetUp, LoadPackage, DefineClip, OfferArtifact, ProbeTask, SegmentTask, JoinTask,
-                            Cancel, Shutdown, OfferKernels>;
+                            Cancel, Shutdown, OfferKernels, OpenShare, ShareId, ShareOver>;
 
 }  // namespace kiln::net

@@ -116,6 +116,7 @@ void FarmWorker::Impl::turn() {
   look_at_lanes();
   tick();
   settle();
+  gather_when_due();
   publish();
   if (!over_ && !socket_.pending()) wait();
 }
@@ -130,6 +131,9 @@ void FarmWorker::Impl::publish() {
     stats.lane_logs_emptied += lane->logs_emptied();
     stats.clips_let_go += lane->clips_let_go();
   }
+  stats.groups = groups_.counters();
+  stats.weights_copied_bytes = weights_copied_bytes_;
+  stats.weights_received_bytes = weights_received_bytes_;
   stats.packages_let_go = fetcher_.packages_let_go();
   stats.artifacts_let_go = fetcher_.artifacts_let_go();
   stats.reasons_untold = told_reasons_.untold();

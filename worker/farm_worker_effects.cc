@@ -99,6 +99,7 @@ void FarmWorker::Impl::carry_out(const KillLane& effect) {
   log::warn("lane {} is killed: {}", effect.lane.value, effect.why);
   for (const RunPtr& run : running_on(effect.lane)) run->outcome = fmt::format("its lane was killed: {}", effect.why);
   lanes_.at(effect.lane)->kill();
+  leave_share(effect.lane, "it was killed");
   running_.erase(effect.lane);
 }
 
@@ -108,6 +109,7 @@ void FarmWorker::Impl::carry_out(const Prepare& effect) {
   const TaskKey key = key_of(effect.assign);
   RunPtr& run = runs_[key];
   if (!run) run = std::make_shared<TaskRun>(place_, effect.slot, effect.assign);
+  gather_soon(effect.assign);
   pool_->run([this, key, assign = effect.assign] {
     auto files = std::make_shared<tl::expected<TaskFiles, TaskFileFetcher::Failure>>(fetcher_.fetch(assign));
     mailbox_.post([this, key, files] {
@@ -156,7 +158,7 @@ Status FarmWorker::Impl::run_on_lane(TaskRun& run, LaneHost& lane) {
 Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
   const auto& spec = std::get<net::SegmentSpec>(run.assign.spec);
   KILN_TRY_ASSIGN(const sharding::GraphDtype dtype, sharding::graph_dtype_from_string(spec.dtype));
-  KILN_TRY(lane.use_package(run.files.package, dtype));
+  KILN_TRY(lane.use_package(run.files.package, dtype, share_for(run)));
   KILN_TRY_ASSIGN(const ClipId clip,
                   lane.use_clip({spec.description.sha256, run.files.location}, run.files.description->get()));
   if (run.files.artifact) KILN_TRY(lane.offer(*run.files.artifact, store_.trusted_keys()));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "net/dealer_socket.h"
+#include "worker/core/weight_groups.h"
 #include "worker/core/worker_step.h"
 #include "worker/farm_worker.h"
 #include "worker/kernel_order.h"
@@ -88,6 +89,17 @@ struct FarmWorker::Impl {
   [[nodiscard]] bool is_running(const TaskRun& run) const;
   void not_running(LaneId id, TaskKey key);
 
+  // ---- weights of lanes on cards (farm_worker_shares.cc) ----
+  void say(const GroupWords& words);
+  [[nodiscard]] std::vector<LaneId> lanes_that_want(const std::string& weights) const;
+  void gather(const net::Assign& assign);
+  void gather_soon(const net::Assign& assign);
+  void gather_when_due();
+  [[nodiscard]] std::uint64_t share_for(const TaskRun& run);
+  [[nodiscard]] bool hear_of_shares(LaneId id, const net::FromLane& message);  // false: it is of something else
+  void leave_share(LaneId id, const std::string& why);
+  void tell_of_weights(LaneId id, const net::PackageLoaded& loaded);
+
   // ---- for monitoring ----
   void publish();
 
@@ -122,6 +134,12 @@ struct FarmWorker::Impl {
   std::optional<Status> over_;
   CompileCounts compiles_;
   std::map<LaneId, net::KernelsWanted> kernels_wanted_;  // before the coordinator named a store
+  WeightGroups groups_;
+  std::map<std::string, net::Assign> to_gather_;  // by weights
+  Clock::time_point gather_at_{};
+  std::map<LaneId, std::string> load_notes_;  // why a lane's weights came as they did
+  std::uint64_t weights_copied_bytes_ = 0;
+  std::uint64_t weights_received_bytes_ = 0;
   std::set<Digest> kernels_ordered_;  // being compiled, or published by us
   std::unique_ptr<WorkerDoor> door_;  // nullptr: nobody asked for one
   Clock::time_point published_at_{};

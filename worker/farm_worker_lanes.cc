@@ -55,6 +55,7 @@ void FarmWorker::Impl::hear_lane(LaneId id) {
 void FarmWorker::Impl::lose_lane(LaneId id, std::string why) {
   LaneHost& lane = *lanes_.at(id);
   Death death;
+  leave_share(id, "it is gone");  // first: others wait for what it would have sent
   death.status = lane.bury();
   const std::string log = read_log(lane.log_path(), lane.log_begin(), kLastWordsBytes).text;
   death.log = log;
@@ -75,6 +76,7 @@ void FarmWorker::Impl::on_lane_ended(LaneId id, TaskRun& run) {
 // could not be set up, and where that lies in the configuration, no other lane can be.
 void FarmWorker::Impl::on_lane_refusal(LaneId id, const net::TaskFault& fault) {
   LaneHost& lane = *lanes_.at(id);
+  leave_share(id, "it was refused");
   const std::vector<RunPtr> runs = running_on(id);
   const RunPtr run = runs.empty() ? nullptr : lane.loading() ? runs.front() : runs.back();
   if (run && (lane.proven() || fault.kind == net::FailureKind::kBadInput)) {
@@ -99,7 +101,11 @@ void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {
     lane.kill();
     return post(LaneIsLost{id, net::FailureKind::kError, "kiln-lane is of another version"});
   }
-  if (std::holds_alternative<net::PackageLoaded>(message)) return lane.on_loaded();
+  if (const auto* loaded = std::get_if<net::PackageLoaded>(&message)) {
+    tell_of_weights(id, *loaded);
+    return lane.on_loaded();
+  }
+  if (hear_of_shares(id, message)) return;
   if (const auto* wanted = std::get_if<net::KernelsWanted>(&message)) return want_kernels(id, *wanted);
   if (const auto* failed = std::get_if<net::Failed>(&message)) return on_lane_refusal(id, fault_of(failed->fault));
   if (const auto* refused = std::get_if<net::ArtifactRefused>(&message)) {

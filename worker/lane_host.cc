@@ -87,11 +87,13 @@ Status LaneHost::send(const net::ToLane& message, const std::vector<int>& descri
   return process_->send(message, descriptors);
 }
 
-Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype) {
+Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype,
+                             std::uint64_t share) {
   if (package_ && package_->digest == package->digest && dtype_ == dtype) return {};
   net::LoadPackage load;
   load.manifest = package->manifest_text;
   load.dtype = sharding::to_string(dtype);
+  load.share = share;
   std::vector<int> descriptors;
   for (const ModelPackage::Graph* graph : package->graphs_of(dtype)) {
     load.graphs.push_back(graph->index);
@@ -104,6 +106,10 @@ Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, shardi
   offered_.clear();
   loading_ = true;
   return {};
+}
+
+bool LaneHost::has_loaded(const std::string& weights) const {
+  return package_ && fmt::format("{}/{}", package_->digest.hex(), sharding::to_string(dtype_)) == weights;
 }
 
 Result<ClipId> LaneHost::use_clip(const LaneClip& clip, int description_fd) {

@@ -55,8 +55,11 @@ class LaneHost {
   [[nodiscard]] ExitStatus bury();
 
   [[nodiscard]] Status send(const net::ToLane& message, const std::vector<int>& descriptors = {});
-  // Loads its graphs of that dtype, unless they are what is loaded.
-  [[nodiscard]] Status use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype);
+  // Loads its graphs of that dtype, unless they are what is loaded; with the group of that epoch (0: alone).
+  [[nodiscard]] Status use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype,
+                                   std::uint64_t share = 0);
+  // As a task names them: HASH/DTYPE of what was sent to it last.
+  [[nodiscard]] bool has_loaded(const std::string& weights) const;
   [[nodiscard]] Result<ClipId> use_clip(const LaneClip& clip, int description_fd);
   // Of the loaded package; the lane answers with ArtifactBound or ArtifactRefused. Once for each artifact.
   [[nodiscard]] Status offer(const ReadyArtifact& artifact, const std::string& trusted_keys);

@@ -21,6 +21,11 @@ std::string allocator_settings(double memory_fraction) {
   return inherited == nullptr || *inherited == '\0' ? mine : fmt::format("{},{}", inherited, mine);
 }
 
+// NCCL's own settings, where nobody made another choice: no multicast (it can wait for a fabric manager for ever), and no door but
+// to this host, since members of a group are lanes of one worker.
+constexpr std::pair<const char*, const char*> kNcclSettings[] = {
+    {"NCCL_NVLS_ENABLE", "0"}, {"NCCL_SOCKET_IFNAME", "lo"}, {"NCCL_RAS_ENABLE", "0"}};
+
 // As sched_setaffinity takes them, made before the fork. A host may have more cores than a cpu_set_t.
 std::vector<unsigned long> core_mask(const std::vector<int>& cores) {
   constexpr std::size_t kBits = 8 * sizeof(unsigned long);
@@ -52,6 +57,9 @@ Result<LaneProcess> LaneProcess::start(LaneId id, const LaneStart& start) {
   }
   options.nice = start.nice;
   options.set_env.emplace_back("CUDA_VISIBLE_DEVICES", start.card_uuid);
+  for (const auto& [name, value] : kNcclSettings) {
+    if (!start.card_uuid.empty() && std::getenv(name) == nullptr) options.set_env.emplace_back(name, value);
+  }
   if (start.memory_fraction < 1.0) options.set_env.emplace_back(kAllocatorVariable, allocator_settings(start.memory_fraction));
   if (!start.cores.empty()) {
     // Cores that went away since they were looked at are no reason to have no lane.

@@ -91,6 +91,16 @@ void add_let_go(MetricsText& text, const WorkerStats& stats) {
   text.counter(kName, "", stats.clips_let_go, {{"of", "clip"}});
 }
 
+void add_weights(MetricsText& text, const WorkerStats& stats) {
+  constexpr const char* kBytes = "kiln_worker_weights_bytes_total";
+  text.counter(kBytes, "Bytes of weights that lanes loaded", stats.weights_copied_bytes, {{"way", "copied"}});
+  text.counter(kBytes, "", stats.weights_received_bytes, {{"way", "broadcast"}});
+  constexpr const char* kGroups = "kiln_worker_weight_groups_total";
+  text.counter(kGroups, "Groups of lanes that load weights together", stats.groups.completed, {{"end", "complete"}});
+  text.counter(kGroups, "", stats.groups.given_up, {{"end", "given_up"}});
+  text.counter("kiln_worker_weight_groups_late_total", "Words of lanes about a group that was over", stats.groups.late_messages);
+}
+
 }  // namespace
 
 std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
@@ -100,6 +110,7 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   add_transfers(text, state, stats);
   add_logs(text, stats);
   add_let_go(text, stats);
+  add_weights(text, stats);
   const CompileCounts& compiles = stats.compiles;
   text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
   text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});

@@ -9,6 +9,7 @@
 #include "net/http_server.h"
 #include "net/socket_types.h"
 #include "worker/blob_cache.h"
+#include "worker/core/weight_groups.h"
 #include "worker/core/worker_state.h"
 #include "worker/store_access.h"
 
@@ -40,6 +41,9 @@ struct WorkerStats {
   std::uint64_t artifacts_let_go = 0;
   std::uint64_t clips_let_go = 0;  // by lanes
   std::uint64_t reasons_untold = 0;
+  GroupCounters groups{};
+  std::uint64_t weights_copied_bytes = 0;
+  std::uint64_t weights_received_bytes = 0;
 };
 [[nodiscard]] std::string worker_metrics(const WorkerState& state, const WorkerStats& stats);
 

@@ -146,7 +146,7 @@ Status LoadedNetwork::load(const NetworkSource& source) {
   threads_ = source.threads;
   use_threads();
   KILN_TRY_ASSIGN(weights_, load_weights(manifest, source.graphs.front().description.component,
-                                         source.weights, source.dtype, source.device));
+                                         source.weights, source.dtype, source.device, source.delivery));
   KILN_TRY_ASSIGN(const auto type, sharding::element_type_from_string(to_string(source.dtype)));
   geometry_ = {manifest.channels, manifest.scale, manifest.frames(), to_torch(type)};
   for (const NetworkSource::Graph& graph : source.graphs) {

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "cache_store/artifact_manifest.h"
+#include "lane/engine/weight_delivery.h"
 #include "sharding/card_memory.h"
 #include "sharding/package/package_manifest.h"
 
@@ -62,6 +63,7 @@ struct NetworkSource {
   std::span<const std::byte> weights;  // the safetensors file; not needed any more after load
   sharding::GraphDtype dtype = sharding::GraphDtype::kFloat32;
   std::string device = "cpu";  // "cpu" | "cuda:N"
+  WeightDelivery* delivery = nullptr;  // how weights come onto the device; nullptr: copied one by one. Used during load only
   int threads = 1;  // of the CPU, set for the whole process; one whatever this says where bits depend on it
 };
 

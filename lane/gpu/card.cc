@@ -6,6 +6,7 @@
 #include "lane/engine/torch_types.h"
 #include "lane/gpu/cuda_driver.h"
 #include "lane/gpu/cuda_stream.h"
+#include "lane/gpu/cuda_transfer.h"
 
 namespace kiln::lane {
 
@@ -46,6 +47,12 @@ Result<CardUse> card_use(const std::string& device) {
   } catch (const std::exception&) {
     return fail(error_from_torch_exception("asking for the card's memory"));
   }
+}
+
+Result<std::unique_ptr<TransferDevice>> open_transfer(const std::string& device) {
+  KILN_TRY_ASSIGN(const c10::Device card, open_device(device));
+  if (!card.is_cuda()) return fail(make_error(ErrorCode::kFailedPrecondition, "a lane of the CPU shares no weights"));
+  return open_cuda_transfer(card.index());
 }
 
 Status check_card(const std::string& device) {

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "lane/gpu/kernel_supply.h"
+#include "lane/gpu/transfer_device.h"
 
 namespace kiln::lane {
 
@@ -22,6 +23,9 @@ struct CardUse {
   std::uint64_t all_bytes = 0;
 };
 [[nodiscard]] Result<CardUse> card_use(const std::string& device);
+
+// For weights onto `device`.
+[[nodiscard]] Result<std::unique_ptr<TransferDevice>> open_transfer(const std::string& device);
 
 // Waits for all work on the card. An error: it is lost to this process, whatever is tried.
 [[nodiscard]] Status check_card(const std::string& device);

@@ -1,15 +1,16 @@
 #include "lane/gpu/nvrtc.h"
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include <algorithm>
+
+#include "lane/gpu/beside_torch.h"
 
 namespace kiln::lane {
 namespace {
 
 constexpr const char* kNvrtcName = "libnvrtc.so.13";
-constexpr std::string_view kBesideTorch = "/../../nvidia/cu13/lib/";  // from torch/lib
+constexpr const char* kPlaceBesideTorch = "nvidia/cu13/lib/libnvrtc.so.13";
 constexpr int kSuccess = 0;
 constexpr int kCompilation = 6;       // NVRTC_ERROR_COMPILATION
 constexpr std::size_t kLogMax = 4000;  // of what a compiler has to say, in an error
@@ -24,23 +25,8 @@ Status find(void* library, const char* name, Function*& out) {
                          name));
 }
 
-// The wheel of the torch that this process runs with; empty where it has none.
-std::string path_beside_torch() {
-  void* torch = ::dlopen("libc10.so", RTLD_LAZY | RTLD_NOLOAD);
-  if (torch == nullptr) return "";
-  std::string path;
-  link_map* map = nullptr;
-  if (::dlinfo(torch, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr) {
-    path = map->l_name;
-    path.resize(std::min(path.rfind('/'), path.size()));
-    path.append(kBesideTorch).append(kNvrtcName);
-  }
-  ::dlclose(torch);
-  return path;
-}
-
 Result<void*> open_library(const std::string& given) {
-  const std::vector<std::string> places = given.empty() ? std::vector<std::string>{path_beside_torch(), kNvrtcName}
+  const std::vector<std::string> places = given.empty() ? std::vector<std::string>{path_beside_torch(kPlaceBesideTorch), kNvrtcName}
                                                         : std::vector<std::string>{given};
   std::string why;
   for (const std::string& place : places) {

@@ -60,7 +60,7 @@ class CompiledArtifactTest : public testing::Test {
   // A picture and the weights, as the network itself would hand them over.
   std::vector<at::Tensor> network_inputs(const FixtureCase& one) const {
     auto list = load_weights(fixture_.manifest, fixture_.manifest.graphs[0].component, fixture_.weights.bytes(),
-                             sharding::GraphDtype::kFloat32, "cpu").value();
+                             sharding::GraphDtype::kFloat32, "cpu", nullptr).value();
     const at::Tensor x = at::zeros({1, one.height, one.width, 3});
     std::copy(one.input.begin(), one.input.end(), x.mutable_data_ptr<float>());
     list.insert(list.begin(), x.permute({0, 3, 1, 2}));
