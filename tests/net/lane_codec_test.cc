@@ -64,6 +64,30 @@ TEST(LaneCodecTest, KernelsAreAskedForAndOffered) {
   EXPECT_EQ(offered.trusted_keys, "keys");
 }
 
+TEST(LaneCodecTest, GroupsThatShareWeightsAreSpokenOf) {
+  const std::string id("\0\xff id", 5);
+  EXPECT_EQ(std::get<OpenShare>(decode_to_lane(encode(ToLane(OpenShare{7, 1, 2}))).value()), (OpenShare{7, 1, 2}));
+  EXPECT_EQ(std::get<ShareId>(decode_to_lane(encode(ToLane(ShareId{7, id}))).value()), (ShareId{7, id}));
+  EXPECT_EQ(std::get<ShareOver>(decode_to_lane(encode(ToLane(ShareOver{7, "gone"}))).value()), (ShareOver{7, "gone"}));
+  LoadPackage load;
+  load.share = 7;
+  EXPECT_EQ(std::get<LoadPackage>(decode_to_lane(encode(ToLane(load))).value()).share, 7U);
+  const auto opened = std::get<ShareOpened>(decode_from_lane(encode(FromLane(ShareOpened{7, id}))).value());
+  EXPECT_EQ(opened.epoch, 7U);
+  EXPECT_EQ(opened.id, id);
+  const auto ended = std::get<ShareEnded>(decode_from_lane(encode(FromLane(ShareEnded{7, "no NCCL"}))).value());
+  EXPECT_EQ(ended.epoch, 7U);
+  EXPECT_EQ(ended.why, "no NCCL");
+  PackageLoaded loaded;
+  loaded.weights_copied_bytes = 1;
+  loaded.weights_received_bytes = 2;
+  loaded.weights_s = 0.5;
+  const auto back = std::get<PackageLoaded>(decode_from_lane(encode(FromLane(loaded))).value());
+  EXPECT_EQ(back.weights_copied_bytes, 1U);
+  EXPECT_EQ(back.weights_received_bytes, 2U);
+  EXPECT_EQ(back.weights_s, 0.5);
+}
+
 TEST(LaneCodecTest, AnyBytesDecodeOrAreRefused) {
   std::mt19937 random(1);
   for (int i = 0; i < 20000; ++i) {
