@@ -1,5 +1,6 @@
 // A lane that does nothing but load weights, on a card or into plain memory: all of lane/lane_share.h, and of what it stands on.
-// tests/lane/share/share_rig.cc starts it, and says which field of a message holds what.
+// tests/lane/share/share_rig.cc starts it, and says which field of a message holds what. With SHARE_MEMBER_NCCL, a library, it
+// stands where a true worker starts its lanes, and plain memory stands where that has a card.
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 namespace kiln::lane {
 namespace {
 
+constexpr std::size_t kSmallChunk = std::size_t{16} << 10U;
 constexpr std::size_t kLargeFrom = std::size_t{1} << 30U;
 
 // Ends, or stops, this process once so many chunks were broadcast.
@@ -88,19 +90,25 @@ class Member {
   }
 
   void begin(const net::SetUp& set_up) {
-    memory_ = make_member_memory(set_up.device);
+    const char* nccl = std::getenv("SHARE_MEMBER_NCCL");
+    of_true_worker_ = nccl != nullptr;
+    memory_ = make_member_memory(of_true_worker_ ? "host" : set_up.device);
     (void)memory_->free_bytes();  // opens the card
     BroadcastRules rules;
-    rules.chunk_bytes = set_up.ring_bytes;
-    rules.patience = std::chrono::milliseconds(set_up.threads);
-    rules.root_patience = std::chrono::milliseconds(set_up.encoder_threads);
+    if (of_true_worker_) {
+      rules.chunk_bytes = kSmallChunk;
+    } else {
+      rules.chunk_bytes = set_up.ring_bytes;
+      rules.patience = std::chrono::milliseconds(set_up.threads);
+      rules.root_patience = std::chrono::milliseconds(set_up.encoder_threads);
+    }
     const auto make_device = [this]() -> Result<std::unique_ptr<TransferDevice>> {
       KILN_TRY_ASSIGN(auto device, memory_->make_device());
       return std::unique_ptr<TransferDevice>(std::make_unique<EndingDevice>(std::move(device), killed_after_, stopped_after_));
     };
     rules_ = rules;
     make_device_ = make_device;
-    share_ = std::make_unique<LaneShare>(outbox_, make_device, set_up.answers_folder, rules);
+    share_ = std::make_unique<LaneShare>(outbox_, make_device, of_true_worker_ ? nccl : set_up.answers_folder, rules);
   }
 
   void handle(const Message& message) {
@@ -108,7 +116,7 @@ class Member {
       free_before_ = memory_->free_bytes();
       share_->open(*open);
     } else if (const auto* load = std::get_if<net::LoadPackage>(&message.first)) {
-      if (const Status loaded = this->load(*load, message.second.at(0).get()); !loaded) {
+      if (const Status loaded = this->load(*load, message.second.back().get()); !loaded) {
         log::error("{}", loaded.error().message);
         ::_exit(1);
       }
@@ -118,8 +126,12 @@ class Member {
   }
 
   Status load(const net::LoadPackage& message, int weights) {
-    killed_after_ = static_cast<int>(message.graphs.at(0));
-    stopped_after_ = static_cast<int>(message.graphs.at(1));
+    bool hashes = false;
+    if (!of_true_worker_) {
+      killed_after_ = static_cast<int>(message.graphs.at(0));
+      stopped_after_ = static_cast<int>(message.graphs.at(1));
+      hashes = message.graphs.at(2) != 0;
+    }
     const double begun = steady_seconds();
     KILN_TRY_ASSIGN(const Mapping mapping, Mapping::map(weights));
     KILN_TRY_ASSIGN(const auto targets, make_targets(mapping.bytes()));
@@ -145,7 +157,7 @@ class Member {
     loaded.weights_received_bytes = counts.received_bytes;
     loaded.peak_activation_bytes = device_bytes_;
     std::string hash = "-";
-    if (message.graphs.at(2) != 0) {
+    if (hashes) {
       KILN_TRY_ASSIGN(hash, memory_->hash());
     }
     loaded.inputs.push_back({fmt::format("{:.6f} {:.6f} {}", begun, ended, hash), {}, {}});
@@ -178,6 +190,7 @@ class Member {
   LaneShare::DeviceMaker make_device_;
   BroadcastRules rules_;
   std::unique_ptr<LaneShare> share_;
+  bool of_true_worker_ = false;
   int killed_after_ = 0;
   int stopped_after_ = 0;
   std::uint64_t free_before_ = 0;
