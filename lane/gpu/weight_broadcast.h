@@ -19,7 +19,7 @@ struct BroadcastRules {
   std::size_t chunk_bytes = std::size_t{16} << 20U;
   // Without a chunk that arrives. The worker says at once who died: this is for a peer that stands still, or never comes.
   std::chrono::milliseconds patience{5'000};
-  std::chrono::milliseconds root_patience{2'000};  // of a root that has all itself
+  std::chrono::milliseconds root_patience{3'000};  // of a root that has all itself
 };
 
 struct WeightCounts {

@@ -20,7 +20,7 @@ struct MemberOptions {
   std::string card_uuid;    // empty: plain memory in place of a card
   std::size_t chunk_bytes = std::size_t{16} << 20U;
   int patience_ms = 5'000;
-  int root_patience_ms = 2'000;
+  int root_patience_ms = 3'000;
   bool hashes = true;
   // In the middle of a broadcast, after so many chunks; 0: never.
   int killed_after = 0;
