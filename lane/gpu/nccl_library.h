@@ -31,8 +31,11 @@ struct NcclConfig {
   int max_ctas = kNotSet;
   const char* net_name = nullptr;
   int split_share = kNotSet;
+  int padding = kNotSet;  // newer libraries have a field there, and copy what `size` says
   static constexpr int kNotSet = -0x7fffffff - 1;
 };
+
+static_assert(sizeof(NcclConfig) == 48);
 
 struct NcclFunctions {
   using Code = int;
