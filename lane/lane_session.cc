@@ -61,8 +61,10 @@ Result<std::string> admitted_kernels(const net::OfferKernels& offer, int sealed_
 
 }  // namespace
 
-LaneSession::LaneSession(net::LocalChannel channel)
-    : channel_(std::move(channel)), outbox_(channel_), share_(outbox_, [this] { return open_transfer(set_up_.device); }) {
+LaneSession::LaneSession(net::LocalChannel channel, Sharing sharing)
+    : channel_(std::move(channel)),
+      outbox_(channel_),
+      share_(outbox_, sharing.make_device ? sharing.make_device : [this] { return open_transfer(set_up_.device); }, sharing.nccl) {
   chore_thread_ = std::thread([this] {
     while (auto chore = chores_.pop()) (*chore)();
   });

@@ -31,7 +31,13 @@ inline constexpr std::size_t kIncomingMax = 64;
 
 class LaneSession {
  public:
-  explicit LaneSession(net::LocalChannel channel);
+  // What weights are moved with, and by which library, where it is not the lane's card and torch's NCCL.
+  struct Sharing {
+    LaneShare::DeviceMaker make_device;
+    std::string nccl;
+  };
+  explicit LaneSession(net::LocalChannel channel) : LaneSession(std::move(channel), Sharing{}) {}
+  LaneSession(net::LocalChannel channel, Sharing sharing);
   ~LaneSession();
   // Until the worker says so or closes the socket. The value is main's.
   [[nodiscard]] int run();
