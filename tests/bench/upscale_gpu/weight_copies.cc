@@ -48,11 +48,13 @@ struct Mode {
   bool all_cards = true;
   bool shares = true;
   bool connects_first = true;  // as in a farm that starts cold: the package is still on its way to the host
+  bool is_alone = false;       // a group of one: all of the library but another card
   int dies = -1;               // which member is killed with -9 in mid-broadcast
 };
-constexpr Mode kModes[] = {{"one", false, false, false, -1},      {"separate", true, false, false, -1},
-                           {"broadcast", true, true, true, -1},   {"broadcast-at-once", true, true, false, -1},
-                           {"kill-root", true, true, true, 0},    {"kill-receiver", true, true, true, 1}};
+constexpr Mode kModes[] = {{"one", false, false, false, false, -1},    {"group-of-one", false, false, true, true, -1},
+                           {"separate", true, false, false, false, -1}, {"broadcast", true, true, true, false, -1},
+                           {"broadcast-at-once", true, true, false, false, -1}, {"kill-root", true, true, true, false, 0},
+                           {"kill-receiver", true, true, true, false, 1}};
 
 std::string describe(const ShareRig& rig, LaneId lane) {
   if (const auto gone = rig.gone.find(lane); gone != rig.gone.end() && !rig.loads.contains(lane)) return R"({"killed":true})";
@@ -77,8 +79,15 @@ std::string round(const Bench& bench, const Mode& mode, bool hashes) {
   }
   if (!rig.all_up(kPatience)) return fmt::format(R"({{"mode":"{}","error":"a member does not come up"}})", mode.name);
   if (mode.shares) rig.gather(lanes);
+  if (mode.is_alone) rig.open_group_of_one(lanes[0]);
   if (mode.connects_first) rig.run_until([] { return false; }, kConnects);
-  for (const LaneId lane : lanes) (void)rig.load(lane);
+  for (const LaneId lane : lanes) {
+    if (mode.is_alone) {
+      rig.load_in_group_of_one(lane);
+    } else {
+      (void)rig.load(lane);
+    }
+  }
   const bool ended = rig.all_end(kPatience);
   double begin = 1e300;
   double end = 0.0;

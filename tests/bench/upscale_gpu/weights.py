@@ -1,11 +1,11 @@
 """Random weights from a host's page cache to its cards: to one, to all side by side, and to one and from there by broadcast.
 
     python3 tests/bench/upscale_gpu/weights.py --bundle TAR --programs DIR --out FILE.json [--bytes 14000000000] [--rounds 3]
-        [--cards 2] [--modes one,separate,...] [--nccl LIBRARY] [--device cuda|host]
+        [--cards 2] [--same-card] [--modes one,group-of-one,separate,...] [--nccl LIBRARY] [--device cuda|host]
 
 DIR is a build folder with bench/weight_copies and tests/share_member; the bundle lends its libraries. Members are processes that
 load as lanes do when they share weights (lane/lane_share.h), pinned ring and all; `one` and `separate` load by the same ring without
-a group. `broadcast` begins when its members are connected, as they are in a farm that still fetches the package;
+a group; `group-of-one` is a root with nobody to send to, which wants no second card. `broadcast` begins when its members are connected, as they are in a farm that still fetches the package;
 `broadcast-at-once` connects meanwhile. In `kill-…` a member is killed with -9 after twelve chunks. Bytes over a card's host link are
 those that our code copies; NVML's counters of the slot are sampled beside them. --device host is a rehearsal in plain memory."""
 
@@ -113,7 +113,9 @@ def summary(rounds, total):
 
 
 def run(options, root):
-    uuids = ["host"] * options.cards if options.device == "host" else card_uuids(options.cards)
+    uuids = ["host"] * options.cards if options.device == "host" else card_uuids(1 if options.same_card else options.cards)
+    if options.same_card:
+        uuids = uuids[:1] * options.cards
     build = pathlib.Path(options.programs)
     env = {**os.environ, "LD_LIBRARY_PATH": f"{root / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
     nccl = options.nccl or nccl_of_torch()
@@ -152,6 +154,7 @@ def arguments():
     parser.add_argument("--cards", type=int, default=2)
     parser.add_argument("--modes", default=MODES)
     parser.add_argument("--nccl")
+    parser.add_argument("--same-card", action="store_true", help="all members on the first card: NCCL refuses that, and all must go on")
     parser.add_argument("--device", default="cuda", choices=["cuda", "host"])
     parser.add_argument("--deadline", type=int, default=DEADLINE_S)
     return parser

@@ -80,13 +80,17 @@ Result<LaneId> ShareRig::start(const MemberOptions& options) {
 bool ShareRig::load(LaneId lane) {
   const auto load = groups_.load(kWeights, lane);
   say(load.words);
+  send_load(lane, load.epoch);
+  return load.epoch > 0;
+}
+
+void ShareRig::send_load(LaneId lane, std::uint64_t share) {
   net::LoadPackage message;
-  message.share = load.epoch;
+  message.share = share;
   const MemberOptions& options = options_.at(lane);
   message.graphs = {static_cast<std::uint32_t>(options.killed_after), static_cast<std::uint32_t>(options.stopped_after),
                     options.hashes ? 1U : 0U};
   (void)lanes_.at(lane).send(message, {weights_.get()});
-  return load.epoch > 0;
 }
 
 bool ShareRig::run_until(const std::function<bool()>& condition, std::chrono::milliseconds deadline) {

@@ -45,6 +45,9 @@ class ShareRig {
   void gather(const std::vector<LaneId>& lanes) { say(groups_.gather(kWeights, lanes)); }
   // True: with a group.
   bool load(LaneId lane);
+  // As the root of a group that has nobody else: all of the library but another card.
+  void load_in_group_of_one(LaneId lane) { send_load(lane, kGroupOfOne); }
+  void open_group_of_one(LaneId lane) { (void)lanes_.at(lane).send(net::OpenShare{kGroupOfOne, 0, 1}); }
   // Hears members until then; false: not within `deadline`.
   bool run_until(const std::function<bool()>& condition, std::chrono::milliseconds deadline);
   bool all_up(std::chrono::milliseconds deadline) {
@@ -64,7 +67,9 @@ class ShareRig {
 
  private:
   static constexpr const char* kWeights = "weights/float16";
+  static constexpr std::uint64_t kGroupOfOne = 1'000'000;
   void say(const worker::GroupWords& words);
+  void send_load(LaneId lane, std::uint64_t share);
   void hear(LaneId lane);
 
   const std::string program_;
