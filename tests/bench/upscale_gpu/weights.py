@@ -5,9 +5,10 @@
 
 DIR is a build folder with bench/weight_copies and tests/share_member; the bundle lends its libraries. Members are processes that
 load as lanes do when they share weights (lane/lane_share.h), pinned ring and all; `one` and `separate` load by the same ring without
-a group; `group-of-one` is a root with nobody to send to, which wants no second card. `broadcast` begins when its members are connected, as they are in a farm that still fetches the package;
-`broadcast-at-once` connects meanwhile. In `kill-…` a member is killed with -9 after twelve chunks. Bytes over a card's host link are
-those that our code copies; NVML's counters of the slot are sampled beside them. --device host is a rehearsal in plain memory."""
+a group; `group-of-one` is a root with nobody to send to, which wants no second card. `broadcast` begins when its members are
+connected, as they are in a farm that still fetches the package; `broadcast-at-once` connects meanwhile. In `kill-…` a member is
+killed with -9 after twelve chunks. Bytes over a card's host link are those that our code copies; NVML's counters of the slot are
+sampled beside them. --device host is a rehearsal in plain memory."""
 
 import argparse
 import ctypes
