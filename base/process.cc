@@ -19,6 +19,8 @@ extern char** environ;
 namespace kiln {
 namespace {
 
+double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+
 constexpr unsigned kCloseRangeCloexec = 1U << 2U;  // CLOSE_RANGE_CLOEXEC, absent from older headers
 
 // Everything the child needs after fork, prepared before it: only async-signal-safe calls follow.
@@ -182,14 +184,16 @@ Result<std::optional<ExitStatus>> ChildProcess::wait_for(std::chrono::millisecon
 Result<ExitStatus> ChildProcess::wait() {
   if (pid_ <= 0) return fail(make_error(ErrorCode::kFailedPrecondition, "no child to wait for"));
   int raw = 0;
-  while (::waitpid(pid_, &raw, 0) < 0) {
-    if (errno != EINTR) return fail(errno_error(errno, "waitpid"));
+  rusage used{};
+  while (::wait4(pid_, &raw, 0, &used) < 0) {
+    if (errno != EINTR) return fail(errno_error(errno, "wait4"));
   }
   pid_ = -1;
   pid_fd_.reset();
   ExitStatus status;
   if (WIFSIGNALED(raw)) status.signal = WTERMSIG(raw);
   if (WIFEXITED(raw)) status.exit_code = WEXITSTATUS(raw);
+  status.cpu_s = seconds_of(used.ru_utime) + seconds_of(used.ru_stime);
   return status;
 }
 

@@ -38,6 +38,7 @@ struct SpawnOptions {
 struct ExitStatus {
   int exit_code = 0;  // meaningful when signal == 0
   int signal = 0;     // the signal that ended it, or 0
+  double cpu_s = 0.0;  // of the processor, in all its threads and in children that it waited for
   [[nodiscard]] bool ok() const { return exit_code == 0 && signal == 0; }
   [[nodiscard]] std::string describe() const;  // "exit code 3", "killed by signal 9"
 };

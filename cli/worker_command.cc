@@ -206,6 +206,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   out.lanes = config.lanes;
   out.threads_per_lane = config.threads_per_lane;
   out.host = worker::probe_resources();
+  out.cores_name = worker::probe_cores_name(worker::allowed_cores());
   out.isa = worker::host_isa_level();
   out.memory_cap_bytes = flags.memory_cap_bytes;
   if (out.memory_cap_bytes == 0) out.memory_cap_bytes = static_cast<std::uint64_t>(config.activation_mib) << 20U;

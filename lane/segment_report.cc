@@ -91,6 +91,9 @@ net::SegmentDone SegmentReports::done(const SegmentRun& run, const Network& netw
   done.wall_s = run.wall_s;
   done.wait_decode_s = times.wait_decode_s;
   done.wait_encode_s = times.wait_encode_s;
+  done.decode_core_s = times.decode_core_s;
+  done.model_core_s = run.model_core_s;
+  done.encode_core_s = times.encode_core_s;
   done.frame_hashes = run.frame_hashes();
   done.bytes_written = run.bytes_written;
   done.settings_digest = run.spec.settings.digest;

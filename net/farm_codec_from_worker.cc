@@ -53,6 +53,7 @@ void put(const WorkerHello& in, farm::WorkerHello& out) {
   out.set_signing_key(in.signing_key);
   for (const auto& item : in.running) put(item, *out.add_running());
   out.set_leaving(in.leaving);
+  out.set_host(in.host);
 }
 
 WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
@@ -72,6 +73,7 @@ WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
     for (const auto& item : in.running()) out.running.push_back(get(item, read));
   }
   out.leaving = in.leaving();
+  out.host = read.label(in.host(), "WorkerHello.host");
   return out;
 }
 

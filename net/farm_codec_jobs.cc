@@ -91,6 +91,9 @@ void put(const LaneShare& in, farm::LaneShare& out) {
   out.set_encode_s(finite(in.encode_s));
   out.set_wait_decode_s(finite(in.wait_decode_s));
   out.set_wait_encode_s(finite(in.wait_encode_s));
+  out.set_decode_core_s(finite(in.decode_core_s));
+  out.set_model_core_s(finite(in.model_core_s));
+  out.set_encode_core_s(finite(in.encode_core_s));
 }
 
 LaneShare get(const farm::LaneShare& in, WireReader& read) {
@@ -104,6 +107,9 @@ LaneShare get(const farm::LaneShare& in, WireReader& read) {
   out.encode_s = read.number(in.encode_s(), "LaneShare.encode_s");
   out.wait_decode_s = read.number(in.wait_decode_s(), "LaneShare.wait_decode_s");
   out.wait_encode_s = read.number(in.wait_encode_s(), "LaneShare.wait_encode_s");
+  out.decode_core_s = read.number(in.decode_core_s(), "LaneShare.decode_core_s");
+  out.model_core_s = read.number(in.model_core_s(), "LaneShare.model_core_s");
+  out.encode_core_s = read.number(in.encode_core_s(), "LaneShare.encode_core_s");
   return out;
 }
 

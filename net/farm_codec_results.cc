@@ -127,6 +127,9 @@ void put(const SegmentResult& in, farm::SegmentResult& out) {
   out.set_settings_digest(in.settings_digest);
   put(in.segment, *out.mutable_segment());
   out.set_artifact_lost(in.artifact_lost);
+  out.set_decode_core_s(finite(in.decode_core_s));
+  out.set_model_core_s(finite(in.model_core_s));
+  out.set_encode_core_s(finite(in.encode_core_s));
   out.set_first_frame_s(finite(in.first_frame_s));
   if (in.card != CardMemory()) put(in.card, *out.mutable_card());
 }
@@ -147,6 +150,9 @@ SegmentResult get(const farm::SegmentResult& in, WireReader& read) {
   out.settings_digest = read.label(in.settings_digest(), "SegmentResult.settings_digest");
   out.segment = get(in.segment(), read);
   out.artifact_lost = in.artifact_lost();
+  out.decode_core_s = read.number(in.decode_core_s(), "SegmentResult.decode_core_s");
+  out.model_core_s = read.number(in.model_core_s(), "SegmentResult.model_core_s");
+  out.encode_core_s = read.number(in.encode_core_s(), "SegmentResult.encode_core_s");
   out.first_frame_s = read.number(in.first_frame_s(), "SegmentResult.first_frame_s");
   out.card = get(in.card(), read);
   if (out.first >= out.last) read.refuse("SegmentResult.last", "is not behind the first frame");

@@ -224,6 +224,7 @@ void put(const LaneOffer& in, farm::LaneOffer& out) {
 LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
   LaneOffer out;
   out.lane.value = in.lane();
+  if (out.lane.value >= kLanesMax) read.refuse("LaneOffer.lane", "is beyond the lanes that a worker may have");
   out.kind = get(in.kind(), read);
   out.budget_bytes = read.bytes(in.budget_bytes(), "LaneOffer.budget_bytes");
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "LaneOffer.encoder_threads");

@@ -75,6 +75,9 @@ struct LaneShare {  // of one job
   double encode_s = 0.0;
   double wait_decode_s = 0.0;
   double wait_encode_s = 0.0;
+  double decode_core_s = 0.0;  // of the host's cores
+  double model_core_s = 0.0;
+  double encode_core_s = 0.0;
   bool operator==(const LaneShare&) const = default;
 };
 struct JobStatus {

@@ -123,6 +123,9 @@ struct SegmentResult {
   std::string settings_digest;
   BlobRef segment;
   bool artifact_lost = false;       // it was said to be ready, and could not be had
+  double decode_core_s = 0.0;       // of the host's cores; 0 in all three: not counted
+  double model_core_s = 0.0;
+  double encode_core_s = 0.0;
   double first_frame_s = 0.0;       // from the lane's start to the first frame that it gave to an encoder
   CardMemory card;
   bool operator==(const SegmentResult&) const = default;

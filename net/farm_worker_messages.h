@@ -45,6 +45,7 @@ struct WorkerHello {
   std::string signing_key;         // text of its public key (cache_store/trusted_keys.h)
   std::vector<RunningTask> running;  // after a time without coordinator: what it still works on
   bool leaving = false;            // it finishes what it works on and takes nothing more
+  std::string host;                // names the cores that it may use: workers with the same share them; empty: with nobody
   bool operator==(const WorkerHello&) const = default;
 };
 struct Heartbeat {

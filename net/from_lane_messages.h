@@ -92,6 +92,9 @@ struct SegmentDone {
   double wall_s = 0.0;
   double wait_decode_s = 0.0;
   double wait_encode_s = 0.0;
+  double decode_core_s = 0.0;
+  double model_core_s = 0.0;
+  double encode_core_s = 0.0;
   std::string frame_hashes;
   std::uint64_t bytes_written = 0;
   std::string settings_digest;

@@ -172,6 +172,9 @@ void put(const SegmentDone& in, pb::SegmentDone& out) {
   out.set_frame_hashes(in.frame_hashes);
   out.set_bytes_written(in.bytes_written);
   out.set_settings_digest(in.settings_digest);
+  out.set_decode_core_s(in.decode_core_s);
+  out.set_model_core_s(in.model_core_s);
+  out.set_encode_core_s(in.encode_core_s);
   out.set_first_frame_s(in.first_frame_s);
   if (in.card != CardMemory()) put(in.card, *out.mutable_card());
 }
@@ -191,6 +194,9 @@ SegmentDone get(const pb::SegmentDone& in) {
   out.frame_hashes = in.frame_hashes();
   out.bytes_written = in.bytes_written();
   out.settings_digest = in.settings_digest();
+  out.decode_core_s = in.decode_core_s();
+  out.model_core_s = in.model_core_s();
+  out.encode_core_s = in.encode_core_s();
   out.first_frame_s = in.first_frame_s();
   out.card = get(in.card());
   return out;

@@ -24,6 +24,7 @@ constexpr std::uint64_t kProbeFileBytesMax = 1U << 20U;
 // What shapes code; python/kiln_compile/identity.py has the same list and makes the same hash.
 constexpr std::array<std::string_view, 4> kRecipeFiles{"compiler.py", "program.py", "recipe.py", "include/nv/target"};
 constexpr std::chrono::milliseconds kCompilerDeadline{10'000};
+constexpr std::size_t kCoresNameDigits = 16;
 
 std::optional<std::uint64_t> leading_number(std::string_view text) {
   text = trim(text);
@@ -121,6 +122,23 @@ HostResources probe_resources() {
   resources.memory_available_bytes =
       std::min(resources.memory_available_bytes, *limit > used ? *limit - used : 0);
   return resources;
+}
+
+std::string cores_name(std::string_view machine, const std::vector<int>& cores, std::string_view quota_group) {
+  Sha256 hash;
+  hash.update(fmt::format("{}:{}\n{}:{}\n", machine.size(), machine, quota_group.size(), quota_group));
+  for (const int core : cores) hash.update(fmt::format("{} ", core));
+  return hash.finish().hex().substr(0, kCoresNameDigits);
+}
+
+std::string probe_cores_name(const std::vector<int>& cores) {
+  const std::string boot = text_of("/proc/sys/kernel/random/boot_id");  // also the same in all containers of a machine
+  if (trim(boot).empty()) return {};
+  const auto count = static_cast<unsigned>(cores.size());
+  std::array<char, 64> group{};
+  // A quota holds for what sees the same root of the cgroups.
+  if (quota_cores(count) < count && ::readlink("/proc/self/ns/cgroup", group.data(), group.size() - 1) < 0) return {};
+  return cores_name(trim(boot), cores, group.data());
 }
 
 std::uint64_t compile_memory_limit_bytes(const HostResources& resources, std::uint64_t asked_bytes) {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "sharding/compile_key.h"
@@ -16,6 +18,11 @@ struct HostResources {
   std::uint64_t memory_bytes = 0;  // of the host, or of the cgroup where that is less
   std::uint64_t memory_available_bytes = 0;
 };
+
+// Names the cores that this process may use: processes of one machine that may use the same ones get the same name.
+// `quota_group`: empty, or what tells apart those that a quota gives a part of them.
+[[nodiscard]] std::string cores_name(std::string_view machine, const std::vector<int>& cores, std::string_view quota_group);
+[[nodiscard]] std::string probe_cores_name(const std::vector<int>& cores);
 
 [[nodiscard]] sharding::IsaLevel host_isa_level();
 [[nodiscard]] HostResources probe_resources();

@@ -73,6 +73,9 @@ Result<net::TaskResult> TaskResultStore::store_segment(const TaskRun& run) {
   out.wall_s = done.wall_s;
   out.wait_decode_s = done.wait_decode_s;
   out.wait_encode_s = done.wait_encode_s;
+  out.decode_core_s = done.decode_core_s;
+  out.model_core_s = done.model_core_s;
+  out.encode_core_s = done.encode_core_s;
   out.frame_hashes = done.frame_hashes;
   out.settings_digest = done.settings_digest;
   out.first_frame_s = done.first_frame_s;

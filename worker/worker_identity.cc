@@ -141,6 +141,7 @@ net::WorkerHello worker_hello(const WorkerCapability& capability) {
   hello.worker = capability.name;
   hello.pool = capability.pool;
   hello.cores = static_cast<int>(capability.host.cores);
+  hello.host = capability.cores_name;
   hello.memory_bytes = capability.host.memory_bytes;
   for (std::size_t i = 0; i < places.size(); ++i) {
     net::LaneOffer offer = capability.cards.empty() ? cpu_offer(capability, places[i].threads)

@@ -25,6 +25,7 @@ struct WorkerCapability {
   CudaVersion driver_cuda;
   std::vector<Card> cards;         // a lane on each; none: CPU lanes
   HostResources host;
+  std::string cores_name;          // of those that host.cores counts; empty: not known
   sharding::IsaLevel isa = sharding::IsaLevel::kNone;
   std::optional<sharding::Toolchain> toolchain;  // absent: nothing is compiled here
 };

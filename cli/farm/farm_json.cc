@@ -66,7 +66,9 @@ json of(const net::JobStatus& status) {
   for (const net::LaneShare& lane : status.lanes) {
     out["lanes"].push_back({{"worker", lane.worker}, {"lane", lane.lane.value}, {"segments", lane.segments}, {"frames", lane.frames},
                             {"decode_s", lane.decode_s}, {"model_s", lane.model_s}, {"encode_s", lane.encode_s},
-                            {"wait_decode_s", lane.wait_decode_s}, {"wait_encode_s", lane.wait_encode_s}});
+                            {"wait_decode_s", lane.wait_decode_s}, {"wait_encode_s", lane.wait_encode_s},
+                            {"decode_core_s", lane.decode_core_s}, {"model_core_s", lane.model_core_s},
+                            {"encode_core_s", lane.encode_core_s}});
   }
   out["revision"] = status.revision;
   out["running_tasks"] = status.running_tasks;

@@ -41,6 +41,9 @@ void take(Durable& durable, JobRecord& job, const TaskRecord& task, net::Segment
   share.encode_s += result.encode_s;
   share.wait_decode_s += result.wait_decode_s;
   share.wait_encode_s += result.wait_encode_s;
+  share.decode_core_s += result.decode_core_s;
+  share.model_core_s += result.model_core_s;
+  share.encode_core_s += result.encode_core_s;
   wake_join(durable, job, clip);
 }
 

@@ -209,12 +209,18 @@ Result<ExitStatus> FfmpegChild::finish() {
   if (!process_.running()) return fail(make_error(ErrorCode::kFailedPrecondition, "ffmpeg was ended"));
   KILN_TRY(wait_for(Wait::kExit));
   drain_stderr();
-  return process_.wait();
+  KILN_TRY_ASSIGN(const ExitStatus status, process_.wait());
+  account(status);
+  return status;
 }
 
 void FfmpegChild::kill() {
-  process_.kill_and_wait();
+  account(process_.kill_and_wait());
   drain_stderr();
+}
+
+void FfmpegChild::account(const ExitStatus& status) {
+  if (options_.cpu_s != nullptr) *options_.cpu_s += status.cpu_s;
 }
 
 Error ffmpeg_error(const ExitStatus& status, const std::string& complaints, const std::string& doing,

@@ -27,6 +27,7 @@ struct FfmpegOptions {
   std::vector<std::pair<int, int>> inherit;  // further descriptors for it: SpawnOptions::inherit
   bool read_stdout = false;  // read_some() takes its standard output
   const CancelSignal* cancel = nullptr;
+  double* cpu_s = nullptr;  // what it used of the processor is added here once it has ended; outlives it
   std::chrono::milliseconds idle_deadline = kFfmpegIdleDeadline;
 };
 
@@ -36,6 +37,7 @@ struct FfmpegOptions {
 class FfmpegChild final : public ByteSource {
  public:
   [[nodiscard]] static Result<std::unique_ptr<FfmpegChild>> start(FfmpegOptions options);
+  ~FfmpegChild() override { kill(); }
 
   [[nodiscard]] Result<std::size_t> read_some(std::span<std::byte> bytes) override;
   // kUnavailable when ffmpeg has stopped reading: finish() then says why.
@@ -57,6 +59,7 @@ class FfmpegChild final : public ByteSource {
   [[nodiscard]] Status wait_for(Wait what);
   [[nodiscard]] Status put_all(std::span<const std::byte> bytes, bool lend);
   void drain_stderr();
+  void account(const ExitStatus& status);
 
   FfmpegOptions options_;
   ChildProcess process_;

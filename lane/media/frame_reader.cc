@@ -114,6 +114,7 @@ Status FrameReader::State::start() {
   ffmpeg.arguments = decode_arguments(clip, seek, options);
   ffmpeg.read_stdout = true;
   ffmpeg.cancel = options.cancel;
+  ffmpeg.cpu_s = options.cpu_s;
   UniqueFd list;
   if (clip.kind == SourceKind::kImageSequence) {
     const std::string text = concat_list(clip.image_files, static_cast<std::size_t>(range.first),

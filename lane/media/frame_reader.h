@@ -26,6 +26,7 @@ struct FrameRange {
 struct FrameReaderOptions {
   int decoder_threads = 1;
   const CancelSignal* cancel = nullptr;  // borrowed; may be null
+  double* cpu_s = nullptr;               // as FfmpegOptions have it
 };
 
 // Owns one ffmpeg child and holds at most one frame. One thread at a time; ffmpeg dies with the thread

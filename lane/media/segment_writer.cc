@@ -86,7 +86,7 @@ SegmentWriter& SegmentWriter::operator=(SegmentWriter&&) noexcept = default;
 SegmentWriter::~SegmentWriter() = default;
 
 Result<SegmentWriter> SegmentWriter::open(const MediaTools& tools, const EncoderSettings& settings,
-                                          const std::string& path, const CancelSignal* cancel) {
+                                          const std::string& path, const CancelSignal* cancel, double* cpu_s) {
   // ffmpeg's words for a folder that is not there are many; the system's are clear.
   UniqueFd probe(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
   if (!probe.valid()) {
@@ -102,6 +102,7 @@ Result<SegmentWriter> SegmentWriter::open(const MediaTools& tools, const Encoder
   ffmpeg.arguments = encode_arguments(settings, path);
   ffmpeg.feed_stdin = true;
   ffmpeg.cancel = cancel;
+  ffmpeg.cpu_s = cpu_s;
   KILN_TRY_ASSIGN(state->child, FfmpegChild::start(std::move(ffmpeg)));
   const auto headers = nut_headers({request.format, request.width, request.height, settings.time_base,
                                     settings.sample_aspect, settings.frame_rate});

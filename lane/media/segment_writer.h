@@ -22,10 +22,10 @@ struct SegmentSummary {
 // the object. Without finish() the file is incomplete: write to a temporary name and rename.
 class SegmentWriter {
  public:
-  // `tools`, `settings` and `cancel` (may be null) are borrowed and outlive the writer.
+  // `tools`, `settings`, `cancel` (may be null) and `cpu_s` (as FfmpegOptions have it) are borrowed and outlive the writer.
   [[nodiscard]] static Result<SegmentWriter> open(const MediaTools& tools, const EncoderSettings& settings,
-                                                  const std::string& path,
-                                                  const CancelSignal* cancel = nullptr);
+                                                  const std::string& path, const CancelSignal* cancel = nullptr,
+                                                  double* cpu_s = nullptr);
   SegmentWriter(SegmentWriter&&) noexcept;
   SegmentWriter& operator=(SegmentWriter&&) noexcept;
   ~SegmentWriter();

@@ -41,6 +41,8 @@ StageTimes& StageTimes::operator+=(const StageTimes& other) {
   wait_encode_s += other.wait_encode_s;
   encode_s += other.encode_s;
   card_s += other.card_s;
+  decode_core_s += other.decode_core_s;
+  encode_core_s += other.encode_core_s;
   return *this;
 }
 

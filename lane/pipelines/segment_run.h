@@ -48,6 +48,8 @@ struct StageTimes {
   double wait_encode_s = 0.0;  // model: nowhere to put the result
   double encode_s = 0.0;       // writer: RGB to planes, waiting for ffmpeg
   double card_s = 0.0;         // writer: what the card took for the frames that came from it
+  double decode_core_s = 0.0;  // reader: of the host's cores, its own and its ffmpegs'
+  double encode_core_s = 0.0;  // writer: likewise
   StageTimes& operator+=(const StageTimes& other);
 };
 
@@ -84,6 +86,8 @@ struct SegmentRun {
   std::size_t unrendered;                   // pieces; the model's thread
   std::atomic<std::size_t> unwritten;       // pieces
   std::chrono::steady_clock::time_point started{};  // of the model's thread, with this run
+  double model_cores_at_start = 0.0;  // model_cores_s() of the pipeline then
+  double model_core_s = 0.0;          // of the host's cores, over the same time as wall_s
   double wall_s = 0.0;  // until the model was done with this run, since it began or was done with the one before
   std::uint64_t bytes_written = 0;
   std::optional<sharding::CardHoldings> holdings;  // what stands on the card for it, weights apart; none: frames cross host memory

@@ -25,7 +25,6 @@ Status merge_pieces(SegmentRun& run) {
   if (run.pieces.size() == 1) return {};
   std::vector<SegmentFile> files;
   for (const PieceResult& piece : run.pieces) files.push_back({piece.path, piece.first_frame, piece.frame_count});
-  const Stopwatch watch(run.pieces[0].times.encode_s);
   KILN_TRY_ASSIGN(run.bytes_written, merge_segments(*run.spec.clip, run.spec.settings, files, run.spec.path));
   for (const SegmentFile& file : files) ::unlink(file.path.c_str());
   return {};
@@ -125,6 +124,7 @@ void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
   const SegmentWindow window(piece->range);
   FrameReaderOptions options;
   options.cancel = &run.cancel;
+  options.cpu_s = &piece->times().decode_core_s;
   auto reader = FrameReader::open(tools_, clip, {window.read_first(), window.read_end()}, options);
   if (!reader) return fail_run(run, reader.error());
   auto path = make_path(run.spec);
@@ -135,6 +135,7 @@ void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
     FramePath::SourcePtr frame;
     {
       const Stopwatch watch(piece->times().decode_s);
+      const CoreStopwatch cores(piece->times().decode_core_s, media_core_s_);
       const Result<bool> more = reader->read(raw);
       if (!more) return fail_run(run, more.error());
       if (!*more) return;
@@ -147,6 +148,9 @@ void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
 }
 
 // ---- model ----
+
+// What this process used apart from its readers and writers: the model's thread, and those that it shares its work with.
+double UpscalePipeline::model_cores_s() const { return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - media_core_s_.load(); }
 
 void UpscalePipeline::model_all() {
   const auto has_room = [this](std::size_t channel) { return channels_[channel]->rendered.size() < waiting_; };
@@ -164,11 +168,12 @@ void UpscalePipeline::model_all() {
   }
 }
 
-void UpscalePipeline::begin_piece(ModelState& state, const Piece& piece) {
+void UpscalePipeline::begin_piece(ModelState& state, const Piece& piece) const {
   state = ModelState{piece, std::make_unique<SegmentWindow>(piece->range), {}};
   SegmentRun& run = *piece->run;
   if (run.unrendered == run.pieces.size() && run.started == std::chrono::steady_clock::time_point{}) {
     run.started = std::chrono::steady_clock::now();
+    run.model_cores_at_start = model_cores_s();
   }
 }
 
@@ -178,6 +183,9 @@ void UpscalePipeline::end_piece(Channel& channel) {
     const auto now = std::chrono::steady_clock::now();
     run.wall_s = std::chrono::duration<double>(now - std::max(run.started, rendered_until_)).count();
     rendered_until_ = now;
+    const double cores_s = model_cores_s();
+    run.model_core_s = std::max(0.0, cores_s - std::max(run.model_cores_at_start, model_cores_until_));
+    model_cores_until_ = cores_s;
   }
   channel.rendered.push(Rendered{channel.model.piece, 0, nullptr});
   channel.model = ModelState{};
@@ -236,10 +244,12 @@ Result<Executor> UpscalePipeline::choose_executor(const SegmentRun& run) {
 Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) {
   SegmentRun& run = *item.piece->run;
   StageTimes& times = item.piece->times();
+  const CoreStopwatch cores(times.encode_core_s, media_core_s_);
   KILN_TRY_ASSIGN(const auto planes, item.piece->frames->planes_of(times, *item.frame));
   const Stopwatch watch(times.encode_s);
   if (!writer) {
-    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel));
+    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel,
+                                                        &times.encode_core_s));
   }
   append_frame_hash(planes, run.pieces[item.piece->number].frame_hashes);
   KILN_TRY(item.piece->frames->outputs_can_wait() ? writer->lend(item.pts, planes) : writer->write(item.pts, planes));
@@ -251,6 +261,7 @@ Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const 
 }
 
 void UpscalePipeline::write_all(Channel& channel) {
+  Piece piece;                   // of the writer, which counts in it to its end
   std::optional<Rendered> lent;  // outlives the writer
   std::optional<SegmentWriter> writer;
   while (auto item = channel.rendered.pop()) {
@@ -263,6 +274,7 @@ void UpscalePipeline::write_all(Channel& channel) {
       continue;
     }
     if (run.failed()) continue;
+    if (!writer) piece = item->piece;
     if (auto status = write_frame(writer, *item); !status) fail_run(run, status.error());
     if (item->piece->frames->outputs_can_wait()) lent = std::move(*item);  // and lets the one before go
   }
@@ -275,12 +287,15 @@ void UpscalePipeline::finish_piece(const Piece& piece, SegmentWriter* writer) {
   }
   if (!run.failed()) {
     const Stopwatch watch(piece->times().encode_s);
+    const CoreStopwatch cores(piece->times().encode_core_s, media_core_s_);
     const auto summary = writer->finish();
     if (!summary) fail_run(run, summary.error());
     if (summary && run.pieces.size() == 1) run.bytes_written = summary->file_bytes;
   }
   if (run.unwritten.fetch_sub(1) > 1) return;
   if (!run.failed()) {
+    const Stopwatch watch(run.pieces[0].times.encode_s);
+    const CoreStopwatch cores(run.pieces[0].times.encode_core_s, media_core_s_);
     if (auto merged = merge_pieces(run); !merged) fail_run(run, merged.error());
   }
   forget(run);

@@ -89,7 +89,8 @@ class UpscalePipeline {
   void read_one(Channel& channel, const Piece& piece);
   [[nodiscard]] Result<std::unique_ptr<FramePath>> make_path(const SegmentSpec& spec);
   void model_all();
-  static void begin_piece(ModelState& state, const Piece& piece);
+  void begin_piece(ModelState& state, const Piece& piece) const;
+  [[nodiscard]] double model_cores_s() const;
   void end_piece(Channel& channel);
   void model_frame(Channel& channel, const Decoded& item);
   [[nodiscard]] Status render(Channel& channel, std::int64_t index);
@@ -108,6 +109,8 @@ class UpscalePipeline {
   std::vector<std::unique_ptr<Channel>> channels_;
   std::size_t next_channel_ = 0;  // the submitter's
   std::chrono::steady_clock::time_point rendered_until_{};  // the model's: when it was done with a run
+  double model_cores_until_ = 0.0;        // likewise, model_cores_s()
+  std::atomic<double> media_core_s_{0};  // of this process, by its readers and writers
 
   std::mutex mutex_;
   std::condition_variable artifact_changed_;

@@ -23,6 +23,18 @@ TEST(ProcessTest, ReturnsOutputAndExitCode) {
   EXPECT_EQ(output->status.exit_code, 3);
 }
 
+TEST(ProcessTest, SaysWhatAChildUsedOfTheProcessor) {
+  const auto busy = run_command(shell("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"), 60s);
+  ASSERT_TRUE(busy) << busy.error().message;
+  EXPECT_GT(busy->status.cpu_s, 0.02);
+  const auto idle = run_command(shell("sleep 0.2"), 10s);  // it waits, and its child does
+  ASSERT_TRUE(idle) << idle.error().message;
+  EXPECT_LT(idle->status.cpu_s, busy->status.cpu_s);
+  ChildProcess child = ChildProcess::spawn(shell("while :; do :; done")).value();
+  EXPECT_FALSE(child.wait_for(100ms).value());
+  EXPECT_GT(child.kill_and_wait().cpu_s, 0.0);
+}
+
 TEST(ProcessTest, MissingProgramIsNotFound) {
   SpawnOptions options;
   options.argv = {"/nonexistent/program"};

@@ -99,6 +99,18 @@ TEST(HostProbeTest, MissingCompilerAndMissingTorchSayWhatToDo) {
   EXPECT_NE(probed.error().message.find("--python"), std::string::npos);
 }
 
+TEST(HostProbeTest, CoresAreNamedAlikeByThoseWhoShareThem) {
+  const std::string name = cores_name("machine", {0, 1}, "");
+  EXPECT_EQ(name, cores_name("machine", {0, 1}, ""));
+  EXPECT_NE(name, cores_name("another", {0, 1}, ""));
+  EXPECT_NE(name, cores_name("machine", {0}, ""));
+  EXPECT_NE(name, cores_name("machine", {1}, ""));
+  EXPECT_NE(name, cores_name("machine", {0, 1}, "cgroup:[4026532614]"));
+  EXPECT_NE(cores_name("machine", {1, 2}, ""), cores_name("machine", {12}, ""));
+  EXPECT_EQ(probe_cores_name({0}), probe_cores_name({0}));
+  EXPECT_NE(probe_cores_name({0}), probe_cores_name({1}));
+}
+
 TEST(HostProbeTest, ResourcesArePlausible) {
   const HostResources resources = probe_resources();
   EXPECT_GE(resources.cores, 1U);

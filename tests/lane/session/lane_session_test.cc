@@ -2,6 +2,7 @@
 #include "lane/lane_session.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <set>
 
@@ -164,6 +165,32 @@ TEST_F(LaneSessionTest, RendersProbesAndJoinsSideBySide) {
   }
   send(join_task(13, {10, 11}));
   EXPECT_EQ(next<net::JoinDone>().frames, kFrames);
+}
+
+double used_s(int who) {
+  rusage used{};
+  ::getrusage(who, &used);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+// The session is in this process: what its children used is the system's sum, and what it used itself is more than it counts.
+TEST_F(LaneSessionTest, SegmentsSayWhatTheyTookOfTheHostsCores) {
+  load();
+  (void)next<net::PackageLoaded>();
+  define_clip();
+  const double own_s = used_s(RUSAGE_SELF);
+  const double children_s = used_s(RUSAGE_CHILDREN);
+  send(segment_task(10, 0));
+  const auto done = next<net::SegmentDone>();
+  const double of_children_s = used_s(RUSAGE_CHILDREN) - children_s;
+  const double of_all_s = of_children_s + used_s(RUSAGE_SELF) - own_s;
+  constexpr double kClockTick = 0.02;  // in which the system counts some of it
+  EXPECT_GT(done.decode_core_s, 0.0);
+  EXPECT_GT(done.model_core_s, 0.0);
+  EXPECT_GT(done.encode_core_s, 0.0);
+  EXPECT_GE(done.decode_core_s + done.encode_core_s, of_children_s - kClockTick);
+  EXPECT_LE(done.decode_core_s + done.model_core_s + done.encode_core_s, of_all_s + kClockTick);
 }
 
 TEST_F(LaneSessionTest, WhatIsCancelledFailsAndTheNextOneIsRendered) {

@@ -108,4 +108,13 @@ std::vector<std::pair<std::string, Fact>> fact_samples() {
   };
 }
 
+std::vector<std::pair<std::string, Fact>> later_samples() {
+  ResultAccepted with_cores = a_result();
+  auto& segment = std::get<SegmentResult>(with_cores.result);
+  segment.decode_core_s = 0.5;
+  segment.model_core_s = 3.25;
+  segment.encode_core_s = 1.75;
+  return {{"result_accepted.cores", with_cores}};
+}
+
 }  // namespace kiln::net::test

@@ -12,5 +12,7 @@ namespace kiln::net::test {
 
 // (name of its kind, the fact), in the order of the variant.
 [[nodiscard]] std::vector<std::pair<std::string, Fact>> fact_samples();
+// Facts with fields that were added later.
+[[nodiscard]] std::vector<std::pair<std::string, Fact>> later_samples();
 
 }  // namespace kiln::net::test

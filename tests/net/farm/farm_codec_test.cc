@@ -53,7 +53,7 @@ TEST(FarmCodecTest, FilledValuesHaveNoDefaults) {
   EXPECT_EQ(test::field_count<JobRequest>(), 18U);
   EXPECT_NE(request.compile, empty.compile);
   EXPECT_EQ(test::field_count<CompileSettings>(), 9U);
-  EXPECT_EQ(test::field_count<SegmentResult>(), 16U);
+  EXPECT_EQ(test::field_count<SegmentResult>(), 19U);
 }
 
 TEST(FarmCodecTest, EachCompileSettingIsSentAloneAndDefaultsAreNot) {

@@ -18,7 +18,7 @@ constexpr bool takes_fields(std::index_sequence<I...>) {
   return requires { T{(static_cast<void>(I), AnyField{})...}; };
 }
 
-inline constexpr std::size_t kFieldsMax = 18;
+inline constexpr std::size_t kFieldsMax = 19;
 
 template <typename T, std::size_t N = kFieldsMax>
 constexpr std::size_t field_count() {
@@ -63,6 +63,7 @@ void for_each_field(T& value, F visit) {
   KILN_FIELDS(16, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p)
   KILN_FIELDS(17, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q)
   KILN_FIELDS(18, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)
+  KILN_FIELDS(19, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s)
 #undef KILN_FIELDS
 }
 
