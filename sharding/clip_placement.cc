@@ -50,29 +50,37 @@ std::string other_dtype(const LaneFit& lane, GraphDtype dtype) {
   return fmt::format("{}: does not compute in {}, which this clip is rendered in", lane.name, to_string(dtype));
 }
 
-// What the lanes of a placement reach together, each with `cost` times the work of whole frames.
+// With `cost` times the work of whole frames.
+LaneLoad load_of(const LaneFit& lane, double mean, double cost) {
+  LaneLoad out;
+  out.frames_per_second = (lane.frames_per_second > 0.0 ? lane.frames_per_second : mean) / cost;
+  out.model_frames_per_second = lane.model_frames_per_second / cost;
+  out.decode_core_seconds = std::max(0.0, lane.media_core_seconds - lane.encode_core_seconds);
+  out.model_core_seconds = lane.model_core_seconds * cost;
+  out.encode_core_seconds = lane.encode_core_seconds;
+  return out;
+}
+
+std::string held_back_text(const HostFit& host, const std::vector<LaneFit>& lanes, const HostLoad& load) {
+  std::string out = fmt::format("{}: its {} cores are enough for {:.1f} of the {:.1f} frames a second of its lanes", host.name,
+                                host.cores, load.reached, load.wanted);
+  const bool told_apart = std::any_of(lanes.begin(), lanes.end(), [](const LaneFit& lane) { return lane.encode_core_seconds > 0.0; });
+  if (told_apart) out += ": " + largest_share_text(host.cores, load);
+  return out;
+}
+
+// What the lanes of a placement reach together.
 void add_speeds(const ClipPlacementRequest& request, double mean, double cost, ClipPlacement& placement) {
-  std::map<int, std::vector<CoreDemand>> demands;  // by host
-  for (const std::size_t i : placement.lanes) {
-    const LaneFit& lane = request.lanes[i];
-    const double speed = (lane.frames_per_second > 0.0 ? lane.frames_per_second : mean) / cost;
-    const bool known = lane.media_core_seconds > 0.0 || lane.model_core_seconds > 0.0;
-    demands[lane.host].push_back({speed, known ? lane.media_core_seconds + lane.model_core_seconds * cost : 0.0});
-  }
-  for (const auto& [number, lanes] : demands) {
+  std::map<int, std::vector<LaneFit>> by_host;
+  for (const std::size_t i : placement.lanes) by_host[request.lanes[i].host].push_back(request.lanes[i]);
+  for (const auto& [number, lanes] : by_host) {
     const bool known = number >= 0 && static_cast<std::size_t>(number) < request.hosts.size();
     const HostFit host = known ? request.hosts[static_cast<std::size_t>(number)] : HostFit{};
-    const CoreShares shares = share_cores(host.cores, lanes);
-    double wanted = 0.0;
-    double reached = 0.0;
-    for (std::size_t i = 0; i < lanes.size(); ++i) {
-      wanted += lanes[i].frames_per_second;
-      reached += shares.frames_per_second[i];
-    }
-    placement.frames_per_second += reached;
-    if (shares.enough) continue;
-    placement.held_back.push_back(fmt::format(
-        "{}: its {} cores are enough for {:.1f} of the {:.1f} frames a second of its lanes", host.name, host.cores, reached, wanted));
+    std::vector<LaneLoad> loads;
+    for (const LaneFit& lane : lanes) loads.push_back(load_of(lane, mean, cost));
+    const HostLoad load = load_host(host.cores, loads);
+    placement.frames_per_second += load.reached;
+    if (load.holds_back()) placement.held_back.push_back(held_back_text(host, lanes, load));
   }
 }
 

@@ -21,7 +21,9 @@ struct LaneFit {
   std::vector<GraphDtype> dtypes = {GraphDtype::kFloat32};
   int host = -1;                      // index into the request's hosts; -1: its cores are not known
   double media_core_seconds = 0.0;    // that decoding and encoding one frame takes of the host's cores; 0: not known
-  double model_core_seconds = 0.0;    // that the network takes of them for one frame, untiled or nearly; 0 on a card
+  double model_core_seconds = 0.0;    // that the network takes of them for one frame, untiled or nearly; little on a card
+  double encode_core_seconds = 0.0;   // of media_core_seconds, what goes to encoding; 0: not told apart
+  double model_frames_per_second = 0.0;  // as frames_per_second, had its model never waited; 0: not known
 };
 
 // The cores that all lanes of one machine share.
@@ -59,7 +61,8 @@ struct ClipPlacement {
   std::vector<std::size_t> lanes;      // indices of those that take part
   std::string reason;
   std::vector<std::string> left_out;   // "host-b lane 1: holds 200 MiB, 340 MiB are needed"
-  std::vector<std::string> held_back;  // "host-a: its 8 cores are enough for 30.0 of the 90.0 frames a second of its lanes"
+  // "host-a: its 8 cores are enough for 30.0 of the 90.0 frames a second of its lanes: 6.0 of 8 host cores go to encoders"
+  std::vector<std::string> held_back;
   double frames_per_second = 0.0;      // of all of them; speeds that are not known count as the others' mean
 };
 

@@ -80,6 +80,15 @@ TEST(ClipPlacementTest, CoresOfAHostBoundWhatItsCardsGiveAndAreNamed) {
   EXPECT_NE(placed->reason.find("small: its 4 cores"), std::string::npos);
 }
 
+TEST(ClipPlacementTest, WhatTakesTheCoresIsNamed) {
+  ClipPlacementRequest request = two_hosts_of_cards();
+  for (LaneFit& card : request.lanes) card.encode_core_seconds = 0.08;
+  const auto placed = place_clip(request, nullptr);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->held_back, (std::vector<std::string>{"small: its 4 cores are enough for 40.0 of the 120.0 frames a second of "
+                                                         "its lanes: 3.2 of 4 host cores go to encoders"}));
+}
+
 TEST(ClipPlacementTest, AClassWhoseHostCannotFeedItGivesWayToOneThatGetsMoreDone) {
   ClipPlacementRequest request = two_hosts_of_cards();
   for (LaneFit& card : request.lanes) card.kind = card.host;
