@@ -60,6 +60,8 @@ std::string farm_metrics(const FarmState& state, const FarmServerStats& stats, c
   text.counter("kiln_segments_lengthened_total", "Segments that had to be longer than the rules say", counters.segments_lengthened);
   text.counter("kiln_budgets_left_out_total", "Sizes of lanes' memory that no tiles were planned for, since there were too many",
                counters.budgets_left_out);
+  text.counter("kiln_speeds_forgotten_total", "Speeds of lanes that are not remembered, since they rendered too many kinds of clips",
+               counters.speeds_forgotten);
   text.counter("kiln_artifacts_lost_total", "Artifacts that the store had no more and that are made again", counters.artifacts_lost);
   text.counter("kiln_artifacts_given_up_total", "Of these, told of too often by one job to be made once more", counters.artifacts_given_up);
   for (const auto& [kind, rule] : state.rules.failures) {

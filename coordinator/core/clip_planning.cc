@@ -5,6 +5,7 @@
 #include <map>
 
 #include "coordinator/core/farm_turn.h"
+#include "coordinator/core/host_load.h"
 #include "sharding/clip_placement.h"
 #include "sharding/compile_key.h"
 #include "sharding/package/package_inputs.h"
@@ -18,6 +19,7 @@ struct Candidates {
   std::vector<sharding::LaneFit> lanes;
   std::vector<int> encoder_threads;  // of each lane
   std::vector<net::LaneClass> kinds;
+  std::vector<sharding::HostFit> hosts;
   std::map<net::LaneClass, const net::WorkerHello*> toolchains;
 };
 
@@ -28,8 +30,25 @@ int kind_number(Candidates& candidates, const net::LaneClass& kind) {
   return static_cast<int>(candidates.kinds.size()) - 1;
 }
 
-Candidates find_candidates(const Turn& turn, const JobRecord& job) {
+// Its fastest speed, and what the model took of the host then; of a frame of the clip, what its media take.
+void add_speeds(const LaneLive& lane, const MediaCost* media, sharding::LaneFit& out) {
+  std::string fastest;
+  for (const auto& [key, known] : lane.frames_per_second) {
+    if (known <= out.frames_per_second) continue;
+    out.frames_per_second = known;
+    fastest = key;
+  }
+  const auto model = lane.model_costs.find(fastest);
+  if (media == nullptr || model == lane.model_costs.end()) return;
+  out.media_core_seconds = media->decode_core_seconds + media->encode_core_seconds;
+  out.encode_core_seconds = media->encode_core_seconds;
+  out.model_core_seconds = model->second.core_seconds;
+  out.model_frames_per_second = model->second.frames_per_second;
+}
+
+Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t clip) {
   Candidates out;
+  HostTable table(turn, media_key(job, clip));
   const bool autotuned = is_autotuned(job.request.compile);
   const auto precision = sharding::precision_from_string(job.request.precision).value_or(sharding::Precision::kAuto);
   std::optional<std::vector<sharding::GraphDtype>> there;  // a manifest is long: read once there is somebody to plan for
@@ -37,16 +56,17 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job) {
     for (const auto& [id, lane] : session.lanes) {
       if (unusable_reason(turn, job, {name, id}, lane)) continue;
       if (!there) there = package_dtypes(job);
-      double speed = 0.0;
-      for (const auto& [key, known] : lane.frames_per_second) speed = std::max(speed, known);
-      out.lanes.push_back({fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
-                           lane.offer.budget_bytes, speed,
-                           sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)});
+      sharding::LaneFit fit{fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
+                            lane.offer.budget_bytes, 0.0, sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)};
+      fit.host = table.number_of(session);
+      add_speeds(lane, table.media_cost(session), fit);
+      out.lanes.push_back(std::move(fit));
       out.encoder_threads.push_back(lane.offer.encoder_threads);
       const bool builds = session.hello.compiles && compiles_for(session, lane.offer.kind, autotuned);
       if (builds) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
   }
+  out.hosts = table.hosts();
   return out;
 }
 
@@ -76,6 +96,7 @@ std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipR
                              const Candidates& candidates, std::vector<std::string>& why) {
   sharding::ClipPlacementRequest request;
   request.lanes = candidates.lanes;
+  request.hosts = candidates.hosts;
   request.mix_kinds = job.request.numerics == "tolerant";
   for (const net::TileChoice& tile : clip.probe->tiles) {
     request.offers.push_back({tile.activation_bytes, tile.computed_pixels, dtype_of(tile.dtype)});
@@ -153,7 +174,7 @@ int encoder_threads(const Candidates& candidates, const sharding::ClipPlacement&
 void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
   JobRecord& job = *turn.job(name);
   const ClipRecord& clip = job.clips[index];
-  const Candidates candidates = find_candidates(turn, job);
+  const Candidates candidates = find_candidates(turn, job, index);
   if (candidates.lanes.empty()) return;  // none is here now; one may come
   std::vector<std::string> why;
   const auto choice = choose(turn, job, clip, candidates, why);

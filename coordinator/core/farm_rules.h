@@ -13,6 +13,7 @@ inline constexpr std::size_t kAttemptsKept = 16;      // of one task, for `logs`
 inline constexpr std::size_t kWaitersMax = 4096;      // clients that wait for a job to change
 inline constexpr std::size_t kWaitersPerPassMax = 512;
 inline constexpr std::size_t kBudgetsMax = 16;      // that one probe plans tiles for
+inline constexpr std::size_t kSpeedsKept = 64;      // of one lane, by what it renders
 inline constexpr std::uint32_t kWaitMsMax = 30'000;
 inline constexpr int kArtifactLossesMax = 4;  // of one key, told by one job; a store that keeps nothing is not compiled for
 inline constexpr std::int64_t kSegmentsPerClipMax = 65'536;  // more do not fit into the message of a join

@@ -55,13 +55,26 @@ struct LaneTask {
   std::int64_t frames_done = 0;  // of a segment
 };
 
+// What one frame takes of the cores of its host.
+struct ModelCost {
+  double core_seconds = 0.0;
+  double frames_per_second = 0.0;  // of the model, had it never waited
+};
+struct MediaCost {
+  double decode_core_seconds = 0.0;
+  double encode_core_seconds = 0.0;
+};
+
 struct LaneLive {
   net::LaneOffer offer;
   bool up = true;
   std::vector<LaneTask> tasks;  // in the order in which it was given them
   std::map<TaskNumber, int> failed_in_a_row;  // tasks, and how often, since one was done
   std::uint64_t failures = 0;
+  // At most kSpeedsKept each.
   std::map<std::string, double> frames_per_second;  // by what is rendered (speed_key), whole segments
+  std::map<std::string, ModelCost> model_costs;     // likewise
+  std::map<std::string, MediaCost> media_costs;     // by what is decoded and encoded (media_key)
 
   [[nodiscard]] bool idle() const { return tasks.empty(); }
   [[nodiscard]] LaneTask* find(TaskNumber number);
@@ -102,6 +115,7 @@ struct Counters {
   std::uint64_t segments_lengthened = 0;  // beyond the rules, to stay below kSegmentsPerClipMax
   std::uint64_t artifacts_lost = 0;       // by the store, and made again
   std::uint64_t budgets_left_out = 0;     // of probes that lanes of more than kBudgetsMax sizes want
+  std::uint64_t speeds_forgotten = 0;     // of lanes that rendered more than kSpeedsKept kinds of clips
   std::uint64_t artifacts_given_up = 0;   // more than kArtifactLossesMax times
   std::map<net::FailureKind, std::uint64_t> failures;
 };

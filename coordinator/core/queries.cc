@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "coordinator/core/host_load.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -142,6 +143,16 @@ net::Refused refused(ErrorCode code, std::string message) {
   return {Error{code, std::move(message), ExitCode::kNotFound}};
 }
 
+// Of the first clip that has a plan and is not done.
+std::vector<std::string> host_lines(const Turn& turn, const JobRecord& job) {
+  std::vector<std::string> out;
+  const auto open = std::find_if(job.clips.begin(), job.clips.end(), [](const ClipRecord& clip) { return clip.plan && !clip.result; });
+  if (job.ended || open == job.clips.end()) return out;
+  const auto index = static_cast<std::uint32_t>(open - job.clips.begin());
+  for (const HostSpeeds& host : clip_speeds(turn, job, index).hosts) out.push_back(host_line(host));
+  return out;
+}
+
 net::ClientReply explain(const Turn& turn, const net::Explain& ask) {
   if (ask.task != 0) {
     const TaskRecord* task = turn.task(ask.task);
@@ -150,7 +161,10 @@ net::ClientReply explain(const Turn& turn, const net::Explain& ask) {
   }
   const JobRecord* job = turn.job(ask.job);
   if (job == nullptr) return refused(ErrorCode::kNotFound, fmt::format("{}: no such job", ask.job));
-  return explain_job(turn, ask.job, *job);
+  net::Explanation out = explain_job(turn, ask.job, *job);
+  const std::vector<std::string> hosts = host_lines(turn, *job);
+  out.lines.insert(out.lines.begin() + 1, hosts.begin(), hosts.end());
+  return out;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "coordinator/core/host_load.h"
 #include "sharding/precision.h"
 #include "sharding/segment_cut.h"
 
@@ -106,44 +107,21 @@ bool assign_waiting(Turn& turn, const JobTurn& one, const LaneName& name, LaneLi
   return false;
 }
 
-struct ClipSpeed {
-  double total = 0.0;  // of the lanes whose speed is known; the others are taken to be as fast as these are in the mean
-  std::int64_t lanes = 0;
-  std::int64_t frames_due = 0;  // of segments that they were given
-};
-
-ClipSpeed clip_speed(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {
-  ClipSpeed out;
-  std::int64_t known_lanes = 0;
-  const std::string key = speed_key(*clip.plan);
-  for (const auto& [worker, session] : turn.live().workers) {
-    for (const auto& [id, lane] : session.lanes) {
-      if (unusable_reason(turn, job, {worker, id}, lane) || unfit_reason(turn, job, clip, {worker, id}, lane)) continue;
-      ++out.lanes;
-      out.frames_due += frames_due(turn, lane);
-      const double speed = lane_speed(turn, lane, key);
-      out.total += speed;
-      known_lanes += speed > 0.0 ? 1 : 0;
-    }
-  }
-  if (known_lanes > 0) out.total *= static_cast<double>(out.lanes) / static_cast<double>(known_lanes);
-  return out;
-}
-
 // Of the first segment of a card, whose speed is not known yet, times the rule: it is faster than any processor.
 constexpr std::int64_t kFirstFramesOfCards = 4;
 
 // Of a clip of millions of frames segments are longer than the rules say, so that one join can take them all.
 std::int64_t frames_least(const ClipRecord& clip) { return (clip.probe->frames + kSegmentsPerClipMax - 1) / kSegmentsPerClipMax; }
 
-sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, const ClipRecord& clip, const LaneLive& lane) {
+sharding::SegmentCut cut(const Turn& turn, const JobRecord& job, std::uint32_t index, const LaneName& name, const LaneLive& lane) {
   const FarmRules& rules = turn.state.rules;
-  const ClipSpeed all = clip_speed(turn, job, clip);
+  const ClipRecord& clip = job.clips[index];
+  const ClipSpeeds all = clip_speeds(turn, job, index);
   sharding::SegmentCutRequest request;
   request.frames_left = clip.probe->frames - clip.frontier;
-  request.lane_frames_per_second = lane_speed(turn, lane, speed_key(*clip.plan));
+  request.lane_frames_per_second = all.frames_per_second.at(name);
   request.total_frames_per_second = all.total;
-  request.lane_count = all.lanes;
+  request.lane_count = static_cast<std::int64_t>(all.frames_per_second.size());
   request.lane_frames_due = frames_due(turn, lane);
   request.total_frames_due = all.frames_due;
   const std::int64_t least = frames_least(clip);
@@ -161,7 +139,7 @@ bool assign_new_segment(Turn& turn, const JobTurn& one, const LaneName& name, La
     const ClipRecord& clip = one.job->clips[i];
     if (!clip.plan || clip.frontier >= clip.probe->frames || artifact_missing(turn, *one.job, clip)) continue;
     if (unfit_reason(turn, *one.job, clip, name, lane)) continue;
-    const sharding::SegmentCut piece = cut(turn, *one.job, clip, lane);
+    const sharding::SegmentCut piece = cut(turn, *one.job, i, name, lane);
     turn.live().counters.segments_lengthened += frames_least(clip) > turn.state.rules.segment_frames_min ? 1U : 0U;
     net::Assigned fact = assignment(turn.durable().next_task, Attempt{1}, TaskKind::kSegment, one.name);
     fact.clip = i;

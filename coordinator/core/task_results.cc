@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "coordinator/core/farm_turn.h"
+#include "coordinator/core/host_load.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -12,28 +13,12 @@ namespace {
 using net::FailureKind;
 using net::TaskKind;
 
-// How much a new measurement of a lane's speed weighs against what was known.
-constexpr double kSpeedWeight = 0.5;
-
 bool is_running_attempt(const Turn& turn, const net::WorkerName& worker, TaskNumber number, Attempt attempt) {
   const TaskRecord* task = turn.task(number);
   if (task == nullptr || task->state != TaskState::kRunning) return false;
   if (turn.has_bug(SeededBug::kStaleAttemptAccepted)) return true;
   if (turn.has_bug(SeededBug::kLostFence) && task->kind == TaskKind::kCompile) return true;
   return task->attempt == attempt && task->lane.worker == worker;
-}
-
-void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& result) {
-  const JobRecord* job = turn.job(task.job);
-  LaneLive* lane = turn.lane(task.lane);
-  if (job == nullptr || lane == nullptr || task.clip >= job->clips.size() || !job->clips[task.clip].plan) return;
-  // What is fetched and stored while another segment is rendered costs the lane nothing, unless it takes longer than that.
-  const bool alone = lane->tasks.size() <= 1;
-  const double seconds = alone ? result.wall_s + result.transfer_s : std::max(result.wall_s, result.transfer_s);
-  if (seconds <= 0.0) return;
-  const double speed = static_cast<double>(task.last - task.first) / seconds;
-  double& known = lane->frames_per_second[speed_key(*job->clips[task.clip].plan)];
-  known = known <= 0.0 ? speed : known + kSpeedWeight * (speed - known);
 }
 
 // The kind of result that the task's kind gives; a worker that says otherwise is at fault.

@@ -58,6 +58,20 @@ TEST(FarmBoundsTest, SizesOfLanesBeyondThoseThatAProbePlansForAreCounted) {
   EXPECT_EQ(farm.state.live.counters.budgets_left_out, 3U);
 }
 
+TEST(FarmBoundsTest, ALaneForgetsHowFastItRendersTheFirstOfTooManyKindsOfClips) {
+  FarmEnv farm;
+  farm.clip_frames = 8;
+  farm.connect(WorkerBuilder("a").no_compiler());
+  for (std::size_t i = 1; i <= kSpeedsKept + 3; ++i) {
+    farm.tile_width = static_cast<int>(i);
+    farm.submit(JobBuilder(fmt::format("job-{}", i)).executor("uncompiled"));
+    farm.run_to_end();
+  }
+  const LaneLive& lane = farm.state.live.workers.at("a").lanes.at(LaneId{0});
+  EXPECT_EQ(lane.frames_per_second.size(), kSpeedsKept);
+  EXPECT_EQ(farm.state.live.counters.speeds_forgotten, 3U);
+}
+
 TEST(FarmBoundsTest, SegmentsThatHadToBeLongerThanTheRulesSayAreCounted) {
   for (const std::int64_t frames : {kSegmentsPerClipMax, 100 * kSegmentsPerClipMax}) {
     FarmEnv farm;

@@ -222,6 +222,11 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
     result.first = segment->first;
     result.last = segment->last;
     result.wall_s = seconds_per_frame * static_cast<double>(segment->last - segment->first);
+    const auto frames = static_cast<double>(segment->last - segment->first);
+    result.model_s = frames * frame_cost.model_s;
+    result.decode_core_s = frames * frame_cost.decode_core_s;
+    result.model_core_s = frames * frame_cost.model_core_s;
+    result.encode_core_s = frames * frame_cost.encode_core_s;
     if (hashes) result.frame_hashes.assign(static_cast<std::size_t>(net::kFrameHashBytes * (segment->last - segment->first)), 'h');
     result.artifact_lost = artifact_lost && segment->artifact_ready;
     result.segment = blob(fmt::format("{}-{}", task.task, task.attempt.value));

@@ -103,6 +103,7 @@ class FarmEnv {
   bool artifact_lost = false;  // segments come without the artifact that they were promised
   bool smaller_tiles = false;  // probes find another way of tiling, with half of the memory
   int tile_width = 32;                       // another one has another artifact
+  net::SegmentResult frame_cost;             // of segments, what each frame took of the model's time and of the host's cores
 
   // The state that the journal alone gives, as after a restart.
   [[nodiscard]] FarmState replayed() const;

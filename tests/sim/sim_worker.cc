@@ -242,7 +242,11 @@ net::TaskResult SimWorld::result_of(const net::Assign& assign) {
     net::SegmentResult out;
     out.first = segment->first;
     out.last = segment->last;
-    out.wall_s = static_cast<double>(segment->last - segment->first) * 0.04;
+    const auto frames = static_cast<double>(segment->last - segment->first);
+    out.wall_s = frames * 0.04;
+    out.model_s = frames * 0.03;
+    out.model_core_s = frames * 0.03;
+    out.encode_core_s = frames * 0.02;  // lanes of one worker have a core each: together they are held back
     out.segment = blob();
     return out;
   }
