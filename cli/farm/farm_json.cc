@@ -1,7 +1,12 @@
 // Answers as JSON: the names of net/farm_replies.h, times in seconds, sizes in bytes.
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <map>
+#include <numeric>
+
 #include "cli/farm/farm_output.h"
+#include "net/farm_limits.h"
 
 namespace kiln::cli {
 namespace {
@@ -182,11 +187,38 @@ std::string logs_json(const net::TaskLogs& logs, const net::AttemptLog* shown, c
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+namespace {
+
+// Viewers want the stretches of one row apart, or one in another. A lane has its next segment before the end of the one at work, and
+// chores beside both: each stretch is put into the first of the lane's rows that is free then.
+std::vector<std::uint64_t> trace_rows(const std::vector<net::Span>& spans) {
+  std::vector<std::size_t> order(spans.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return spans[a].start_s < spans[b].start_s; });
+  std::map<std::pair<std::string, LaneId>, std::vector<double>> ends;  // of the last stretch in each row
+  std::vector<std::uint64_t> rows(spans.size());
+  for (const std::size_t i : order) {
+    std::vector<double>& lane = ends[{spans[i].worker, spans[i].lane}];
+    const auto free = std::find_if(lane.begin(), lane.end(), [&](double end_s) { return end_s <= spans[i].start_s; });
+    rows[i] = static_cast<std::uint64_t>(free - lane.begin());
+    if (free == lane.end()) {
+      lane.push_back(spans[i].end_s);
+    } else {
+      *free = spans[i].end_s;
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
 std::string chrome_trace(const net::Trace& trace) {
   constexpr double kMicros = 1e6;
   json events = json::array();
   std::vector<std::string> workers;
-  for (const net::Span& span : trace.spans) {
+  const std::vector<std::uint64_t> rows = trace_rows(trace.spans);
+  for (std::size_t i = 0; i < trace.spans.size(); ++i) {
+    const net::Span& span = trace.spans[i];
     auto found = std::find(workers.begin(), workers.end(), span.worker);
     if (found == workers.end()) {
       found = workers.insert(workers.end(), span.worker);
@@ -196,7 +228,7 @@ std::string chrome_trace(const net::Trace& trace) {
                       {"name", span.name},
                       {"cat", "task"},
                       {"pid", (found - workers.begin()) + 1},
-                      {"tid", span.lane.value},
+                      {"tid", span.lane.value + rows[i] * net::kLanesMax},
                       {"ts", span.start_s * kMicros},
                       {"dur", (span.end_s - span.start_s) * kMicros},
                       {"args", {{"task", span.task}, {"attempt", span.attempt}, {"outcome", span.outcome}}}});

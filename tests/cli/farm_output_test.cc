@@ -7,6 +7,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "net/farm_limits.h"
+
 namespace kiln::cli {
 namespace {
 
@@ -199,6 +201,21 @@ TEST(FarmOutputTest, TraceHasAProcessForEachWorkerAndAThreadForEachLane) {
   EXPECT_EQ(spans[3]["tid"], 1);
   EXPECT_EQ(spans[2]["dur"], 2e6);
   EXPECT_EQ(spans[3]["args"]["outcome"], "failed");
+}
+
+TEST(FarmOutputTest, StretchesOfALaneThatOverlapAreInRowsOfTheirOwn) {
+  net::Trace trace;
+  trace.spans = {{1, 1, "frames", "w1", LaneId{0}, 100.0, 110.0, "done"},
+                 {2, 1, "frames", "w1", LaneId{0}, 108.0, 120.0, "done"},   // given ahead
+                 {3, 1, "frames", "w1", LaneId{0}, 118.0, 130.0, "done"},
+                 {4, 1, "join", "w1", LaneId{0}, 119.0, 125.0, "done"},
+                 {5, 1, "frames", "w1", LaneId{1}, 100.0, 130.0, "done"}};
+  std::map<int, std::uint64_t> rows;
+  const json events = json::parse(chrome_trace(trace))["traceEvents"];
+  for (const json& event : events) {
+    if (event["ph"] == "X") rows[event["args"]["task"]] = event["tid"];
+  }
+  EXPECT_EQ(rows, (std::map<int, std::uint64_t>{{1, 0}, {2, net::kLanesMax}, {3, 0}, {4, 2 * net::kLanesMax}, {5, 1}}));
 }
 
 }  // namespace
