@@ -19,6 +19,25 @@ std::string at_work_text(const LaneLive& lane) {
   return out;
 }
 
+// The segment that its lane renders first, where it was given this one ahead.
+TaskNumber ahead_of(const Turn& turn, TaskNumber number, const TaskRecord& task) {
+  const LaneLive* lane = turn.lane(task.lane);
+  if (lane == nullptr || task.kind != TaskKind::kSegment) return 0;
+  for (const LaneTask& on_lane : lane->tasks) {
+    const TaskRecord* other = turn.task(on_lane.number);
+    if (on_lane.number == number || other == nullptr) return 0;
+    if (other->kind == TaskKind::kSegment) return on_lane.number;
+  }
+  return 0;
+}
+
+std::string running_text(const Turn& turn, TaskNumber number, const TaskRecord& task) {
+  const TaskNumber first = ahead_of(turn, number, task);
+  if (first == 0) return fmt::format("task {} runs on {}, attempt {}", number, lane_text(task.lane), task.attempt.value);
+  return fmt::format("task {} is the next of {}, which is at task {}; attempt {}", number, lane_text(task.lane), first,
+                     task.attempt.value);
+}
+
 // Every lane with the reason why it is not at work on this clip; `busy` counts those of the suitable ones that have a task.
 struct LaneReasons {
   std::vector<std::string> lines;
@@ -160,8 +179,7 @@ net::Explanation explain_task(const Turn& turn, TaskNumber number, const TaskRec
     case TaskState::kDone: return {{fmt::format("task {} is done, by {}", number, lane_text(task.lane))}};
     case TaskState::kFailed: return {{fmt::format("task {} failed: {}", number, task.last_message)}};
     case TaskState::kCancelled: return {{fmt::format("task {} was cancelled with its job", number)}};
-    case TaskState::kRunning:
-      return {{fmt::format("task {} runs on {}, attempt {}", number, lane_text(task.lane), task.attempt.value)}};
+    case TaskState::kRunning: return {{running_text(turn, number, task)}};
     case TaskState::kWaiting: break;
   }
   const JobRecord* job = turn.job(task.job);

@@ -29,13 +29,14 @@ bool is_current(const Turn& turn, const net::WorkerName& worker, const net::Runn
   return task->state == TaskState::kRunning && task->attempt == running.attempt && task->lane.worker == worker;
 }
 
-void bind_lane(WorkerSession& session, const TaskRecord& task, const net::RunningTask& running, FarmTime now) {
+// To the lane that it was given to, whatever the worker says: there it is released.
+void bind_lane(WorkerSession& session, TaskNumber number, const TaskRecord& task, FarmTime now) {
   if (task.kind == TaskKind::kCompile) {
-    session.compile_task = running.task;
+    session.compile_task = number;
     return;
   }
-  const auto lane = session.lanes.find(running.lane);
-  if (lane != session.lanes.end()) lane->second.tasks.push_back({running.task, now, 0});
+  const auto lane = session.lanes.find(task.lane.lane);
+  if (lane != session.lanes.end() && lane->second.find(number) == nullptr) lane->second.tasks.push_back({number, now, 0});
 }
 
 std::vector<TaskNumber> running_at(const Turn& turn, const net::WorkerName& worker) {
@@ -55,7 +56,7 @@ void reattach(Turn& turn, const net::WorkerHello& hello) {
     if (is_current(turn, hello.worker, running)) {
       kept.insert(running.task);
       turn.live().orphans.erase(running.task);
-      bind_lane(session, *turn.task(running.task), running, turn.now.at);
+      bind_lane(session, running.task, *turn.task(running.task), turn.now.at);
       continue;
     }
     ++turn.live().counters.late_messages;

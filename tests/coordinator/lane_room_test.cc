@@ -1,7 +1,9 @@
 // What lanes are given beside what they have.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/coordinator/probed_farm.h"
 
@@ -46,6 +48,21 @@ TEST(LaneRoomTest, ShortSegmentsComeTwoAtATime) {
   farm.run_to_end();
   EXPECT_EQ(farm.status("job").summary.state, net::JobState::kDone);
   EXPECT_EQ(farm.status("job").clips[0].segments.size(), 10U);
+}
+
+TEST(LaneRoomTest, ASegmentThatWaitsBehindAnotherIsNotSaidToRun) {
+  RenderingFarm farm(10);
+  ASSERT_EQ(farm.at_work.size(), 2U);
+  const auto answer = [&](const net::Assign& task) {
+    return std::get<net::Explanation>(farm.ask(net::Explain{task.task, ""})).lines.at(0);
+  };
+  const std::pair numbers{farm.at_work[0].task, farm.at_work[1].task};
+  EXPECT_EQ(answer(farm.at_work[0]), fmt::format("task {} runs on a lane 0, attempt 1", numbers.first));
+  EXPECT_EQ(answer(farm.at_work[1]),
+            fmt::format("task {} is the next of a lane 0, which is at task {}; attempt 1", numbers.second, numbers.first));
+  farm.finish("a", farm.at_work[0]);
+  (void)farm.take_assigns("a");
+  EXPECT_EQ(answer(farm.at_work[1]), fmt::format("task {} runs on a lane 0, attempt 1", numbers.second));
 }
 
 TEST(LaneRoomTest, ASegmentThatGoesFasterThanTheLastIsFollowedInTime) {
@@ -110,6 +127,23 @@ TEST(LaneRoomTest, AWorkerThatComesBackKeepsAllThatItsLaneWorksOn) {
   farm.finish("a", farm.at_work[1]);
   farm.finish("a", farm.at_work[0]);
   EXPECT_EQ(farm.job("job").clips[0].frames_done, 30);
+}
+
+// A task that stayed on another lane than its own would be there for ever.
+TEST(LaneRoomTest, AWorkerThatNamesATaskTwiceOrAtAnotherLaneGetsItOnItsOwn) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(40), 2);
+  farm.finish("a", farm.compile);
+  ASSERT_EQ(farm.segments.size(), 2U);
+  WorkerBuilder same("a", 2);
+  for (const net::Assign& task : farm.segments) {
+    same.still_runs(task, task.lane);
+    same.still_runs(task, LaneId{1 - task.lane.value});
+  }
+  farm.connect(same);
+  for (const auto& [id, lane] : farm.state.live.workers.at("a").lanes) EXPECT_EQ(lane.tasks.size(), 1U) << id.value;
+  for (const net::Assign& task : farm.segments) farm.finish("a", task);
+  farm.run_to_end();
+  EXPECT_EQ(farm.status("job").summary.state, net::JobState::kDone);
 }
 
 TEST(LaneRoomTest, OfTwoAssignmentsTheOneThatWasLostIsToldAgain) {
