@@ -115,8 +115,8 @@ void FarmWorker::Impl::turn() {
   for (const auto& letter : mailbox_.take()) letter();
   look_at_lanes();
   tick();
-  settle();
   gather_when_due();
+  settle();
   publish();
   if (!over_ && !socket_.pending()) wait();
 }
@@ -157,7 +157,12 @@ void FarmWorker::Impl::wait() {
     polls.push_back({lane->fd(), POLLIN, 0});
     lanes.push_back(id);
   }
-  if (::poll(polls.data(), polls.size(), static_cast<int>(kLoopTurn.count())) <= 0) return;
+  auto turn = kLoopTurn;
+  if (!to_gather_.empty()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(gather_at_ - Clock::now());
+    turn = std::clamp(left, std::chrono::milliseconds(0), kLoopTurn);
+  }
+  if (::poll(polls.data(), polls.size(), static_cast<int>(turn.count())) <= 0) return;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     if (polls[first_lane + i].revents != 0) hear_lane(lanes[i]);
   }

@@ -117,7 +117,7 @@ void FarmWorker::Impl::carry_out(const Prepare& effect) {
       if (!waiting) return;
       if (*files) {
         waiting->files = std::move(**files);
-        return post(Prepared{key});
+        return on_prepared(*waiting);
       }
       const auto& failure = files->error();
       waiting->outcome = fmt::format("not prepared: {}", failure.fault.message);

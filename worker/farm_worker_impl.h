@@ -94,7 +94,9 @@ struct FarmWorker::Impl {
   [[nodiscard]] std::vector<LaneId> lanes_that_want(const std::string& weights) const;
   void gather(const net::Assign& assign);
   void gather_soon(const net::Assign& assign);
+  void on_prepared(const TaskRun& run);
   void gather_when_due();
+  [[nodiscard]] bool shares_weights(const net::Assign& assign) const;
   [[nodiscard]] std::uint64_t share_for(const TaskRun& run);
   [[nodiscard]] bool hear_of_shares(LaneId id, const net::FromLane& message);  // false: it is of something else
   void leave_share(LaneId id, const std::string& why);
@@ -137,6 +139,7 @@ struct FarmWorker::Impl {
   WeightGroups groups_;
   std::map<std::string, net::Assign> to_gather_;  // by weights
   Clock::time_point gather_at_{};
+  std::vector<TaskKey> held_;  // prepared; they wait until then
   std::map<LaneId, std::string> load_notes_;  // why a lane's weights came as they did
   std::uint64_t weights_copied_bytes_ = 0;
   std::uint64_t weights_received_bytes_ = 0;

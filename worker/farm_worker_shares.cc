@@ -55,21 +55,36 @@ std::vector<LaneId> FarmWorker::Impl::lanes_that_want(const std::string& weights
   return out;
 }
 
+bool FarmWorker::Impl::shares_weights(const net::Assign& assign) const {
+  const auto cards = std::count_if(lanes_.begin(), lanes_.end(), [](const auto& lane) { return !lane.second->place().card_uuid.empty(); });
+  return cards > 1 && !weights_of(assign).empty() && largest_file(assign.package) >= options_.rules.broadcast_bytes_min;
+}
+
 void FarmWorker::Impl::gather(const net::Assign& assign) {
+  if (!shares_weights(assign)) return;
   const std::string weights = weights_of(assign);
-  if (weights.empty() || largest_file(assign.package) < options_.rules.broadcast_bytes_min) return;
   say(groups_.gather(weights, lanes_that_want(weights)));
 }
 
 void FarmWorker::Impl::gather_soon(const net::Assign& assign) {
-  if (weights_of(assign).empty()) return;
+  if (!shares_weights(assign)) return;
   if (to_gather_.empty()) gather_at_ = Clock::now() + kGatherDelay;
   to_gather_.insert_or_assign(weights_of(assign), assign);
+}
+
+// A package that was here already would else be loaded by the first lane before another is heard of.
+void FarmWorker::Impl::on_prepared(const TaskRun& run) {
+  const std::string weights = weights_of(run.assign);
+  if (to_gather_.contains(weights) && !lanes_.at(run.slot)->has_loaded(weights)) return held_.push_back(run.key());
+  post(Prepared{run.key()});
 }
 
 void FarmWorker::Impl::gather_when_due() {
   if (to_gather_.empty() || Clock::now() < gather_at_) return;
   for (const auto& [weights, assign] : std::exchange(to_gather_, {})) gather(assign);
+  for (const TaskKey key : std::exchange(held_, {})) {
+    if (find_run(key)) post(Prepared{key});
+  }
 }
 
 // The group with which the lane is to load what the task runs; 0: alone.

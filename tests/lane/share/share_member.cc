@@ -1,6 +1,7 @@
 // A lane that does nothing but load weights, on a card or into plain memory: all of lane/lane_share.h, and of what it stands on.
 // tests/lane/share/share_rig.cc starts it, and says which field of a message holds what. With SHARE_MEMBER_NCCL, a library, it
-// stands where a true worker starts its lanes, and plain memory stands where that has a card.
+// stands where a true worker starts its lanes, and plain memory stands where that has a card; lane SHARE_MEMBER_VICTIM of these
+// is killed in mid-broadcast.
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@
 namespace kiln::lane {
 namespace {
 
-constexpr std::size_t kSmallChunk = std::size_t{16} << 10U;
+constexpr int kChunksOfVictim = 20;
+constexpr std::size_t kSmallChunk = std::size_t{1} << 10U;
 constexpr std::size_t kLargeFrom = std::size_t{1} << 30U;
 
 // Ends, or stops, this process once so many chunks were broadcast.
@@ -92,6 +94,8 @@ class Member {
   void begin(const net::SetUp& set_up) {
     const char* nccl = std::getenv("SHARE_MEMBER_NCCL");
     of_true_worker_ = nccl != nullptr;
+    const char* victim = std::getenv("SHARE_MEMBER_VICTIM");
+    if (of_true_worker_ && victim != nullptr && std::to_string(set_up.lane.value) == victim) killed_after_ = kChunksOfVictim;
     memory_ = make_member_memory(of_true_worker_ ? "host" : set_up.device);
     (void)memory_->free_bytes();  // opens the card
     BroadcastRules rules;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <regex>
 
 #include "tests/worker/farm/fake_farm.h"
@@ -90,6 +91,22 @@ TEST_F(SharingWorkerTest, SmallWeightsAreReadFromTheHostsCopyByAll) {
   give_segment(1);
   for (const std::uint32_t lane : {0U, 1U}) {
     EXPECT_THAT(loaded(lane), HasSubstr(" 0.0 by broadcast; they are smaller than worker.broadcast_min_mib"));
+  }
+}
+
+// Whoever was killed, root or not: the other has its weights, and the worker says what happened.
+TEST_F(SharingWorkerTest, LaneKilledInMidBroadcastLeavesTheOtherTheHostsCopy) {
+  for (const std::uint32_t victim : {0U, 1U}) {
+    set("SHARE_MEMBER_VICTIM", std::to_string(victim));
+    start_worker({"--device", "cuda"});
+    give_segment(0);
+    give_segment(1);
+    const auto failed = coordinator_.hear<net::TaskFailed>();
+    ASSERT_TRUE(failed) << log();
+    EXPECT_EQ(failed->fault.kind, net::FailureKind::kCrash) << failed->fault.message;
+    EXPECT_THAT(loaded(1 - victim), HasSubstr(fmt::format("; lane {}: it is gone", victim)));
+    worker_.kill_and_wait();
+    std::filesystem::remove(folder_ / "worker.log");
   }
 }
 
