@@ -6,13 +6,16 @@
 namespace kiln::lane {
 namespace {
 
-constexpr std::size_t kFeeders = 4;
+constexpr std::size_t kFeedersMost = 8;
+
+// One thread is slower than a card's link. Half of the cores that the lane may use: its other threads work meanwhile.
+std::size_t feeders() { return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, kFeedersMost); }
 
 }  // namespace
 
 HostFeed::HostFeed(std::span<const WeightChunk> chunks, std::span<const WeightTarget> targets, Slots slots, std::size_t first)
     : chunks_(chunks), targets_(targets), slots_(slots), filled_(chunks.size()), next_(first), released_(first) {
-  const std::size_t threads = std::min(kFeeders, chunks.size() - std::min(first, chunks.size()));
+  const std::size_t threads = std::min(feeders(), chunks.size() - std::min(first, chunks.size()));
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 

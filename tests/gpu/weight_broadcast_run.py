@@ -1,6 +1,7 @@
 """Checks on a machine with two cards that lanes share weights, and writes what it saw as JSON.
 
     python3 tests/gpu/weight_broadcast_run.py --bundle TAR --package DIR --programs DIR --out DIR [--device cuda|cpu] [--nccl LIBRARY]
+        [--only copies,no-library,farm]
 
 Broadcast weights are those of separate copies, bit for bit (hashes of what is on the cards); a root and a receiver that are killed
 with -9 in mid-broadcast hold nobody up for two seconds; without the library all is copied. Then a farm with both cards renders a
@@ -112,14 +113,15 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--nccl")
+    parser.add_argument("--only", default="copies,no-library,farm")
     options = parser.parse_args()
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     checks = Checks(out)
     bench = jobs.Jobs(options.bundle, options.package, options.device)
-    checks.attempt("copies", lambda: check_copies(checks, options, bench))
-    checks.attempt("no library", lambda: check_no_library(checks, options, bench))
-    checks.attempt("farm", lambda: check_farm(checks, options, bench))
+    parts = {"copies": check_copies, "no-library": check_no_library, "farm": check_farm}
+    for name in options.only.split(","):
+        checks.attempt(name, lambda check=parts[name]: check(checks, options, bench))
     bench.close()
     sys.exit(0 if all(result["passed"] for result in checks.results.values()) else 1)
 
