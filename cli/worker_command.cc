@@ -17,6 +17,7 @@
 #include "cli/flag_checks.h"
 #include "cli/program_files.h"
 #include "worker/card_calibration.h"
+#include "worker/card_encoders.h"
 #include "worker/device_choice.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
@@ -91,8 +92,8 @@ struct Toolchains {
 };
 
 Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, const PythonInterpreter& python,
-                                                       const std::string& torch_folder,
-                                                       const worker::Card* card) {
+                                                       const std::string& torch_folder, const worker::Card* card,
+                                                       std::uint64_t vram_cap_bytes) {
   worker::ArtifactBuilderOptions out;
   KILN_TRY_ASSIGN(out.child.package_folder, python_folder());
   KILN_TRY_ASSIGN(out.toolchain, worker::probe_toolchain({.torch_folder = torch_folder,
@@ -106,6 +107,8 @@ Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, con
     out.target.arch = worker::arch_name(card->capability);
     out.child.device = "cuda";
     out.child.visible_card = card->uuid;
+    out.child.memory_fraction = worker::memory_fraction(*card, vram_cap_bytes);
+    out.child.leaves_when_idle = vram_cap_bytes > 0;
   }
   out.child.python = python.program;
   out.child.torch_folder = torch_folder;
@@ -132,10 +135,10 @@ Toolchains find_torch(const Config& config) {
 }
 
 // For the CPU, or for the kind of the first card and on that card.
-void find_compiler(const Config& config, const std::vector<worker::Card>& cards, Toolchains& toolchains) {
+void find_compiler(const Config& config, const worker::WorkerCapability& capability, Toolchains& toolchains) {
   if (!toolchains.python) return;
-  const worker::Card* card = cards.empty() ? nullptr : &cards.front();
-  auto compiles = compile_options(config, *toolchains.python, toolchains.torch_folder, card);
+  const worker::Card* card = capability.cards.empty() ? nullptr : &capability.cards.front();
+  auto compiles = compile_options(config, *toolchains.python, toolchains.torch_folder, card, capability.vram_cap_bytes);
   if (compiles) {
     toolchains.compiles = std::move(*compiles);
   } else {
@@ -175,6 +178,7 @@ void calibrate(const Config& config, const std::string& torch_folder, worker::Wo
   std::vector<std::string> said;
   worker::calibrate_cards({*lane, torch_folder, config.state_dir + "/cards", capability.driver, worker::torch_build(torch_folder)},
                           capability.cards, said);
+  worker::find_encoders({*lane, torch_folder, config.ffmpeg, config.state_dir + "/cards", capability.driver}, capability.cards, said);
   for (const std::string& line : said) log::warn("{}", line);
 }
 
@@ -215,7 +219,7 @@ Result<worker::WorkerCapability> find_capability(const WorkerFlags& flags, const
   KILN_TRY(find_cards(config, toolchains.torch_folder, out));
   calibrate(config, toolchains.torch_folder, out);
   say_cards(out);
-  find_compiler(config, out.cards, toolchains);
+  find_compiler(config, out, toolchains);
   if (toolchains.compiles) out.toolchain = toolchains.compiles->toolchain;
   return out;
 }

@@ -67,6 +67,7 @@ Result<net::JoinDone> join(const MediaTools& tools, const ClipInfo& clip, const 
                            int encoder_threads) {
   OutputWish wish{task.codec,         task.output,  task.pixel_format, task.output_width,
                   task.output_height, task.quality, task.preset,       encoder_threads};
+  if (!task.encoder.empty()) wish.preset.clear();  // a card's presets; nothing is encoded here
   KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(clip, wish));
   KILN_TRY_ASSIGN(const EncoderSettings settings, plan_encoder(tools, clip, request));
   if (task.segments.size() != task.frame_counts.size()) {

@@ -356,7 +356,8 @@ Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) cons
   spec.model_scale = static_cast<int>(manifest_.scale);
   KILN_TRY_ASSIGN(spec.executor, executor_choice_from_string(task.executor));
   OutputWish wish{task.codec,        task.output, task.pixel_format, task.output_width,
-                  task.output_height, task.quality,   task.preset,       encoder_threads(task.encoder_threads)};
+                  task.output_height, task.quality,   task.preset,       encoder_threads(task.encoder_threads),
+                  task.encoder};
   KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(*spec.clip, wish));
   KILN_TRY_ASSIGN(spec.settings, plan_encoder(tools_, *spec.clip, request));
   return spec;

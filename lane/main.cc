@@ -10,9 +10,11 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "lane/chores.h"
 #include "lane/engine/network.h"
 #include "lane/gpu/calibration.h"
 #include "lane/lane_session.h"
+#include "lane/media/encoder_trial.h"
 
 namespace {
 
@@ -55,6 +57,21 @@ int calibrate(const std::string& device) {
   ::_exit(0);  // what LibTorch would take apart goes with the process
 }
 
+// `--try-encoders FFMPEG KEPT IDENTITY`: what works, a line each.
+int try_encoders(const std::string& ffmpeg, const std::string& kept, const std::string& identity) {
+  kiln::log::set_up("encoders", kiln::log::Level::kWarning);
+  kiln::lane::MediaToolsSearch search;
+  search.ffmpeg = ffmpeg;
+  search.program_directory = kiln::lane::program_directory();
+  const auto tools = kiln::lane::find_media_tools(search);
+  if (!tools) {
+    fmt::print(stderr, "{}\n", tools.error().message);
+    return kiln::exit_code(tools.error());
+  }
+  for (const std::string& encoder : kiln::lane::encoders_of_card(*tools, kept, identity)) fmt::print("{}\n", encoder);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -63,6 +80,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc == 3 && std::string_view(argv[1]) == "--calibrate") return calibrate(argv[2]);
+  if (argc == 5 && std::string_view(argv[1]) == "--try-encoders") return try_encoders(argv[2], argv[3], argv[4]);
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
     fmt::print(stderr, "{}", kUsage);

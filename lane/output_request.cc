@@ -61,6 +61,7 @@ Result<OutputRequest> make_output_request(const ClipInfo& clip, const OutputWish
   request.quality = wish.quality;
   request.preset = wish.preset;
   request.encoder_threads = wish.encoder_threads;
+  request.encoder = wish.encoder;
   return request;
 }
 

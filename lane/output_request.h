@@ -19,6 +19,7 @@ struct OutputWish {
   int quality = -1;
   std::string preset;
   int encoder_threads = 1;
+  std::string encoder{};  // of cards; empty: software
 };
 
 [[nodiscard]] Result<OutputRequest> make_output_request(const ClipInfo& clip, const OutputWish& wish);

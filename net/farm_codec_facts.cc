@@ -15,6 +15,7 @@ void put(const ClipPlanned& in, farm::ClipPlanned& out) {
   out.set_join_task(in.join_task);
   out.set_reason(one_line(in.reason));
   out.set_encoder_threads(in.encoder_threads);
+  out.set_encoder(in.encoder);
 }
 
 ClipPlanned get(const farm::ClipPlanned& in, WireReader& read) {
@@ -28,6 +29,7 @@ ClipPlanned get(const farm::ClipPlanned& in, WireReader& read) {
   out.join_task = in.join_task();
   out.reason = read.text(in.reason(), "ClipPlanned.reason");
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "ClipPlanned.encoder_threads");
+  out.encoder = read.word(in.encoder(), "ClipPlanned.encoder");
   return out;
 }
 

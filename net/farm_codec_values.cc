@@ -83,6 +83,7 @@ void put(const OutputSettings& in, farm::OutputSettings& out) {
   out.set_scale(in.scale);
   out.set_frame_rate(in.frame_rate);
   out.set_deinterlace(in.deinterlace);
+  out.set_encoder(in.encoder);
 }
 
 OutputSettings get(const farm::OutputSettings& in, WireReader& read) {
@@ -95,6 +96,7 @@ OutputSettings get(const farm::OutputSettings& in, WireReader& read) {
   out.scale = read.word(in.scale(), "OutputSettings.scale");
   out.frame_rate = read.word(in.frame_rate(), "OutputSettings.frame_rate");
   out.deinterlace = in.deinterlace();
+  out.encoder = read.word(in.encoder(), "OutputSettings.encoder");
   return out;
 }
 
@@ -191,6 +193,7 @@ void put(const CardFacts& in, farm::CardFacts& out) {
   out.set_numa_node(in.numa_node);
   if (in.speed != CardSpeed()) put(in.speed, *out.mutable_speed());
   out.set_context_bytes(in.context_bytes);
+  for (const std::string& item : in.encoders) out.add_encoders(item);
 }
 
 CardFacts get(const farm::CardFacts& in, WireReader& read) {
@@ -210,6 +213,9 @@ CardFacts get(const farm::CardFacts& in, WireReader& read) {
   out.numa_node = read.integer(in.numa_node(), -1, kNumaNodesMax, "CardFacts.numa_node");
   out.speed = get(in.speed(), read);
   out.context_bytes = read.bytes(in.context_bytes(), "CardFacts.context_bytes");
+  if (read.may_hold(in.encoders().size(), kCardEncodersMax, "CardFacts.encoders")) {
+    for (const auto& item : in.encoders()) out.encoders.push_back(read.label(item, "CardFacts.encoders"));
+  }
   return out;
 }
 

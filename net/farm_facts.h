@@ -31,6 +31,7 @@ struct ClipPlanned {
   std::uint64_t join_task = 0;
   std::string reason;
   int encoder_threads = 0;   // of every segment: other counts give other bits; 0: as each lane likes
+  std::string encoder{};     // of cards, of every segment; empty: software
   bool operator==(const ClipPlanned&) const = default;
 };
 struct CompileWanted {

@@ -27,6 +27,7 @@ inline constexpr std::size_t kDependenciesMax = 1'000;
 inline constexpr std::size_t kPackageFilesMax = 4'096;
 inline constexpr std::size_t kTileChoicesMax = 64;
 inline constexpr std::size_t kDtypesMax = 3;  // that a package may have graphs of
+inline constexpr std::size_t kCardEncodersMax = 32;     // with a pixel format, of one card
 inline constexpr std::size_t kSegmentsMax = 1'000'000;  // of a clip
 inline constexpr std::size_t kWarningsMax = 256;
 inline constexpr std::size_t kLanesMax = 1'024;         // of a worker

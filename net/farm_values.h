@@ -53,6 +53,7 @@ struct OutputSettings {
   std::string scale;
   std::string frame_rate;
   bool deinterlace = false;
+  std::string encoder{};  // software, hardware, auto, or in tasks one of cards; empty: software
   bool operator==(const OutputSettings&) const = default;
 };
 
@@ -106,8 +107,9 @@ struct CardFacts {
   std::uint32_t link_generation = 0;  // of PCIe; 0: not known
   std::uint32_t link_width = 0;
   std::int32_t numa_node = -1;  // -1: not known
-  CardSpeed speed;
+  CardSpeed speed{};
   std::uint64_t context_bytes = 0;  // that a lane takes before it does anything; 0: not measured
+  std::vector<std::string> encoders{};  // found by trying them: "hevc_nvenc p010le"
   bool operator==(const CardFacts&) const = default;
 };
 struct LaneOffer {

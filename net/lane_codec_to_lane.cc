@@ -127,6 +127,7 @@ void put(const SegmentTask& in, pb::SegmentTask& out) {
   out.set_executor(in.executor);
   out.set_output(in.output);
   out.set_encoder_threads(in.encoder_threads);
+  out.set_encoder(in.encoder);
 }
 
 SegmentTask get(const pb::SegmentTask& in) {
@@ -148,6 +149,7 @@ SegmentTask get(const pb::SegmentTask& in) {
   out.executor = in.executor();
   out.output = in.output();
   out.encoder_threads = in.encoder_threads();
+  out.encoder = in.encoder();
   return out;
 }
 
@@ -165,6 +167,7 @@ void put(const JoinTask& in, pb::JoinTask& out) {
   out.set_preset(in.preset);
   out.set_pixel_format(in.pixel_format);
   out.set_encoder_threads(in.encoder_threads);
+  out.set_encoder(in.encoder);
 }
 
 JoinTask get(const pb::JoinTask& in) {
@@ -182,6 +185,7 @@ JoinTask get(const pb::JoinTask& in) {
   out.preset = in.preset();
   out.pixel_format = in.pixel_format();
   out.encoder_threads = in.encoder_threads();
+  out.encoder = in.encoder();
   return out;
 }
 

@@ -91,6 +91,7 @@ struct SegmentTask {
   std::string executor;
   std::string output;
   int encoder_threads = 0;  // those of the set-up
+  std::string encoder{};    // of cards; empty: software
 };
 struct JoinTask {
   TaskId task;
@@ -106,6 +107,7 @@ struct JoinTask {
   std::string preset;
   std::string pixel_format;
   int encoder_threads = 0;  // those of the set-up
+  std::string encoder{};    // of cards; empty: software
 };
 struct Cancel {
   TaskId task;

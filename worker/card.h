@@ -44,6 +44,7 @@ struct Card {
   std::vector<int> cores;            // those of its NUMA node that this process may use; empty: not known, or all
   net::CardSpeed speed;              // as it was measured here
   std::uint64_t context_bytes = 0;   // of its memory, that a lane takes before it does anything; 0: not measured
+  std::vector<std::string> encoders{};  // its own, found by trying them: "hevc_nvenc p010le"
 };
 
 // All that the driver shows.

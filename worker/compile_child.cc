@@ -111,6 +111,7 @@ class CompileChild::Owner {
         serve(next);
         lock.lock();
         current_ = 0;
+        if (options_.leaves_when_idle && queue_.empty()) leave_card(lock);
       } else {
         warm_wanted_ = false;
         begin(0);
@@ -190,6 +191,12 @@ class CompileChild::Owner {
     stats_.confinement = process_->confinement().describe();
     stats_.start_s = seconds;
     return first;
+  }
+
+  void leave_card(std::unique_lock<std::mutex>& lock) {
+    lock.unlock();
+    drop_process();
+    lock.lock();
   }
 
   void drop_process() {

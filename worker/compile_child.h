@@ -33,6 +33,8 @@ struct CompileChildOptions {
   sharding::IsaLevel warm_isa = sharding::IsaLevel::kNone;  // what to warm up for; kNone: imports only
   std::string device = "cpu";  // "cuda": compiles for the one card that it sees
   std::string visible_card;    // for "cuda": what CUDA_VISIBLE_DEVICES says to the child
+  double memory_fraction = 1.0;    // for "cuda": of the card's memory, what its allocator may have
+  bool leaves_when_idle = false;   // for "cuda": what it has of the card is somebody else's when nothing is to be compiled
   std::vector<std::string> cards;  // for "cuda": device files of the driver; empty: all there are under /dev
   std::string torch_git;       // the child must be of this build; empty: any
   std::string recipe_sha256;   // and of these sources, which the artifact's key names; empty: any

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "worker/lane_process.h"
 #include "worker/process_memory.h"
 
 namespace kiln::worker {
@@ -88,6 +89,7 @@ std::vector<std::pair<std::string, std::string>> environment_of(const CompileChi
           {"TORCHINDUCTOR_VEC_ISA_OK", "1"}};
   if (options.device != "cpu") {
     environment.emplace_back("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+    if (options.memory_fraction < 1.0) environment.emplace_back(kAllocatorVariable, allocator_limit(options.memory_fraction));
     add_cuda_headers(options, environment);
   }
   return environment;

@@ -10,14 +10,13 @@
 namespace kiln::worker {
 namespace {
 
-constexpr const char* kAllocatorVariable = "PYTORCH_ALLOC_CONF";  // docs.pytorch.org, CUDA semantics, memory management
 constexpr int kLaneChannelFd = 3;  // where the lane finds its end
 constexpr std::chrono::seconds kSendDeadline{10};
 
 // Settings that are there already stand, but for this one.
 std::string allocator_settings(double memory_fraction) {
   const char* inherited = std::getenv(kAllocatorVariable);
-  const std::string mine = fmt::format("per_process_memory_fraction:{:.6f}", memory_fraction);
+  const std::string mine = allocator_limit(memory_fraction);
   return inherited == nullptr || *inherited == '\0' ? mine : fmt::format("{},{}", inherited, mine);
 }
 
@@ -36,6 +35,8 @@ std::vector<unsigned long> core_mask(const std::vector<int>& cores) {
 }
 
 }  // namespace
+
+std::string allocator_limit(double memory_fraction) { return fmt::format("per_process_memory_fraction:{:.6f}", memory_fraction); }
 
 std::string library_path(const std::string& torch_folder) {
   const char* inherited = std::getenv("LD_LIBRARY_PATH");

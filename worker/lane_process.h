@@ -29,6 +29,10 @@ struct LaneStart {
   std::vector<int> cores;  // that it and its children run on; empty: where the worker may
 };
 
+inline constexpr const char* kAllocatorVariable = "PYTORCH_ALLOC_CONF";  // docs.pytorch.org, CUDA semantics, memory management
+// Its word for: no more than this part of the card's memory.
+[[nodiscard]] std::string allocator_limit(double memory_fraction);
+
 // LD_LIBRARY_PATH of a lane: that torch's libraries first.
 [[nodiscard]] std::string library_path(const std::string& torch_folder);
 

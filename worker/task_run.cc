@@ -70,6 +70,7 @@ net::SegmentTask segment_task(const TaskRun& run, ClipId clip) {
   out.executor = spec.executor;
   out.output = leaf_of(spec.output.file_name);
   out.encoder_threads = spec.encoder_threads;
+  out.encoder = spec.output.encoder;
   return out;
 }
 
@@ -91,6 +92,7 @@ net::JoinTask join_task(const TaskRun& run, ClipId clip) {
   out.preset = spec.output.preset;
   out.pixel_format = spec.output_pixel_format;
   out.encoder_threads = spec.encoder_threads;
+  out.encoder = spec.output.encoder;
   return out;
 }
 

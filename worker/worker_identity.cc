@@ -46,6 +46,7 @@ net::CardFacts card_facts(const WorkerCapability& capability, const Card& card) 
   out.numa_node = card.numa_node;
   out.speed = card.speed;
   out.context_bytes = card.context_bytes;
+  out.encoders = card.encoders;
   return out;
 }
 
@@ -96,7 +97,6 @@ std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
   return free <= reserve ? 0 : (free - reserve) / kBudgetGrain * kBudgetGrain;
 }
 
-// What is left of the cap for LibTorch's allocator, as a part of the card's memory. 1: there is no cap.
 double memory_fraction(const Card& card, std::uint64_t cap_bytes) {
   if (cap_bytes == 0 || cap_bytes >= card.memory_bytes) return 1.0;
   const std::uint64_t allocator_bytes = cap_bytes > kContextBytes ? cap_bytes - kContextBytes : 0;

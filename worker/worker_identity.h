@@ -41,6 +41,8 @@ inline constexpr std::uint64_t kBudgetGrain = 64ULL << 20U;
 // Of a card's memory, or of the cap: this part may be buffers of the frame loop.
 inline constexpr std::uint64_t kRingsDenominator = 8;
 [[nodiscard]] std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes);
+// What is left of the cap, beside a process's context, for an allocator on that card, as a part of its memory. 1: there is no cap.
+[[nodiscard]] double memory_fraction(const Card& card, std::uint64_t cap_bytes);
 // Names two toolchains that make the same artifacts alike.
 [[nodiscard]] std::string toolchain_digest(const sharding::Toolchain& toolchain);
 

@@ -121,7 +121,8 @@ json of(const net::CardFacts& card) {
           {"link_width", card.link_width},
           {"numa_node", card.numa_node},
           {"speed", of(card.speed)},
-          {"context_bytes", card.context_bytes}};
+          {"context_bytes", card.context_bytes},
+          {"encoders", card.encoders}};
 }
 
 json of(const net::LaneStatus& lane) {

@@ -26,10 +26,10 @@ namespace fs = std::filesystem;
 constexpr std::array kJobKeys{"title"sv,    "model"sv,          "owner"sv,    "pool"sv,   "priority"sv, "paused"sv,
                               "executor"sv, "numerics"sv,       "after"sv,    "in_place"sv, "segment_frames"sv,
                               "codec"sv,    "quality"sv,        "preset"sv,   "pixel_format"sv, "scale"sv,
-                              "frame_rate"sv, "deinterlace"sv,  "precision"sv, "clip"sv,     "variant"sv,
+                              "frame_rate"sv, "deinterlace"sv,  "encoder"sv, "precision"sv, "clip"sv,     "variant"sv,
                               "compile"sv};
 constexpr std::array kClipKeys{"source"sv, "output"sv,       "codec"sv,      "quality"sv,    "preset"sv,
-                               "scale"sv,  "pixel_format"sv, "frame_rate"sv, "deinterlace"sv};
+                               "scale"sv,  "pixel_format"sv, "frame_rate"sv, "deinterlace"sv, "encoder"sv};
 constexpr std::array kVariantKeys{"name"sv, "budget_mib"sv};
 constexpr std::array kCompileKeys{"backend"sv,
                                   "mode"sv,
@@ -52,6 +52,8 @@ void read_output(JobTable& reader, net::OutputSettings& out) {
   reader.word("scale", out.scale);
   reader.word("frame_rate", out.frame_rate);
   reader.flag("deinterlace", out.deinterlace);
+  static constexpr std::array kEncoders{""sv, "software"sv, "hardware"sv, "auto"sv};
+  reader.choice("encoder", out.encoder, kEncoders);
 }
 
 std::string absolute(const std::string& folder, const std::string& path) {

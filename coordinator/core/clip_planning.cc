@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <map>
 
+#include "base/output_name.h"
 #include "coordinator/core/farm_turn.h"
 #include "coordinator/core/host_load.h"
 #include "sharding/clip_placement.h"
 #include "sharding/compile_key.h"
+#include "sharding/encoder_choice.h"
 #include "sharding/package/package_inputs.h"
 #include "sharding/precision.h"
 
@@ -18,6 +20,7 @@ namespace {
 struct Candidates {
   std::vector<sharding::LaneFit> lanes;
   std::vector<int> encoder_threads;  // of each lane
+  std::vector<std::vector<std::string>> encoders;  // of each lane's card
   std::vector<net::LaneClass> kinds;
   std::vector<sharding::HostFit> hosts;
   std::map<net::LaneClass, const net::WorkerHello*> toolchains;
@@ -62,6 +65,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
       add_speeds(lane, table.media_cost(session), fit);
       out.lanes.push_back(std::move(fit));
       out.encoder_threads.push_back(lane.offer.encoder_threads);
+      out.encoders.push_back(lane.offer.card.encoders);
       const bool builds = session.hello.compiles && compiles_for(session, lane.offer.kind, autotuned);
       if (builds) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
@@ -171,6 +175,29 @@ int encoder_threads(const Candidates& candidates, const sharding::ClipPlacement&
   return least;
 }
 
+std::string codec_of(const net::OutputSettings& output) {
+  if (!output.codec.empty()) return output.codec;
+  return is_output_pattern(output.file_name) ? "png" : "h264";
+}
+
+// One encoder for all segments: that of the plan before, where there was one.
+Result<std::string> choose_encoder(const JobRecord& job, std::uint32_t index, const Candidates& candidates,
+                                   const sharding::ClipPlacement& placement) {
+  const ClipRecord& clip = job.clips[index];
+  if (clip.plan) return clip.plan->encoder;
+  const net::OutputSettings& output = job.request.clips[index].output;
+  sharding::EncoderQuestion question;
+  KILN_TRY_ASSIGN(question.wish, sharding::encoder_wish_from_string(output.encoder));
+  question.codec = codec_of(output);
+  question.preset = output.preset;
+  question.pixel_format = clip.probe->output_pixel_format;
+  question.width = clip.probe->output_width;
+  question.height = clip.probe->output_height;
+  for (const std::size_t lane : placement.lanes) question.lanes.push_back({candidates.lanes[lane].name, candidates.encoders[lane]});
+  KILN_TRY_ASSIGN(const auto choice, sharding::choose_encoder(question));
+  return choice.encoder;
+}
+
 void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
   JobRecord& job = *turn.job(name);
   const ClipRecord& clip = job.clips[index];
@@ -197,8 +224,10 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
                    fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++{})", source,
                                kind.arch, on_its_card(job.request.compile, kind)));
   }
+  const auto encoder = choose_encoder(job, index, candidates, choice->placement);
+  if (!encoder) return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: {}", source, encoder.error().message));
   turn.record(net::ClipPlanned{name, index, kind, tile, choice->variant, key, turn.durable().next_task,
-                               choice->placement.reason, threads});
+                               choice->placement.reason, threads, *encoder});
   turn.changed(name);
 }
 

@@ -5,6 +5,7 @@
 
 #include "coordinator/core/farm_turn.h"
 #include "sharding/compile_settings.h"
+#include "sharding/encoder_choice.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -32,6 +33,11 @@ net::LaneClass compile_class(net::LaneClass kind, bool autotuned) {
   kind.threads = 0;
   if (!autotuned) kind.device_name.clear();
   return kind;
+}
+
+bool encodes_with(const net::LaneOffer& offer, const std::string& encoder, const std::string& pixel_format) {
+  const auto& has = offer.card.encoders;
+  return std::find(has.begin(), has.end(), sharding::card_encoder_words(encoder, pixel_format)) != has.end();
 }
 
 }  // namespace
@@ -89,6 +95,9 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
   }
   if (!computes_in(lane.offer.kind, plan.tile.dtype)) {
     return fmt::format("it does not compute in {}, which the clip is rendered in", plan.tile.dtype);
+  }
+  if (!plan.encoder.empty() && !encodes_with(lane.offer, plan.encoder, clip.probe->output_pixel_format)) {
+    return fmt::format("its card has no {} for {}, which the clip is encoded with", plan.encoder, clip.probe->output_pixel_format);
   }
   std::uint64_t needs = plan.tile.activation_bytes;
   const auto learned =

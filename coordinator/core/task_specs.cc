@@ -29,6 +29,7 @@ net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const Task
   out.dtype = clip.plan->tile.dtype;
   out.artifact_key = clip.plan->artifact_key;
   out.encoder_threads = clip.plan->encoder_threads;
+  out.output.encoder = clip.plan->encoder;
   const auto artifact = turn.durable().artifacts.find(out.artifact_key);
   out.artifact_ready = artifact != turn.durable().artifacts.end() && artifact->second.state == ArtifactState::kReady;
   return out;
@@ -45,6 +46,7 @@ net::JoinSpec join_spec(const JobRecord& job, const TaskRecord& task) {
   out.output_height = clip.probe->output_height;
   out.output_pixel_format = clip.probe->output_pixel_format;
   out.encoder_threads = clip.plan->encoder_threads;
+  out.output.encoder = clip.plan->encoder;
   for (const auto& [first, segment] : clip.finished) out.segments.push_back({segment.segment, segment.last - segment.first});
   return out;
 }

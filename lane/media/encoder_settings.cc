@@ -6,7 +6,9 @@
 
 #include "base/sha256.h"
 #include "base/text.h"
+#include "lane/media/card_encoder.h"
 #include "lane/media/mkv_rotation.h"
+#include "sharding/encoder_choice.h"
 
 namespace kiln::lane {
 namespace {
@@ -85,6 +87,7 @@ void add_ffv1_slices(const OutputRequest& request, Arguments& out) {
 }
 
 void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
+  if (!s.request.encoder.empty()) return add_card_encoder(s.request, quality, keyframe_interval(s.frame_rate), out);
   out.insert(out.end(), {"-c:v", std::string(encoder_name(s.request.codec)), "-threads",
                          std::to_string(s.request.encoder_threads)});
   switch (s.request.codec) {
@@ -112,7 +115,10 @@ void add_codec(const EncoderSettings& s, int quality, Arguments& out) {
 }
 
 // What the encoder takes where it has the same samples in another order.
-std::string encoder_pixel_format(Codec codec, PixelFormat format) {
+std::string encoder_pixel_format(const OutputRequest& request) {
+  const Codec codec = request.codec;
+  const PixelFormat format = request.format;
+  if (!request.encoder.empty()) return std::string(sharding::card_format_of(to_string(codec), format.ffmpeg_name()));
   if (codec == Codec::kFfv1 && format.is_rgb() && format.bit_depth == 8) return "bgr0";
   if (codec == Codec::kPng && format.bit_depth == 16) return format.is_rgb() ? "rgb48be" : "gray16be";
   return format.ffmpeg_name();
@@ -165,18 +171,19 @@ std::string digest_of(const MediaTools& tools, const EncoderSettings& s) {
 // Some builds carry an encoder without all of its depths (an x265 of 8 bits only), and would encode fewer bits
 // without a word.
 Status check_depth(const MediaTools& tools, const OutputRequest& request) {
-  const std::string question = fmt::format("encoder={}", encoder_name(request.codec));
+  const std::string name = request.encoder.empty() ? std::string(encoder_name(request.codec)) : request.encoder;
+  const std::string question = fmt::format("encoder={}", name);
   KILN_TRY_ASSIGN(const std::string help, tools.answers->ask({"-v", "error", "-h", question}));
   constexpr std::string_view kLabel = "Supported pixel formats:";
   const auto at = help.find(kLabel);
   if (at == std::string::npos) return {};  // it does not say; then the encoder will
   const std::string_view rest = std::string_view(help).substr(at + kLabel.size());
   const auto names = split(rest.substr(0, rest.find('\n')), ' ');
-  const std::string wanted = encoder_pixel_format(request.codec, request.format);
+  const std::string wanted = encoder_pixel_format(request);
   if (std::find(names.begin(), names.end(), wanted) != names.end()) return {};
   return fail(bad_config("the {} of {} (version {}) was built without {}; use another codec, or name an ffmpeg that "
                          "has it with --ffmpeg (Debian's has)",
-                         encoder_name(request.codec), tools.ffmpeg_path, tools.version, wanted));
+                         name, tools.ffmpeg_path, tools.version, wanted));
 }
 
 Status check_preset(const OutputRequest& request) {
@@ -215,9 +222,13 @@ Status check_rotation(const MediaTools& tools, const ClipInfo& clip, Container c
 Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& clip,
                                      const OutputRequest& request) {
   KILN_TRY(check_codec(request.codec, request.container, request.format, request.width, request.height));
-  KILN_TRY(check_encoder(tools, request.codec));
+  if (request.encoder.empty()) {
+    KILN_TRY(check_encoder(tools, request.codec));
+    KILN_TRY(check_preset(request));
+  } else {
+    KILN_TRY(check_card_encoder(tools, request));
+  }
   KILN_TRY(check_depth(tools, request));
-  KILN_TRY(check_preset(request));
   KILN_TRY(check_rotation(tools, clip, request.container));
   const Quality range = quality_of(request.codec);
   const int quality = request.quality < 0 ? range.standard : request.quality;
@@ -234,7 +245,7 @@ Result<EncoderSettings> plan_encoder(const MediaTools& tools, const ClipInfo& cl
   settings.frame_rate = clip.frame_rate.is_positive() ? clip.frame_rate : Rational{25, 1};
   add_codec(settings, quality, settings.arguments);
   settings.arguments.insert(settings.arguments.end(),
-                            {"-pix_fmt", encoder_pixel_format(request.codec, request.format)});
+                            {"-pix_fmt", encoder_pixel_format(request)});
   add_color(request.color, request.format, settings.arguments);
   settings.digest = digest_of(tools, settings);
   return settings;

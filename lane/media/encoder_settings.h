@@ -20,6 +20,7 @@ struct OutputRequest {
   int quality = -1;        // CRF of H.264, HEVC, AV1; ProRes profile 0–5; -1: default
   std::string preset;      // of the encoder; empty: default
   int encoder_threads = 2; // bound; in the digest, as encoders may write other bits with other counts
+  std::string encoder{};   // ffmpeg's name of a card's; empty: the codec's software
 };
 
 struct EncoderSettings {

@@ -202,8 +202,9 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
   if (const auto* probe = std::get_if<net::ProbeSpec>(&task.spec)) {
     net::ProbeResult result;
     result.frames = clip_frames;
-    result.output_width = 64;
-    result.output_height = 64;
+    result.output_width = output_side;
+    result.output_height = output_side;
+    result.output_pixel_format = "yuv420p";
     result.description = blob("description");
     for (const std::string& dtype : probe->dtypes) {
       for (const std::uint64_t budget : probe->budgets_bytes) {

@@ -102,6 +102,7 @@ class FarmEnv {
   std::uint64_t needs_bytes = 50ULL << 20U;  // of the clip's tiles
   bool artifact_lost = false;  // segments come without the artifact that they were promised
   bool smaller_tiles = false;  // probes find another way of tiling, with half of the memory
+  std::int64_t output_side = 64;  // of every clip's output
   int tile_width = 32;                       // another one has another artifact
   net::SegmentResult frame_cost;             // of segments, what each frame took of the model's time and of the host's cores
 

@@ -189,6 +189,40 @@ TEST(FarmLossTest, EverySegmentOfAClipIsEncodedWithAsManyThreads) {
   EXPECT_EQ(threads, std::set<int>{2});
 }
 
+// One encoder for all segments: a card's where every lane has it, and lanes without it get none of the clip.
+TEST(FarmLossTest, EverySegmentOfAClipHasTheEncoderThatAllItsLanesHave) {
+  const std::vector<std::string> both{"h264_nvenc yuv420p"};
+  const auto encoders = [](const std::string& wish, const std::vector<std::string>& first, const std::vector<std::string>& second) {
+    FarmEnv farm;
+    farm.output_side = 512;
+    WorkerBuilder a("a");
+    WorkerBuilder b("b");
+    a.hello.lanes[0].card.uuid = "GPU-a";
+    b.hello.lanes[0].card.uuid = "GPU-b";
+    a.hello.lanes[0].card.encoders = first;
+    b.hello.lanes[0].card.encoders = second;
+    farm.connect(a);
+    farm.connect(b);
+    JobBuilder job("job");
+    job.request.clips[0].output.encoder = wish;
+    farm.submit(job.executor("uncompiled"));
+    for (const char* worker : {"a", "b"}) {
+      for (const net::Assign& task : farm.take_assigns(worker)) farm.finish(worker, task);
+    }
+    std::set<std::string> found;
+    for (const char* worker : {"a", "b"}) {
+      for (const net::Assign& task : farm.take_assigns(worker)) found.insert(segment(task).output.encoder);
+    }
+    if (found.empty()) found.insert(farm.status("job").summary.reason);
+    return found;
+  };
+  EXPECT_EQ(encoders("", both, both), std::set<std::string>{""});
+  EXPECT_EQ(encoders("auto", both, both), std::set<std::string>{"h264_nvenc"});
+  EXPECT_EQ(encoders("auto", both, {}), std::set<std::string>{""});
+  EXPECT_EQ(encoders("hardware", both, both), std::set<std::string>{"h264_nvenc"});
+  EXPECT_NE(encoders("hardware", both, {}).begin()->find(": encoder = \"hardware\": b lane 0 has no h264_nvenc"), std::string::npos);
+}
+
 // The journal remembers that a lane was set aside, not whether its worker was mended and started again meanwhile.
 TEST(FarmLossTest, AWorkerThatIsStartedAgainHasNoLanesSetAside) {
   FarmEnv farm;

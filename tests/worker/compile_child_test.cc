@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <future>
+#include <thread>
 
 #include "tests/worker/compile_child_fixture.h"
 
@@ -42,6 +43,19 @@ TEST_F(CompileChildTest, ReturnsLibraryAndMeasurementsAndStaysWarm) {
   }
   EXPECT_EQ(child_->stats().starts, 1U);
   EXPECT_EQ(child_->stats().compiles, 2U);
+}
+
+TEST_F(CompileChildTest, LeavesTheCardWhereItIsToldTo) {
+  CompileChildOptions options = fake_options();
+  options.leaves_when_idle = true;
+  start(std::move(options));
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(compile("ok"));
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (child_->pid() >= 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_EQ(child_->pid(), -1);
+    EXPECT_EQ(child_->stats().starts, i);
+  }
 }
 
 TEST_F(CompileChildTest, KernelsComeFromTheSameChildAsGraphs) {

@@ -27,7 +27,7 @@ def benches(options):
     yield "memory", "memory.py", [*device, *second], 300
     yield "cold", "cold_start.py", [*device, "--rounds", "3", "--frames", "8" if cpu else "200"], 120
     if options.cards > 1 or cpu:
-        yield "keys", "four_keys_cards.py", device, 300
+        yield "keys", "four_keys_cards.py", device, 560 if cpu else 300
     yield "unequal", "unequal_cards.py", [*device, "--devices", two, "--seconds", "20"], 180
 
 

@@ -1,4 +1,5 @@
 #include "worker/card_calibration.h"
+#include "worker/card_encoders.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -102,6 +103,33 @@ TEST_F(CardCalibrationTest, AContextThatIsNoneIsNotKnown) {
   }
   EXPECT_FALSE(parse_calibration("no json", 1));
   EXPECT_FALSE(parse_calibration(R"({"float32_tflops":-1})", 1));
+}
+
+TEST_F(CardCalibrationTest, EncodersAreWhatTheLanesProgramSays) {
+  std::ofstream(options_.lane_program) << "#!/bin/sh\n[ \"$1|$2|$3|$4\" = '--try-encoders|/usr/bin/ffmpeg|" << folder_
+                                       << "/cards/GPU-1.encoders|GPU-1 driver 580.95.05' ] || exit 9\n"
+                                       << "echo 'h264_nvenc yuv420p'\necho 'hevc_nvenc p010le'\n";
+  ::chmod(options_.lane_program.c_str(), 0700);
+  std::vector<std::string> said;
+  find_encoders({options_.lane_program, "", "/usr/bin/ffmpeg", options_.folder, options_.driver}, cards_, said);
+  EXPECT_TRUE(said.empty()) << said[0];
+  EXPECT_EQ(cards_[0].encoders, (std::vector<std::string>{"h264_nvenc yuv420p", "hevc_nvenc p010le"}));
+  EXPECT_TRUE(std::filesystem::exists(options_.folder));  // the program writes there
+}
+
+TEST_F(CardCalibrationTest, EncodersThatAreNoneAreNotBelieved) {
+  EXPECT_TRUE(parse_encoders("").value().empty());
+  EXPECT_FALSE(parse_encoders("h264_nvenc"));
+  EXPECT_FALSE(parse_encoders("h264_nvenc yuv420p; rm"));
+  EXPECT_FALSE(parse_encoders(std::string(200, 'a') + " b"));
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "h264_nvenc yuv420p\n";
+  EXPECT_FALSE(parse_encoders(many));
+  program("", 3);
+  std::vector<std::string> said;
+  find_encoders({options_.lane_program, "", "", options_.folder, options_.driver}, cards_, said);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_NE(said[0].find("its encoders are not known: exit code 9"), std::string::npos) << said[0];
 }
 
 }  // namespace
