@@ -1,5 +1,6 @@
 #include "sharding/card_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sharding/allocator_model.h"
@@ -37,6 +38,16 @@ void run(AllocatorModel& memory, std::uint64_t tile_bytes, const std::vector<Mem
 }
 
 }  // namespace
+
+std::vector<MemoryStep> steps_of_peak(std::uint64_t peak_bytes, const std::vector<MemoryStep>& walk) {
+  std::uint64_t largest = 0;
+  for (const MemoryStep& step : walk) largest = std::max(largest, step.bytes);
+  std::vector<MemoryStep> steps;
+  std::uint64_t left = peak_bytes;
+  for (; largest > 0 && left >= largest; left -= largest) steps.push_back({largest, 0});
+  if (left > 0) steps.push_back({left, 0});
+  return steps;
+}
 
 CardEstimate estimate_card(std::uint64_t context_bytes, const CardHoldings& holdings, const std::vector<MemoryStep>& steps) {
   constexpr int kRuns = 2;  // the second finds what the first left

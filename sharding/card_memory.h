@@ -33,6 +33,10 @@ struct CardEstimate {
   [[nodiscard]] std::uint64_t total() const { return context_bytes + held_bytes + activation_bytes; }
 };
 
+// Of a run of which only the peak is known: as many of the largest buffer of `walk` (the same graph's steps) as it has room for, and the
+// rest. Compiled code writes fewer buffers than the graph has, of the same sizes.
+[[nodiscard]] std::vector<MemoryStep> steps_of_peak(std::uint64_t peak_bytes, const std::vector<MemoryStep>& walk);
+
 // `steps`: of one run; what is not given back is the result, which goes when the frame is made. What LibTorch's allocator has of the
 // driver for it, by sharding/allocator_model.h: what is made once and what the runs take are of different streams.
 [[nodiscard]] CardEstimate estimate_card(std::uint64_t context_bytes, const CardHoldings& holdings,

@@ -295,13 +295,11 @@ Result<std::uint64_t> LoadedNetwork::peak_activation_bytes(TileShape shape) cons
 }
 
 Result<std::vector<sharding::MemoryStep>> LoadedNetwork::memory_steps(Executor executor, TileShape shape) const {
-  if (executor == Executor::kCompiled) {
-    const auto artifact = find_artifact(shape);
-    if (artifact != nullptr) return std::vector<sharding::MemoryStep>{{artifact->spec().run_peak_bytes, 0}};
-  }
   KILN_TRY_ASSIGN(const GraphRunner* runner, find_runner(shape));
   KILN_TRY_ASSIGN(const auto symbols, sharding::bind_symbols(runner->graph(), {input_sizes(geometry_, shape)}));
-  return sharding::memory_steps(runner->graph(), symbols);
+  KILN_TRY_ASSIGN(auto steps, sharding::memory_steps(runner->graph(), symbols));
+  const auto artifact = executor == Executor::kCompiled ? find_artifact(shape) : nullptr;
+  return artifact == nullptr ? std::move(steps) : sharding::steps_of_peak(artifact->spec().run_peak_bytes, steps);
 }
 
 std::uint64_t LoadedNetwork::weights_bytes() const {

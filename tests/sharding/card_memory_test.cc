@@ -64,6 +64,18 @@ TEST(CardMemoryTest, PartsAreWhatTheAllocatorHasForThem) {
   EXPECT_EQ(estimate.total(), (500 + 90 + 200) * kMiB);
 }
 
+TEST(CardMemoryTest, OfACompiledRunThePeakIsBuffersAsTheGraphHasThem) {
+  const std::vector<MemoryStep> walk{{7 * kMiB, 0}, {3 * kMiB, 0}, {0, 0}, {7 * kMiB, 0}, {0, 1}};
+  const auto steps = steps_of_peak(16 * kMiB, walk);
+  ASSERT_EQ(steps.size(), 3U);
+  EXPECT_EQ(steps[0].bytes, 7 * kMiB);
+  EXPECT_EQ(steps[1].bytes, 7 * kMiB);
+  EXPECT_EQ(steps[2].bytes, 2 * kMiB);
+  EXPECT_EQ(estimate_card(0, {}, steps).total(), 20 * kMiB);
+  EXPECT_TRUE(steps_of_peak(0, walk).empty());
+  EXPECT_EQ(steps_of_peak(5, {}).size(), 1U);
+}
+
 TEST(CardMemoryTest, AFrameOfTilesIsHeldBesideTheRuns) {
   CardHoldings holdings;
   holdings.assembled_bytes = 50 * kMiB;

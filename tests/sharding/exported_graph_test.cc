@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "sharding/graph/liveness.h"
@@ -146,6 +147,21 @@ TEST(LivenessTest, ChainKeepsInputAndTwoValues) {
   ASSERT_TRUE(peak) << peak.error().message;
   // x lives throughout; while sigmoid is made, relu's result lives too.
   EXPECT_EQ(peak->peak_bytes, 3U * 3 * 40 * 16 * 4);
+}
+
+TEST(LivenessTest, StepsTakeEveryResultAndGiveBackWhatIsNoOutput) {
+  const auto graph = parse_exported_graph(sample_program().dump(), "sample");
+  ASSERT_TRUE(graph);
+  const auto steps = memory_steps(*graph, *bind_symbols(*graph, {{1, 3, 40, 16}}));
+  ASSERT_TRUE(steps) << steps.error().message;
+  std::uint64_t now = 0;
+  std::uint64_t most = 0;
+  for (const MemoryStep& step : *steps) {
+    now = step.bytes > 0 ? now + step.bytes : now - (*steps)[step.taken].bytes;
+    most = std::max(most, now);
+  }
+  EXPECT_EQ(most, 2U * 3 * 40 * 16 * 4);  // as the walk says it, without the frames
+  EXPECT_EQ(now, 1U * 3 * 40 * 16 * 4);   // the output
 }
 
 TEST(LivenessTest, InPlaceOperatorsAndViewsTakeNothing) {

@@ -1,6 +1,8 @@
 // The liveness walk against what a counting allocator sees.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/lane/engine/counting_allocator.h"
 #include "tests/lane/engine/fixture.h"
 
@@ -8,6 +10,16 @@ namespace kiln::lane {
 namespace {
 
 constexpr double kTolerance = 0.10;
+
+std::uint64_t most_at_once(const std::vector<sharding::MemoryStep>& steps) {
+  std::uint64_t now = 0;
+  std::uint64_t most = 0;
+  for (const sharding::MemoryStep& step : steps) {
+    now = step.bytes > 0 ? now + step.bytes : now - steps[step.taken].bytes;
+    most = std::max(most, now);
+  }
+  return most;
+}
 
 class PeakTest : public testing::TestWithParam<const char*> {};
 
@@ -32,6 +44,10 @@ TEST_P(PeakTest, EstimateIsWithinTenPercentOfTheAllocator) {
   const std::uint64_t frames = shape.frames == 1 ? input.size() * sizeof(float) : 0;
   const auto measured = static_cast<double>(peak_bytes() + frames);
   EXPECT_NEAR(static_cast<double>(*estimate), measured, kTolerance * measured);
+  const auto steps = (*network)->memory_steps(Executor::kUncompiled, shape);
+  ASSERT_TRUE(steps) << steps.error().message;
+  EXPECT_LE(most_at_once(*steps), *estimate);  // that counts the frames, and what operators need beside their results
+  EXPECT_GE(most_at_once(*steps) + input.size() * sizeof(float), *estimate * 8 / 10);
   fmt::print(stderr, "{}: estimated {} bytes, measured {:.0f} ({:+.1f} %)\n", GetParam(), *estimate,
              measured, 100.0 * (static_cast<double>(*estimate) / measured - 1));
 }
