@@ -1,7 +1,7 @@
 """Runs the benches of cards one after the other, each with its own time, and puts what they wrote into one file.
 
     python3 tests/bench/upscale_gpu/cards_run.py --bundle TAR --package DIR --out FILE.json [--second DIR] [--cards 2] [--device cpu]
-        [--only memory,cold,keys,unequal] [--minutes 8]
+        [--only memory,cold,keys,unequal] [--brief] [--minutes 8]
 
 --second: another package, for two more rows of memory. With one card four keys are left out, and both unequal lanes are on it. With
 --device cpu it is a rehearsal."""
@@ -24,11 +24,12 @@ def benches(options):
     device = ["--device", "cpu"] if cpu else []
     second = ["--second", options.second] if options.second else []
     two = "cuda:0,cuda:1" if options.cards > 1 else "cuda:0,cuda:0"
-    yield "memory", "memory.py", [*device, *second], 300
-    yield "cold", "cold_start.py", [*device, "--rounds", "3", "--frames", "8" if cpu else "200"], 120
+    brief = options.brief
+    yield "memory", "memory.py", [*device, *second], 420
+    yield "cold", "cold_start.py", [*device, "--rounds", "2" if brief else "3", "--frames", "8" if cpu else "200"], 70 if brief else 120
     if options.cards > 1 or cpu:
-        yield "keys", "four_keys_cards.py", device, 560 if cpu else 300
-    yield "unequal", "unequal_cards.py", [*device, "--devices", two, "--seconds", "20"], 180
+        yield "keys", "four_keys_cards.py", device, 560 if cpu else 165 if brief else 300
+    yield "unequal", "unequal_cards.py", [*device, "--devices", two, "--seconds", "12" if brief else "20"], 95 if brief else 180
 
 
 def run(name, script, flags, seconds, options):
@@ -60,6 +61,7 @@ def main():
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--only", default="")
     parser.add_argument("--more", default="", help="flags for every bench")
+    parser.add_argument("--brief", action="store_true", help="cold, keys and unequal in 330 seconds")
     parser.add_argument("--minutes", type=float, default=9)
     options = parser.parse_args()
     until = time.monotonic() + 60 * options.minutes
