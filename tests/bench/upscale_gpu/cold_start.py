@@ -32,6 +32,7 @@ def one_round(bench, options, number):
            "first_segment_s": round(first[0]["end_s"] - first[0]["start_s"], 2),
            "frames_compiled": sum(one["frames_compiled"] for one in segments), "frames": status["frames_done"]}
     row["good"] = row["lane_to_first_frame_s"] <= 5.0
+    row["speed"] = (farm.ask("workers")["workers"][0]["lanes"][0]["card"] or {}).get("speed")
     farm.close()
     return row
 

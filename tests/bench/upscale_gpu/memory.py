@@ -92,7 +92,7 @@ def main():
     farm = farms.Farm(bench, "memory")
     result = farms.Result(options)
     result.value["kernels_are_in_the_store"] = make_artifacts(bench, farm, chosen, options.package, options)
-    second = SECOND if options.second and not wanted else []
+    second = [row for row in SECOND if options.second and (not wanted or any(word in row[0] for word in wanted))]
     for row, package in [*((row, options.package) for row in chosen), *((row, options.second) for row in second)]:
         try:
             result.add(measured(bench, farm, use, row, package, options))

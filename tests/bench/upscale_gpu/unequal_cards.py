@@ -115,6 +115,7 @@ def main():
         for i, name in enumerate(NAMES):
             flags = ["--lanes", 1] if devices[i] == "cpu" else ["--vram-cap", CAPS[i]]
             farm.worker(name, devices[i], "--pool", name, *flags, cores=cores[i])
+        result.value["workers"] = farm.ask("workers")["workers"]  # how fast the cards are, among other things
         farm.render([bench.clip(options.size, 24)], options.package, pool="fast", **keys)  # makes the artifact
         single = {}
         guess = 48 if options.device == "cpu" else 600
