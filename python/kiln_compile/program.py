@@ -22,6 +22,7 @@ def read_graph(graph_json: bytes, device: str) -> torch.fx.GraphModule:
         raise RequestError("the graph holds tensors of its own; parameters must be inputs")
     if device != "cpu":
         program = torch.export.passes.move_to_device_pass(program, device)
+        program.graph_module.recompile()  # the pass changes nodes; what is called is the code that was made of them before
     return program.graph_module
 
 

@@ -130,6 +130,24 @@ class GraphTest(ImportCase):
             self.assertFalse(any("_assert" in t for t in targets), targets)
             self.assertTrue(all(n["metadata"] == {} for n in graph["nodes"]))
 
+    def test_graphs_are_compiled_for_another_device_than_that_of_the_import(self):
+        from kiln_compile import program
+
+        seen = 0
+        for _, entry, archive, _ in self.graphs():
+            graph = program.read_graph(archive.read("archive/models/model.json"), "meta")  # a card, where none is
+            values = [node.meta["val"] for node in graph.graph.find_nodes(op="placeholder")]
+            if not all(isinstance(size, int) for value in values for size in value.shape):
+                continue
+            inputs = [{"shape": [[size, size] for size in value.shape], "strides": list(value.stride()),
+                       "dtype": str(value.dtype).removeprefix("torch.")} for value in values]  # fmt: skip
+            static, _ = program.specialise(graph, inputs, "meta")  # tensors that the graph makes itself are there too
+            values = [node.meta["val"] for node in static.graph.nodes if "val" in node.meta]
+            made = [value.device.type for value in values if hasattr(value, "device")]
+            self.assertEqual(set(made), {"meta"}, entry["file"])
+            seen += 1
+        self.assertEqual(seen, 3)  # the module's
+
     def test_parameters_have_the_manifests_shape_layout_and_dtype(self):
         numbers = {"float32": 7, "float16": 6, "bfloat16": 13, "int64": 5}
         for manifest, entry, _, document in self.graphs():
