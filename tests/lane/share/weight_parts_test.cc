@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "lane/core/weight_chunks.h"
+#include "lane/gpu/communicator.h"
 #include "lane/gpu/nccl_library.h"
 #include "lane/gpu/weight_share.h"
 
@@ -98,6 +99,10 @@ TEST(NcclLibraryTest, ThatOfTorchsWheelsIsTaken) {
   const auto library = NcclLibrary::open(path);
   ASSERT_TRUE(library) << library.error().message;
   EXPECT_THAT((*library)->version(), ::testing::StartsWith("2."));
+  ::setenv("NCCL_SOCKET_IFNAME", "lo", 0);  // as lanes are started
+  const auto id = Communicator::make_id(**library);
+  ASSERT_TRUE(id) << id.error().message;
+  EXPECT_EQ(id->size(), kNcclIdBytes);
 }
 
 }  // namespace
