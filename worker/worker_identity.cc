@@ -16,10 +16,15 @@ constexpr std::size_t kNameCharsMax = 64;
 // Of a card's memory, or of the cap: context, code, weights and what the allocator cannot use.
 constexpr std::uint64_t kReserveNumerator = 3;
 constexpr std::uint64_t kReserveDenominator = 10;
-// The least that this is: the context of a lane with LibTorch's libraries (an H100 had 2041 MiB in use when an allocator held to
-// 1448 MiB was full), the rings of the frame loop, and the rest for what is not known before.
+// The least that this is: the context of a lane with LibTorch's libraries (600 and 700 MiB were seen on H100s of two drivers; this where
+// nobody measured it), the rings of the frame loop, and the rest for what is not known before.
 constexpr std::uint64_t kContextBytes = 600ULL << 20U;
-constexpr std::uint64_t kUnknownDenominator = 20;
+constexpr std::uint64_t kUnknownDenominator = 40;
+
+// In whole grains: measurements of equal cards are a few MiB apart.
+std::uint64_t context_bytes(const Card& card) {
+  return std::max(kContextBytes, (card.context_bytes + kBudgetGrain - 1) / kBudgetGrain * kBudgetGrain);
+}
 
 bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -91,7 +96,7 @@ int lane_count(const WorkerCapability& capability) {
 
 std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
   const std::uint64_t whole = cap_bytes == 0 ? card.memory_bytes : std::min(card.memory_bytes, cap_bytes);
-  const std::uint64_t least = kContextBytes + whole / kRingsDenominator + whole / kUnknownDenominator;
+  const std::uint64_t least = context_bytes(card) + whole / kRingsDenominator + whole / kUnknownDenominator;
   const std::uint64_t reserve = std::max(whole / kReserveDenominator * kReserveNumerator, least);
   const std::uint64_t free = std::min(whole, card.free_bytes);
   return free <= reserve ? 0 : (free - reserve) / kBudgetGrain * kBudgetGrain;
@@ -99,7 +104,8 @@ std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
 
 double memory_fraction(const Card& card, std::uint64_t cap_bytes) {
   if (cap_bytes == 0 || cap_bytes >= card.memory_bytes) return 1.0;
-  const std::uint64_t allocator_bytes = cap_bytes > kContextBytes ? cap_bytes - kContextBytes : 0;
+  const std::uint64_t context = context_bytes(card);
+  const std::uint64_t allocator_bytes = cap_bytes > context ? cap_bytes - context : 0;
   return static_cast<double>(allocator_bytes) / static_cast<double>(card.memory_bytes);
 }
 

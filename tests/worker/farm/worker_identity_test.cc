@@ -97,11 +97,19 @@ TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
   };
   for (const Row& row : {Row{80'000, 80'000, 0, 56'000}, Row{80'000, 79'990, 0, 55'936}, Row{80'000, 30'000, 0, 5'952},
                          Row{80'000, 24'000, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'088},
-                         Row{80'000, 1'500, 2'048, 512}, Row{2'048, 2'048, 80'000, 1'088}, Row{80'000, 80'000, 64, 0}}) {
+                         Row{80'000, 1'500, 2'048, 576}, Row{2'048, 2'048, 80'000, 1'088}, Row{80'000, 80'000, 64, 0}}) {
     Card one = card(0, "card", {9, 0}, row.total);
     one.free_bytes = row.free << 20U;
     EXPECT_EQ(card_budget_bytes(one, row.cap << 20U) >> 20U, row.budget) << row.total << " " << row.free << " " << row.cap;
   }
+  Card measured = card(0, "card", {9, 0}, 80'000);
+  for (const std::uint64_t context : {680, 699, 704}) {  // few MiB make no other budget
+    measured.context_bytes = context << 20U;
+    EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'024U) << context;
+    EXPECT_NEAR(memory_fraction(measured, 2'048ULL << 20U), (2'048.0 - 704.0) / 80'000.0, 1e-9);
+  }
+  measured.context_bytes = 300ULL << 20U;  // never less than where nobody measured
+  EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'088U);
   WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
   capped.memory_cap_bytes = 1U << 20U;  // is of CPU lanes
   capped.vram_cap_bytes = 2ULL << 30U;
