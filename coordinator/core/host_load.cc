@@ -167,9 +167,10 @@ std::string host_line(const HostSpeeds& one) {
     return fmt::format("{}: its lanes take {:.1f} of its {} cores, {:.1f} to decode, {:.1f} for the network, {:.1f} to encode",
                        host.name, load.taken(), host.cores, load.decode_cores, load.model_cores, load.encode_cores);
   }
-  return fmt::format("{}: {}, which are enough for {:.1f} of the {:.1f} frames a second of its lanes (a faster preset or codec, "
-                     "or lanes on other hosts, would give more)",
-                     host.name, sharding::largest_share_text(host.cores, load), load.reached, load.wanted);
+  const bool by_encoders = load.encode_cores >= std::max(load.decode_cores, load.model_cores);
+  return fmt::format("{}: {}, which are enough for {:.1f} of the {:.1f} frames a second of its lanes ({} would give more)", host.name,
+                     sharding::largest_share_text(host.cores, load), load.reached, load.wanted,
+                     by_encoders ? "a faster preset or codec, or lanes on other hosts," : "lanes on other hosts");
 }
 
 }  // namespace kiln::coordinator

@@ -70,6 +70,18 @@ TEST(CoordinatorHostTest, SegmentsAreAsLongAsTheCoresOfTheirHostLetThemBe) {
             "preset or codec, or lanes on other hosts, would give more)");
 }
 
+TEST(CoordinatorHostTest, WhereNetworksTakeTheCoresNoPresetWouldHelp) {
+  net::SegmentResult cost = heavy_media();
+  std::swap(cost.model_core_s, cost.encode_core_s);
+  HostFarm farm(cost);
+  farm.join("a", 2, 2);
+  const auto first = farm.begin({"a"});
+  ASSERT_EQ(first.size(), 2U);
+  for (const net::Assign& task : first) (void)farm.next_length("a", task);
+  EXPECT_EQ(farm.explain().at(1), "a: 1.8 of 2 host cores go to networks, which are enough for 11.8 of the 100.0 frames a second of its "
+                                  "lanes (lanes on other hosts would give more)");
+}
+
 TEST(CoordinatorHostTest, WorkersThatNameTheSameCoresShareThem) {
   for (const bool same : {true, false}) {
     HostFarm farm;
