@@ -24,6 +24,7 @@ struct LaneFit {
   double model_core_seconds = 0.0;    // that the network takes of them for one frame, untiled or nearly; little on a card
   double encode_core_seconds = 0.0;   // of media_core_seconds, what goes to encoding; 0: not told apart
   double model_frames_per_second = 0.0;  // as frames_per_second, had its model never waited; 0: not known
+  double matrix_rate = 0.0;           // of its card, as measured (sharding/speed_guess.h); 0: nobody measured it
 };
 
 // The cores that all lanes of one machine share.

@@ -12,6 +12,7 @@
 #include "sharding/encoder_choice.h"
 #include "sharding/package/package_inputs.h"
 #include "sharding/precision.h"
+#include "sharding/speed_guess.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -49,6 +50,9 @@ void add_speeds(const LaneLive& lane, const MediaCost* media, sharding::LaneFit&
   out.model_frames_per_second = model->second.frames_per_second;
 }
 
+// What networks are mostly computed in on a card: float16, on older ones float32.
+double matrix_rate(const net::CardSpeed& speed) { return speed.float16_tflops > 0.0 ? speed.float16_tflops : speed.float32_tflops; }
+
 Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t clip) {
   Candidates out;
   HostTable table(turn, media_key(job, clip));
@@ -63,6 +67,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
                             lane.offer.budget_bytes, 0.0, sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)};
       fit.host = table.number_of(session);
       add_speeds(lane, table.media_cost(session), fit);
+      fit.matrix_rate = matrix_rate(lane.offer.card.speed);
       out.lanes.push_back(std::move(fit));
       out.encoder_threads.push_back(lane.offer.encoder_threads);
       out.encoders.push_back(lane.offer.card.encoders);
@@ -71,6 +76,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
     }
   }
   out.hosts = table.hosts();
+  sharding::guess_speeds(out.lanes);
   return out;
 }
 
