@@ -90,10 +90,10 @@ sharding::LaneLoad load_of(const Turn& turn, const LaneLive& lane, const std::st
 std::string media_key(const JobRecord& job, std::uint32_t clip) {
   const net::ClipRequest& request = job.request.clips[clip];
   const net::ProbeResult& probe = *job.clips[clip].probe;
-  return fmt::format("{}x{} {} {}{} > {}x{} {} {} {} {} {}", probe.width, probe.height, probe.pixel_format,
+  return fmt::format("{}x{} {} {}{} > {}x{} {} {} {} {} {} {}", probe.width, probe.height, probe.pixel_format,
                      ending_of(request.source.path), request.output.deinterlace ? " deinterlaced" : "", probe.output_width,
                      probe.output_height, probe.output_pixel_format, ending_of(request.output.file_name), request.output.codec,
-                     request.output.preset, request.output.quality);
+                     request.output.encoder, request.output.preset, request.output.quality);
 }
 
 void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& result) {
