@@ -32,8 +32,6 @@ Result<CudaFunctions> find_all(void* library) {
   KILN_TRY(find_driver_symbol(library, "cuModuleGetFunction", out.module_function));
   KILN_TRY(find_driver_symbol(library, "cuMemAlloc_v2", out.allocate));
   KILN_TRY(find_driver_symbol(library, "cuMemFree_v2", out.release));
-  KILN_TRY(find_driver_symbol(library, "cuMemHostRegister_v2", out.register_host));
-  KILN_TRY(find_driver_symbol(library, "cuMemHostUnregister", out.unregister_host));
   KILN_TRY(find_driver_symbol(library, "cuMemGetInfo_v2", out.memory_info));
   KILN_TRY(find_driver_symbol(library, "cuMemcpyHtoD_v2", out.copy_to_device));
   KILN_TRY(find_driver_symbol(library, "cuLaunchKernel", out.launch));

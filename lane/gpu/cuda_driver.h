@@ -32,8 +32,6 @@ struct CudaFunctions {
   Code (*module_function)(CUfunc_st**, CUmod_st*, const char* name) = nullptr;
   Code (*allocate)(unsigned long long* address, std::size_t bytes) = nullptr;
   Code (*release)(unsigned long long address) = nullptr;
-  Code (*register_host)(void* memory, std::size_t bytes, unsigned flags) = nullptr;
-  Code (*unregister_host)(void* memory) = nullptr;
   Code (*memory_info)(std::size_t* free_bytes, std::size_t* all_bytes) = nullptr;
   Code (*copy_to_device)(unsigned long long address, const void* host, std::size_t bytes) = nullptr;
   Code (*launch)(CUfunc_st*, unsigned blocks_x, unsigned blocks_y, unsigned blocks_z, unsigned threads_x, unsigned threads_y,

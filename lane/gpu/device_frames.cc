@@ -13,7 +13,6 @@
 #include "lane/engine/torch_types.h"
 #include "lane/gpu/cuda_stream.h"
 #include "lane/gpu/device_tiles.h"
-#include "lane/gpu/pinned_memory.h"
 #include "lane/gpu/resample_kernels.h"
 #include "lane/gpu/slot_ring.h"
 
@@ -40,6 +39,10 @@ c10::ScalarType scalar_type_of(sharding::GraphDtype dtype) {
     case sharding::GraphDtype::kFloat32: break;
   }
   return at::kFloat;
+}
+
+at::Tensor pinned_bytes(std::size_t bytes) {
+  return at::empty({static_cast<std::int64_t>(bytes)}, at::TensorOptions().dtype(at::kByte).pinned_memory(true));
 }
 
 at::Tensor device_bytes(std::size_t bytes, const c10::Device& device) {
@@ -71,7 +74,7 @@ FrameKernelsSetup kernels_setup(const DeviceFramesSetup::Picture& picture, RgbTy
 }  // namespace
 
 struct DeviceFrames::Source {
-  std::unique_ptr<PinnedMemory> pinned;
+  at::Tensor pinned;
   at::Tensor planes;
   at::Tensor rgb;
   CudaEvent uploaded;   // the pinned bytes may be written again
@@ -81,7 +84,7 @@ struct DeviceFrames::Source {
 
 struct DeviceFrames::Output {
   at::Tensor planes;
-  std::unique_ptr<PinnedMemory> pinned;
+  at::Tensor pinned;
   CudaEvent begun;  // these two by the model's stream
   CudaEvent made;
   CudaEvent downloaded;
@@ -115,9 +118,8 @@ Result<std::unique_ptr<DeviceFrames::Source>> make_source(const std::shared_ptr<
                                                           const c10::Device& device) {
   KILN_TRY_ASSIGN(CudaEvent uploaded, CudaEvent::create(queueing));
   KILN_TRY_ASSIGN(CudaEvent converted, CudaEvent::create(queueing));
-  KILN_TRY_ASSIGN(auto pinned, PinnedMemory::make(kernels.frame_bytes()));
   return std::unique_ptr<DeviceFrames::Source>(new DeviceFrames::Source{
-      std::move(pinned), device_bytes(kernels.frame_bytes(), device),
+      pinned_bytes(kernels.frame_bytes()), device_bytes(kernels.frame_bytes(), device),
       device_rgb(picture.height, picture.width, dtype, device), std::move(uploaded), std::move(converted)});
 }
 
@@ -126,9 +128,8 @@ Result<std::unique_ptr<DeviceFrames::Output>> make_output(const std::shared_ptr<
   KILN_TRY_ASSIGN(CudaEvent begun, CudaEvent::create(queueing));
   KILN_TRY_ASSIGN(CudaEvent made, CudaEvent::create(queueing));
   KILN_TRY_ASSIGN(CudaEvent downloaded, CudaEvent::create(queueing));
-  KILN_TRY_ASSIGN(auto pinned, PinnedMemory::make(kernels.frame_bytes()));
   return std::unique_ptr<DeviceFrames::Output>(
-      new DeviceFrames::Output{device_bytes(kernels.frame_bytes(), device), std::move(pinned),
+      new DeviceFrames::Output{device_bytes(kernels.frame_bytes(), device), pinned_bytes(kernels.frame_bytes()),
                                std::move(begun), std::move(made), std::move(downloaded)});
 }
 
@@ -190,9 +191,9 @@ Result<DeviceFrames::SourcePtr> DeviceFrames::upload(std::span<const std::byte> 
   }
   SourcePtr source = state_->sources->take();
   KILN_TRY(source->uploaded.wait());
-  std::memcpy(source->pinned->bytes().data(), planes.data(), planes.size());
+  std::memcpy(source->pinned.data_ptr(), planes.data(), planes.size());
   KILN_TRY(source->converted.hold(state_->in.get()));
-  KILN_TRY(state_->in.copy_to_device(source->planes.data_ptr(), source->pinned->bytes().data(), planes.size()));
+  KILN_TRY(state_->in.copy_to_device(source->planes.data_ptr(), source->pinned.data_ptr(), planes.size()));
   KILN_TRY(source->uploaded.record(state_->in.get()));
   source->is_converted = false;
   return source;
@@ -249,7 +250,7 @@ Result<DeviceFrames::Rendered> DeviceFrames::render(Executor executor, std::span
     return fail(error_from_torch_exception("rendering a frame"));
   }
   KILN_TRY(output->made.hold(state_->out.get()));
-  KILN_TRY(state_->out.copy_to_host(output->pinned->bytes().data(), output->planes.data_ptr(), state_->to_planes.frame_bytes()));
+  KILN_TRY(state_->out.copy_to_host(output->pinned.data_ptr(), output->planes.data_ptr(), state_->to_planes.frame_bytes()));
   KILN_TRY(output->downloaded.record(state_->out.get()));
   return Rendered{output, blocked_s};
 }
@@ -261,7 +262,7 @@ Result<DeviceFrames::Downloaded> DeviceFrames::download(const OutputPtr& output)
   KILN_TRY(output->downloaded.wait());
   Downloaded out;
   KILN_TRY_ASSIGN(out.model_s, output->made.seconds_since(output->begun));
-  out.planes = output->pinned->bytes();
+  out.planes = {static_cast<const std::byte*>(output->pinned.data_ptr()), state_->to_planes.frame_bytes()};
   return out;
 }
 
