@@ -74,6 +74,8 @@ void add_run_command(CLI::App& app, Action& action) {
   upscale->add_option("--scale", options.scale, "Output scale, at most the model's, e.g. 2 or 1.5 (default: the model's)");
   upscale->add_option("--pixel-format", options.pixel_format, "Of the output, e.g. yuv420p (default: the source's)");
   upscale->add_option("--preset", options.preset, "Of the encoder");
+  upscale->add_option("--encoder", options.encoder, "software, hardware (NVENC of the cards, or an error) or auto (default: software)")
+      ->check(CLI::IsMember({"software", "hardware", "auto"}));
   upscale->add_option("--frame-rate", options.frame_rate, "Of an image sequence, e.g. 25 or 30000/1001");
   upscale->add_flag("--deinterlace", options.deinterlace, "Accept interlaced video and deinterlace it");
   upscale->add_flag("--overwrite", options.overwrite, "Replace an output that exists");

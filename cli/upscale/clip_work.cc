@@ -43,6 +43,7 @@ std::string clip_identity(const UpscaleOptions& options, const std::string& mani
   if (compile != net::CompileSettings()) {
     add(hash, fmt::format("compile {} {} dynamic {} fullgraph {}", compile.backend, compile.mode, compile.dynamic, compile.fullgraph));
   }
+  if (!options.encoder.empty()) add(hash, options.encoder);
   add(hash, fmt::format("quality {} segment {} threads {}", options.config.quality, options.config.segment_frames,
                         options.config.threads_per_lane));
   return hash.finish().hex();
@@ -109,6 +110,7 @@ net::JobRequest make_job_request(const UpscaleOptions& options, const std::vecto
     one.output.codec = options.config.codec;
     one.output.quality = options.config.quality;
     one.output.preset = options.preset;
+    one.output.encoder = options.encoder;
     one.output.pixel_format = options.pixel_format;
     one.output.scale = options.scale;
     one.output.frame_rate = options.frame_rate;

@@ -16,6 +16,7 @@ struct UpscaleOptions {
   std::string scale;         // empty: the network's
   std::string pixel_format;  // empty: the source's
   std::string preset;
+  std::string encoder;     // software, hardware, auto; empty: software
   std::string frame_rate;  // of image sequences
   bool deinterlace = false;
   bool overwrite = false;

@@ -161,6 +161,13 @@ class SizesTest(KilnCase):
         source = clips.make(self.folder / "in.mp4", frames=2)
         self.refuse(2, ["scale", "2"], source, self.folder / "out.mp4", "--scale", "3")
 
+    def test_encoder_of_a_card_is_refused_where_there_is_none(self):
+        source = clips.make(self.folder / "in.mkv", frames=2)
+        wishes = ("--encoder", "hardware")
+        self.refuse(1, ["192x128", "not 128x72"], source, self.folder / "out.mkv", *wishes)
+        large = clips.make(self.folder / "large.mkv", frames=2, size="128x96")
+        self.refuse(1, ['encoder = "hardware"', "lane 0 has no h264_nvenc"], large, self.folder / "out.mkv", *wishes)
+
     def test_odd_source(self):
         source = clips.make(self.folder / "in.mkv", frames=4, encoder=("-vf", "crop=53:31:exact=1", "-c:v", "ffv1"))
         self.upscale(source, self.folder / "out.mp4")
