@@ -74,23 +74,18 @@ def check_no_library(checks, options, bench):
 
 
 def render(bench, cards, least_mib):
-    log = bench.work / "worker.log"
-    log.unlink(missing_ok=True)
     clip = bench.clip(*(("640x360", FRAMES) if bench.device != "cpu" else ("160x90", FRAMES // 10)))
     farm = scale.Farm(bench, cards, jobs.os.cpu_count(), [], {"KILN_WORKER_BROADCAST_MIN_MIB": str(least_mib)})
     try:
-        file = bench.work / f"job-{cards}.toml"
-        file.write_text(f'model = "{pathlib.Path(bench.package).resolve()}"\ncodec = "ffv1"\nexecutor = "uncompiled"\n'
-                        f'[[clip]]\nsource = "{clip}"\noutput = "cards-{cards}.mkv"\n')
-        job = farm.ask("submit", str(file))["job"]
-        status = farm.ask("watch", job)
+        job = farm.submit([clip], bench.package, codec="ffv1", executor="uncompiled")
+        status = farm.finish(job)
         farm.ask("fetch", job, "-o", str(bench.work), "--overwrite")
         workers = farm.ask("workers")["workers"]
     finally:
         farm.close()
-    video = str(bench.work / f"cards-{cards}.mkv")
+    video = str(bench.work / "out-0.mkv")
     frames = jobs.run([bench.ffmpeg, "-v", "error", "-nostdin", "-i", video, "-map", "0:v", "-f", "md5", "-"])
-    said = log.read_text()
+    said = farm.log("worker")
     return {"state": status["state"], "md5": frames.strip(), "lanes": [lane.get("device_name") for worker in workers for lane in worker["lanes"]],
             "loaded": [match[0] for match in LOADED.finditer(said)], "groups": re.findall(r".*weights are not broadcast.*", said)}
 

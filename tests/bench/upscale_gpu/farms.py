@@ -19,13 +19,13 @@ SAMPLE_S = 0.005
 
 
 class Farm:
-    """One coordinator and its workers, below one folder: a new one is an empty store."""
+    """One coordinator and its workers, below one folder: a new one is an empty store, an old one what was left there."""
 
-    def __init__(self, bench, name):
+    def __init__(self, bench, name, env=None):
         self.bench, self.state = bench, bench.work / name
-        self.state.mkdir()
+        self.state.mkdir(exist_ok=True)
         self.kiln = str(bench.root / "bin" / "kiln")
-        self.env, self.processes, self.jobs = dict(os.environ), [], 0
+        self.env, self.processes, self.jobs = {**os.environ, **(env or {})}, [], 0
         self._start("coordinator", [])
         notice = self.state / "coordinator" / "coordinator.json"
         self.wait_for("the coordinator", notice.exists)
@@ -92,9 +92,12 @@ class Farm:
     def render(self, clips, package, **keys):
         return self.finish(self.submit(clips, package, **keys))
 
+    def events(self, job):
+        return json.loads(jobs.run([self.kiln, "trace", job, "--state", str(self.state / "coordinator")], env=self.env))["traceEvents"]
+
     def spans(self, job):
         """Tries of the job's tasks: name, worker, lane, start_s and end_s, outcome."""
-        events = json.loads(jobs.run([self.kiln, "trace", job, "--state", str(self.state / "coordinator")], env=self.env))["traceEvents"]
+        events = self.events(job)
         names = {event["pid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
         return [{"name": event["name"], "worker": names[event["pid"]], "lane": event["tid"], "start_s": event["ts"] / 1e6,
                  "end_s": (event["ts"] + event["dur"]) / 1e6, "outcome": event["args"]["outcome"]}

@@ -10,66 +10,28 @@ Ratios are against the fewest cards of the same run. The file is written after e
 import json
 import os
 import pathlib
-import signal
 import statistics
-import subprocess
-import time
 
+import farms
 import frame_loop
 import jobs
 
 WARM_FRAMES = 200
-PATIENCE_S = 60
 
 
-class Farm:
+class Farm(farms.Farm):
     """One worker with so many cards, and its coordinator."""
 
     def __init__(self, bench, cards, cores, media, env):
-        self.bench, self.state = bench, bench.work / f"farm-{cards}"
-        self.kiln = str(bench.root / "bin" / "kiln")
-        self.media, self.env, self.processes = media, {**os.environ, **env}, []
-        self.start("coordinator", [])
-        address = self.state / "coordinator" / "coordinator.json"
-        self.wait_for(address.exists)
-        endpoint = json.loads(address.read_text())["endpoint"]
+        super().__init__(bench, f"farm-{cards}", env)
         devices = "cpu" if bench.device == "cpu" else ",".join(f"cuda:{i}" for i in range(cards))
-        self.start("worker", ["--coordinator", endpoint, "--device", devices, "--python", os.sys.executable, *media], cores)
+        self.worker("worker", devices, *media, cores=range(cores))
 
-    def start(self, what, more, cores=None):
-        pin = [] if cores is None else ["taskset", "-c", f"0-{cores - 1}"]
-        with open(self.bench.work / f"{what}.log", "a", encoding="utf-8") as log:
-            self.processes.append(subprocess.Popen([*pin, self.kiln, "-v", what, "--state", str(self.state / what), *more], stdout=log,
-                                                   stderr=log, env=self.env))
-
-    def wait_for(self, condition):
-        until = time.monotonic() + PATIENCE_S
-        while not condition():
-            if time.monotonic() > until:
-                raise RuntimeError("the farm does not come up")
-            time.sleep(0.05)
-
-    def ask(self, *words):
-        return json.loads(jobs.run([self.kiln, "--json", *words, "--state", str(self.state / "coordinator")], env=self.env))
-
-    def render(self, clip, codec, preset):
+    def timed(self, clip, codec, preset):
         """The job's status and its trace."""
-        file = self.bench.work / "job.toml"
-        file.write_text(f'model = "{os.path.abspath(self.bench.package)}"\ncodec = "{codec}"\nexecutor = "compiled"\n'
-                        + (f'preset = "{preset}"\n' if codec == "h264" else "")
-                        + f'[[clip]]\nsource = "{clip}"\noutput = "out.mkv"\n')
-        job = self.ask("submit", str(file))["job"]
-        status = self.ask("watch", job)
-        if status["state"] != "done":
-            raise RuntimeError(f"{job}: {status['reason']}")
-        trace = json.loads(jobs.run([self.kiln, "trace", job, "--state", str(self.state / "coordinator")], env=self.env))
-        return status, trace["traceEvents"]
-
-    def close(self):
-        for process in reversed(self.processes):
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            process.wait(PATIENCE_S)
+        wishes = {"preset": preset} if codec == "h264" else {}
+        job = self.submit([clip], self.bench.package, codec=codec, executor="compiled", **wishes)
+        return self.finish(job), self.events(job)
 
 
 def figures(status, events, frames):
@@ -112,9 +74,9 @@ def main():
         row = {}
         for count in counts:
             farm = Farm(bench, count, options.cores * count // max(counts), media, env)
-            farm.render(warm, codec, options.preset)
+            farm.timed(warm, codec, options.preset)
             print(f"{count} cards: warm", flush=True)
-            status, events = farm.render(clips[count], codec, options.preset)
+            status, events = farm.timed(clips[count], codec, options.preset)
             row[str(count)] = figures(status, events, options.frames_per_card * count)
             farm.close()
             if options.trace:
