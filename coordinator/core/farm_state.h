@@ -123,7 +123,8 @@ struct Counters {
 struct Live {
   std::map<net::WorkerName, WorkerSession> workers;
   std::vector<Waiter> waiters;
-  std::map<net::JobName, std::uint64_t> revisions;
+  std::uint64_t changes = 0;  // of all jobs: a name that is used again never goes back
+  std::map<net::JobName, std::uint64_t> revisions;  // of jobs that are kept
   std::map<net::JobName, std::uint64_t> results_dropped;  // of attempts that were no longer valid
   std::map<net::JobName, std::map<std::string, int>> artifact_losses;  // by key, of jobs that have not ended
   std::set<net::JobName> changed;  // since waiters were last looked at

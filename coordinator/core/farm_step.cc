@@ -18,9 +18,15 @@ void Turn::tell(const net::WorkerName& name, net::ToWorker message) {
 }
 
 void Turn::changed(const net::JobName& name) {
-  ++state.live.revisions[name];
+  ++state.live.changes;
+  if (job(name) != nullptr) state.live.revisions[name] = state.live.changes;
   state.live.changed.insert(name);
   state.live.dirty = true;
+}
+
+std::uint64_t Turn::revision(const net::JobName& name) const {
+  const auto found = state.live.revisions.find(name);
+  return found == state.live.revisions.end() ? 0 : found->second;
 }
 
 TaskRecord* Turn::task(TaskNumber number) const {

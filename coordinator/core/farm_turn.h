@@ -22,6 +22,7 @@ struct Turn {
   void record(net::Fact fact);
   void tell(const net::WorkerName& worker, net::ToWorker message);
   void changed(const net::JobName& job);
+  [[nodiscard]] std::uint64_t revision(const net::JobName& job) const;  // 0: nothing has changed since the coordinator began
 
   [[nodiscard]] Durable& durable() const { return state.durable; }
   [[nodiscard]] Live& live() const { return state.live; }

@@ -120,6 +120,7 @@ void on_control(Turn& turn, const ClientAsked& asked, const net::ControlJob& con
   if (control.verb == JobVerb::kRemove) {
     turn.effects.emplace_back(KeepBlobs{control.job, {}});
     turn.live().results_dropped.erase(control.job);
+    turn.live().revisions.erase(control.job);
   }
   turn.changed(control.job);
   reply(turn, asked, net::Done{});
@@ -149,7 +150,7 @@ void on_drain(Turn& turn, const ClientAsked& asked, const net::Drain& drain) {
 void on_get_job(Turn& turn, const ClientAsked& asked, const net::GetJob& get) {
   const JobRecord* job = turn.job(get.job);
   if (job == nullptr) return refuse(turn, asked, not_found(get.job));
-  const std::uint64_t revision = turn.live().revisions[get.job];
+  const std::uint64_t revision = turn.revision(get.job);
   if (revision > get.after_revision || get.wait_ms == 0 || get.after_revision == 0) {
     return reply(turn, asked, status_of(turn, *job, get));
   }
@@ -200,11 +201,12 @@ void answer_waiters(Turn& turn) {
   std::size_t answered = 0;
   bool held_back = false;
   std::erase_if(live.waiters, [&](const Waiter& waiter) {
-    const bool due = live.revisions[waiter.ask.job] > waiter.ask.after_revision || turn.now.at >= waiter.until;
+    const JobRecord* job = turn.job(waiter.ask.job);
+    const bool changed = job == nullptr || turn.revision(waiter.ask.job) > waiter.ask.after_revision;
+    const bool due = changed || turn.now.at >= waiter.until;
     held_back = held_back || (due && answered >= kWaitersPerPassMax);
     if (!due || answered >= kWaitersPerPassMax) return false;
     ++answered;
-    const JobRecord* job = turn.job(waiter.ask.job);
     net::ClientReply body = net::Refused{not_found(waiter.ask.job)};
     if (job != nullptr) body = status_of(turn, *job, waiter.ask);
     turn.effects.emplace_back(Reply{waiter.connection, waiter.request, std::move(body)});

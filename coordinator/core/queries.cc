@@ -198,8 +198,7 @@ net::JobStatus status_of(const Turn& turn, const JobRecord& job, const net::GetJ
   const net::JobName& name = ask.job;
   net::JobStatus out;
   out.summary = summary_of(turn, name, job);
-  const auto revision = turn.live().revisions.find(name);
-  out.revision = revision == turn.live().revisions.end() ? 1 : std::max<std::uint64_t>(revision->second, 1);
+  out.revision = std::max<std::uint64_t>(turn.revision(name), 1);
   out.clips_total = job.clips.size();
   for (std::size_t i = ask.first_clip; i < job.clips.size() && (ask.clips_max == 0 || out.clips.size() < ask.clips_max); ++i) {
     out.clips.push_back(clip_status(job, i, ask));

@@ -1,5 +1,6 @@
 // Bounds of the coordinator's core, and what is counted when one is hit.
 #include <fmt/core.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/probed_farm.h"
@@ -22,6 +23,26 @@ TEST(FarmBoundsTest, ClientsBeyondThoseThatMayWaitAreAnsweredAtOnceAndTheOthersI
   for (std::size_t pass = 1; pass < kWaitersMax / kWaitersPerPassMax; ++pass) farm.tick();
   EXPECT_EQ(farm.replies().size(), waited + kWaitersMax);
   EXPECT_EQ(farm.state.live.counters.waiters_held_back, kWaitersMax / kWaitersPerPassMax - 1);
+}
+
+TEST(FarmBoundsTest, OfAJobThatWasRemovedNothingIsKeptAndWhoWaitsForItIsTold) {
+  FarmEnv farm;
+  std::uint64_t last = 0;
+  for (int round = 0; round < 3; ++round) {
+    farm.submit(JobBuilder("job"));
+    const std::uint64_t revision = farm.status("job").revision;
+    EXPECT_GT(revision, last) << "whoever knew the job before sees that it has changed";
+    (void)farm.ask(net::ControlJob{"job", net::JobVerb::kCancel});
+    last = farm.status("job").revision;
+    (void)farm.ask(net::GetJob{"job", last, kWaitMsMax});
+    ASSERT_EQ(farm.state.live.waiters.size(), 1U);
+    (void)farm.ask(net::ControlJob{"job", net::JobVerb::kRemove});
+    EXPECT_TRUE(farm.state.live.waiters.empty());
+    EXPECT_THAT(std::get<net::Refused>(farm.replies().back()).error.message, ::testing::HasSubstr("job"));
+  }
+  EXPECT_TRUE(farm.state.live.revisions.empty());
+  EXPECT_TRUE(farm.state.live.results_dropped.empty());
+  EXPECT_TRUE(farm.state.live.artifact_losses.empty());
 }
 
 TEST(FarmBoundsTest, ATaskThatIsTriedOftenTellsOfItsLatestTries) {
