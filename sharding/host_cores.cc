@@ -59,6 +59,10 @@ HostLoad load_host(int cores, const std::vector<LaneLoad>& lanes) {
   out.frames_per_second = share_cores(cores, demands).frames_per_second;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     const double speed = out.frames_per_second[i];
+    if (lanes[i].beside) {
+      out.beside_cores += speed * lanes[i].core_seconds();
+      continue;
+    }
     out.wanted += demands[i].frames_per_second;
     out.reached += speed;
     out.decode_cores += speed * lanes[i].decode_core_seconds;
@@ -72,6 +76,7 @@ std::string largest_share_text(int cores, const HostLoad& load) {
   std::pair<double, const char*> most{load.encode_cores, "encoders"};
   if (load.decode_cores > most.first) most = {load.decode_cores, "decoders"};
   if (load.model_cores > most.first) most = {load.model_cores, "networks"};
+  if (load.beside_cores > most.first) most = {load.beside_cores, "other clips"};
   return most.first > 0.0 ? fmt::format("{:.1f} of {} host cores go to {}", most.first, cores, most.second) : std::string();
 }
 

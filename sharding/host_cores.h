@@ -29,19 +29,21 @@ struct LaneLoad {
   double decode_core_seconds = 0.0;
   double model_core_seconds = 0.0;
   double encode_core_seconds = 0.0;
+  bool beside = false;  // at work on something else: it takes its cores, and its frames are not counted
 
   [[nodiscard]] double core_seconds() const { return decode_core_seconds + model_core_seconds + encode_core_seconds; }
 };
 
 struct HostLoad {
   std::vector<double> frames_per_second;  // of each lane, as its host's cores let it
-  double wanted = 0.0;                    // frames a second of all lanes, if there were cores enough
+  double wanted = 0.0;                    // frames a second of all lanes but those beside, if there were cores enough
   double reached = 0.0;
   double decode_cores = 0.0;              // of the cores, what goes where at that speed
   double model_cores = 0.0;
   double encode_cores = 0.0;
+  double beside_cores = 0.0;              // to lanes beside, whatever for
 
-  [[nodiscard]] double taken() const { return decode_cores + model_cores + encode_cores; }
+  [[nodiscard]] double taken() const { return decode_cores + model_cores + encode_cores + beside_cores; }
   [[nodiscard]] bool holds_back() const;  // so much that it is worth a word
 };
 
@@ -49,7 +51,7 @@ struct HostLoad {
 // count, less what the cores do not carry. Where cores were free, a lane is as fast as it was.
 [[nodiscard]] HostLoad load_host(int cores, const std::vector<LaneLoad>& lanes);
 
-// "12.0 of 16 host cores go to encoders": what takes most of them. Empty: it is not known.
+// "12.0 of 16 host cores go to encoders", or to "other clips": what takes most of them. Empty: it is not known.
 [[nodiscard]] std::string largest_share_text(int cores, const HostLoad& load);
 
 }  // namespace kiln::sharding

@@ -55,7 +55,8 @@ double matrix_rate(const net::CardSpeed& speed) { return speed.float16_tflops > 
 
 Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t clip) {
   Candidates out;
-  HostTable table(turn, media_key(job, clip));
+  HostTable table(turn);
+  const std::string media = media_key(job, clip);
   const bool autotuned = is_autotuned(job.request.compile);
   const auto precision = sharding::precision_from_string(job.request.precision).value_or(sharding::Precision::kAuto);
   std::optional<std::vector<sharding::GraphDtype>> there;  // a manifest is long: read once there is somebody to plan for
@@ -66,7 +67,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
       sharding::LaneFit fit{fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
                             lane.offer.budget_bytes, 0.0, sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)};
       fit.host = table.number_of(session);
-      add_speeds(lane, table.media_cost(session), fit);
+      add_speeds(lane, table.media_cost(session, media), fit);
       fit.matrix_rate = matrix_rate(lane.offer.card.speed);
       out.lanes.push_back(std::move(fit));
       out.encoder_threads.push_back(lane.offer.encoder_threads);

@@ -109,8 +109,6 @@ void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& r
   if (seconds > 0.0) learn(kept(turn, lane->frames_per_second, key), frames / seconds);
 }
 
-HostTable::HostTable(const Turn& turn, const std::string& media) : media_(media_costs(turn, media)) {}
-
 int HostTable::number_of(const WorkerSession& session) {
   const auto [entry, is_new] = numbers_.try_emplace(host_key(session), static_cast<int>(hosts_.size()));
   if (is_new) hosts_.emplace_back();
@@ -121,41 +119,81 @@ int HostTable::number_of(const WorkerSession& session) {
   return entry->second;
 }
 
-const MediaCost* HostTable::media_cost(const WorkerSession& session) const {
-  const auto found = media_.find(host_key(session));
-  return found == media_.end() ? nullptr : &found->second;
+const MediaCost* HostTable::media_cost(const WorkerSession& session, const std::string& media) {
+  auto known = media_.find(media);
+  if (known == media_.end()) known = media_.emplace(media, media_costs(turn_, media)).first;
+  const auto found = known->second.find(host_key(session));
+  return found == known->second.end() ? nullptr : &found->second;
 }
+
+namespace {
+
+// What a lane that gets nothing of a clip takes of its host meanwhile; nothing: it is at no segment, or nobody knows yet.
+std::optional<sharding::LaneLoad> load_beside(const Turn& turn, HostTable& table, const WorkerSession& session, const LaneLive& lane) {
+  if (!session.connected) return std::nullopt;
+  for (const LaneTask& on_lane : lane.tasks) {
+    const TaskRecord* task = turn.task(on_lane.number);
+    if (task == nullptr || task->kind != net::TaskKind::kSegment) continue;
+    const JobRecord* job = turn.job(task->job);
+    if (job == nullptr || task->clip >= job->clips.size() || !job->clips[task->clip].plan) return std::nullopt;
+    const MediaCost* media = table.media_cost(session, media_key(*job, task->clip));
+    sharding::LaneLoad out = load_of(turn, lane, speed_key(*job->clips[task->clip].plan), media);
+    out.beside = true;
+    return out.core_seconds() > 0.0 ? std::optional(out) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// Lanes of a host that work on a clip, and what those beside them take.
+struct LanesOfHost {
+  std::vector<LaneName> names;
+  std::vector<sharding::LaneLoad> loads;
+  std::vector<sharding::LaneLoad> beside;
+};
+
+// Adds what the lanes of one host reach; returns of how many it is known.
+std::int64_t add_host(const sharding::HostFit& host, const LanesOfHost& lanes, ClipSpeeds& out) {
+  std::vector<sharding::LaneLoad> all = lanes.loads;
+  all.insert(all.end(), lanes.beside.begin(), lanes.beside.end());
+  std::vector<sharding::CoreDemand> demands;
+  for (const sharding::LaneLoad& lane : all) demands.push_back({lane.frames_per_second, lane.core_seconds()});
+  const sharding::CoreShares shares = sharding::share_cores(host.cores, demands);
+  std::int64_t known = 0;
+  for (std::size_t i = 0; i < lanes.names.size(); ++i) {
+    out.frames_per_second[lanes.names[i]] = shares.frames_per_second[i];
+    out.total += shares.frames_per_second[i];
+    known += shares.frames_per_second[i] > 0.0 ? 1 : 0;
+  }
+  const sharding::HostLoad load = sharding::load_host(host.cores, all);
+  if (load.taken() > load.beside_cores) out.hosts.push_back({host, load});
+  return known;
+}
+
+}  // namespace
 
 ClipSpeeds clip_speeds(const Turn& turn, const JobRecord& job, std::uint32_t index) {
   const ClipRecord& clip = job.clips[index];
   const std::string speed = speed_key(*clip.plan);
-  HostTable table(turn, media_key(job, index));
+  const std::string media = media_key(job, index);
+  HostTable table(turn);
   ClipSpeeds out;
-  std::map<int, std::vector<sharding::LaneLoad>> loads;
-  std::map<int, std::vector<LaneName>> names;
+  std::map<int, LanesOfHost> hosts;
   for (const auto& [worker, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
       const LaneName name{worker, id};
-      if (unusable_reason(turn, job, name, lane) || unfit_reason(turn, job, clip, name, lane)) continue;
-      const int host = table.number_of(session);
-      loads[host].push_back(load_of(turn, lane, speed, table.media_cost(session)));
-      names[host].push_back(name);
+      if (unusable_reason(turn, job, name, lane) || unfit_reason(turn, job, clip, name, lane)) {
+        if (auto beside = load_beside(turn, table, session, lane)) hosts[table.number_of(session)].beside.push_back(*beside);
+        continue;
+      }
+      LanesOfHost& host = hosts[table.number_of(session)];
+      host.names.push_back(name);
+      host.loads.push_back(load_of(turn, lane, speed, table.media_cost(session, media)));
       out.frames_due += frames_due(turn, lane);
     }
   }
   std::int64_t known_lanes = 0;
-  for (const auto& [number, lanes] : loads) {
-    const sharding::HostFit& host = table.hosts()[static_cast<std::size_t>(number)];
-    std::vector<sharding::CoreDemand> demands;
-    for (const sharding::LaneLoad& lane : lanes) demands.push_back({lane.frames_per_second, lane.core_seconds()});
-    const sharding::CoreShares shares = sharding::share_cores(host.cores, demands);
-    for (std::size_t i = 0; i < lanes.size(); ++i) {
-      out.frames_per_second[names[number][i]] = shares.frames_per_second[i];
-      out.total += shares.frames_per_second[i];
-      known_lanes += shares.frames_per_second[i] > 0.0 ? 1 : 0;
-    }
-    const sharding::HostLoad load = sharding::load_host(host.cores, lanes);
-    if (load.taken() > 0.0) out.hosts.push_back({host, load});
+  for (const auto& [number, lanes] : hosts) {
+    if (!lanes.names.empty()) known_lanes += add_host(table.hosts()[static_cast<std::size_t>(number)], lanes, out);
   }
   if (known_lanes > 0) out.total *= static_cast<double>(out.frames_per_second.size()) / static_cast<double>(known_lanes);
   return out;
@@ -163,14 +201,17 @@ ClipSpeeds clip_speeds(const Turn& turn, const JobRecord& job, std::uint32_t ind
 
 std::string host_line(const HostSpeeds& one) {
   const auto& [host, load] = one;
+  const double most = std::max(load.decode_cores, load.model_cores);
+  const bool by_others = load.beside_cores > std::max(most, load.encode_cores);
   if (!load.holds_back()) {
-    return fmt::format("{}: its lanes take {:.1f} of its {} cores, {:.1f} to decode, {:.1f} for the network, {:.1f} to encode",
-                       host.name, load.taken(), host.cores, load.decode_cores, load.model_cores, load.encode_cores);
+    const std::string beside = load.beside_cores > 0.0 ? fmt::format(", {:.1f} for other clips", load.beside_cores) : std::string();
+    return fmt::format("{}: its lanes take {:.1f} of its {} cores, {:.1f} to decode, {:.1f} for the network, {:.1f} to encode{}",
+                       host.name, load.taken(), host.cores, load.decode_cores, load.model_cores, load.encode_cores, beside);
   }
-  const bool by_encoders = load.encode_cores >= std::max(load.decode_cores, load.model_cores);
-  return fmt::format("{}: {}, which are enough for {:.1f} of the {:.1f} frames a second of its lanes ({} would give more)", host.name,
-                     sharding::largest_share_text(host.cores, load), load.reached, load.wanted,
-                     by_encoders ? "a faster preset or codec, or lanes on other hosts," : "lanes on other hosts");
+  const bool by_encoders = !by_others && load.encode_cores >= most;
+  return fmt::format("{}: {}, {} enough for {:.1f} of the {:.1f} frames a second of its lanes ({} would give more)", host.name,
+                     sharding::largest_share_text(host.cores, load), by_others ? "and the rest is" : "which are", load.reached,
+                     load.wanted, by_encoders ? "a faster preset or codec, or lanes on other hosts," : "lanes on other hosts");
 }
 
 }  // namespace kiln::coordinator

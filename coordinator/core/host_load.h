@@ -24,13 +24,14 @@ void learn_speed(Turn& turn, const TaskRecord& task, const net::SegmentResult& r
 // Hosts, numbered as they are asked for, and what a frame of some kind takes there.
 class HostTable {
  public:
-  HostTable(const Turn& turn, const std::string& media);
+  explicit HostTable(const Turn& turn) : turn_(turn) {}
   [[nodiscard]] int number_of(const WorkerSession& session);
-  [[nodiscard]] const MediaCost* media_cost(const WorkerSession& session) const;  // nullptr: not known
+  [[nodiscard]] const MediaCost* media_cost(const WorkerSession& session, const std::string& media);  // nullptr: not known
   [[nodiscard]] const std::vector<sharding::HostFit>& hosts() const { return hosts_; }
 
  private:
-  std::map<std::string, MediaCost> media_;  // by host
+  const Turn& turn_;
+  std::map<std::string, std::map<std::string, MediaCost>> media_;  // by media_key, as far as they were asked for, and host
   std::map<std::string, int> numbers_;
   std::set<net::WorkerName> named_;
   std::vector<sharding::HostFit> hosts_;
@@ -43,7 +44,7 @@ struct HostSpeeds {
 // Of the lanes that may work on a clip that is planned, all at once: as fast as each was of late, or as its host's cores carry,
 // where lanes were measured one at a time, or with media that took less.
 struct ClipSpeeds {
-  std::map<LaneName, double> frames_per_second;  // 0: not known
+  std::map<LaneName, double> frames_per_second;  // 0: not known; lanes of their hosts that are at other work take their part
   double total = 0.0;  // those whose speed is not known are taken to be as fast as the others are in the mean
   std::int64_t frames_due = 0;  // of segments that they were given
   std::vector<HostSpeeds> hosts;  // of which it is known what their lanes take

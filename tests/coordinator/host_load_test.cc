@@ -33,9 +33,9 @@ struct HostFarm : FarmEnv {
     clip_frames = kLongClip;
     frame_cost = std::move(cost);
   }
-  void join(const std::string& name, int lanes, int cores, const std::string& host = {}) {
+  void join(const std::string& name, int lanes, int cores, const std::string& host = {}, const std::string& pool = {}) {
     WorkerBuilder worker(name, lanes);
-    worker.no_compiler();
+    worker.no_compiler().pool(pool);
     worker.hello.cores = cores;
     worker.hello.host = host;
     connect(worker);
@@ -54,6 +54,13 @@ struct HostFarm : FarmEnv {
     finish(worker, task, kSlow);
     const net::Assign next = take_assign(worker);
     return segment(next).last - segment(next).first;
+  }
+  // A job of the lanes of one pool, at its second segment: what its frames take is known.
+  net::Assign second_segment(const std::string& worker, const std::string& pool) {
+    submit(JobBuilder(pool).executor("uncompiled").pool(pool));
+    finish(worker, take_assign(worker));
+    finish(worker, take_assign(worker), kSlow);
+    return take_assign(worker);
   }
   std::vector<std::string> explain() { return std::get<net::Explanation>(ask(net::Explain{0, "job"})).lines; }
 };
@@ -94,6 +101,29 @@ TEST(CoordinatorHostTest, WorkersThatNameTheSameCoresShareThem) {
     const auto lines = farm.explain();
     EXPECT_THAT(lines, Contains(HasSubstr(same ? "a, b: 1.8 of 2 host cores go to encoders"
                                                : "b: its lanes take 1.7 of its 2 cores, 0.1 to decode, 0.1 for the network, 1.5 to encode")));
+  }
+}
+
+// Two jobs, each of a worker of its own, on one host and on two.
+TEST(CoordinatorHostTest, LanesThatRenderOtherClipsTakeTheirPartOfTheCores) {
+  for (const std::string other : {"x", "y"}) {
+    HostFarm farm;
+    farm.join("a", 1, 2, "x", "red");
+    farm.join("b", 1, 2, other, "blue");
+    const net::Assign beside = farm.second_segment("b", "blue");
+    net::Assign own = farm.second_segment("a", "red");
+    const auto lines = [&] { return std::get<net::Explanation>(farm.ask(net::Explain{0, "red"})).lines; };
+    EXPECT_EQ(segment(own).last - segment(own).first, other == "x" ? 59 : 100);
+    EXPECT_THAT(lines(), Contains(HasSubstr(other == "x" ? "a, b: 1.0 of 2 host cores go to other clips, and the rest is enough for "
+                                                           "5.9 of the 50.0 frames a second of its lanes (lanes on other hosts "
+                                                           "would give more)"
+                                                         : "a: its lanes take 1.7 of its 2 cores")));
+    (void)farm.ask(net::ControlJob{"blue", net::JobVerb::kCancel});
+    EXPECT_EQ(farm.take<net::CancelTask>("b").size(), 1U);
+    farm.finish("a", own, kSlow);
+    own = farm.take_assign("a");
+    EXPECT_EQ(segment(own).last - segment(own).first, 100) << "nobody is beside it any more";
+    EXPECT_THAT(lines(), Not(Contains(HasSubstr("other clips"))));
   }
 }
 

@@ -108,6 +108,20 @@ TEST(HostLoadTest, WhatTakesMostIsNamed) {
   EXPECT_EQ(largest_share_text(2, load_host(2, {{1.0}})), "");
 }
 
+TEST(HostLoadTest, LanesAtOtherWorkTakeCoresAndAddNoFrames) {
+  constexpr LaneLoad kOwn{10.0, 50.0, 0.01, 0.01, 0.15};
+  LaneLoad other = kOwn;
+  other.beside = true;
+  const HostLoad load = load_host(2, {kOwn, other, other});
+  EXPECT_EQ(load.frames_per_second.size(), 3U);
+  EXPECT_NEAR(load.reached, 2.0 / 3.0 / 0.17, 1e-9);
+  EXPECT_NEAR(load.wanted, 50.0, 1e-9);
+  EXPECT_NEAR(load.beside_cores, 4.0 / 3.0, 1e-9);
+  EXPECT_NEAR(load.taken(), 2.0, 1e-9);
+  EXPECT_EQ(largest_share_text(2, load), "1.3 of 2 host cores go to other clips");
+  EXPECT_NEAR(load_host(16, {kOwn, other, other}).reached, 10.0, 1e-9) << "there is room for all";
+}
+
 TEST(HostLoadTest, CoresAreUsedAsMuchAsTheyWereAndNoLaneIsFasterThanItsModel) {
   std::mt19937_64 random(12);
   std::uniform_real_distribution<double> speed(0.1, 50.0);
