@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "worker/cgroup_limits.h"
 #include "worker/compile_child.h"
 
 namespace kiln::worker {
@@ -54,17 +55,7 @@ unsigned affinity_cores() {
   return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-// "max 100000" or "150000 100000": the quota of the cgroup that a container's root shows us.
-unsigned quota_cores(unsigned cores) {
-  const std::string text = text_of("/sys/fs/cgroup/cpu.max");
-  const auto parts = split(trim(text), ' ');
-  if (parts.size() != 2) return cores;
-  const auto quota = leading_number(parts[0]);
-  const auto period = leading_number(parts[1]);
-  if (!quota || !period || *period == 0) return cores;
-  const auto whole = static_cast<unsigned>(std::max<std::uint64_t>(1, (*quota + *period - 1) / *period));
-  return std::min(cores, whole);
-}
+unsigned quota_cores(unsigned cores, const CgroupLimits& limits) { return limits.cores == 0 ? cores : std::min(cores, limits.cores); }
 
 // The text between quotes of a line like `git_version = '70d9…'`; empty for None or when absent.
 std::string python_string(std::string_view source, std::string_view name) {
@@ -110,17 +101,15 @@ Result<std::string> compiler_identity(const std::string& compiler) {
 sharding::IsaLevel host_isa_level() { return sharding::isa_level_of(read_cpuid()); }
 
 HostResources probe_resources() {
+  const CgroupLimits limits = probe_cgroups();
   HostResources resources;
-  resources.cores = quota_cores(std::max(1U, affinity_cores()));
+  resources.cores = quota_cores(std::max(1U, affinity_cores()), limits);
   const std::string meminfo = text_of("/proc/meminfo");
   resources.memory_bytes = meminfo_bytes(meminfo, "MemTotal");
   resources.memory_available_bytes = meminfo_bytes(meminfo, "MemAvailable");
-  const auto limit = leading_number(text_of("/sys/fs/cgroup/memory.max"));  // "max": no limit
-  if (!limit) return resources;
-  const std::uint64_t used = leading_number(text_of("/sys/fs/cgroup/memory.current")).value_or(0);
-  resources.memory_bytes = std::min(resources.memory_bytes, *limit);
-  resources.memory_available_bytes =
-      std::min(resources.memory_available_bytes, *limit > used ? *limit - used : 0);
+  if (limits.memory_bytes == 0) return resources;
+  resources.memory_bytes = std::min(resources.memory_bytes, limits.memory_bytes);
+  resources.memory_available_bytes = std::min(resources.memory_available_bytes, limits.memory_available_bytes);
   return resources;
 }
 
@@ -135,10 +124,11 @@ std::string probe_cores_name(const std::vector<int>& cores) {
   const std::string boot = text_of("/proc/sys/kernel/random/boot_id");  // also the same in all containers of a machine
   if (trim(boot).empty()) return {};
   const auto count = static_cast<unsigned>(cores.size());
-  std::array<char, 64> group{};
-  // A quota holds for what sees the same root of the cgroups.
-  if (quota_cores(count) < count && ::readlink("/proc/self/ns/cgroup", group.data(), group.size() - 1) < 0) return {};
-  return cores_name(trim(boot), cores, group.data());
+  const CgroupLimits limits = probe_cgroups();
+  if (quota_cores(count, limits) == count) return cores_name(trim(boot), cores, "");
+  std::array<char, 64> seen{};  // in another container a folder of the same name is another group
+  if (::readlink("/proc/self/ns/cgroup", seen.data(), seen.size() - 1) < 0) return {};
+  return cores_name(trim(boot), cores, fmt::format("{} {}", seen.data(), limits.cores_group));
 }
 
 std::uint64_t compile_memory_limit_bytes(const HostResources& resources, std::uint64_t asked_bytes) {

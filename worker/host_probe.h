@@ -14,8 +14,8 @@
 namespace kiln::worker {
 
 struct HostResources {
-  unsigned cores = 1;              // that this process may use (affinity, cgroup quota)
-  std::uint64_t memory_bytes = 0;  // of the host, or of the cgroup where that is less
+  unsigned cores = 1;              // that this process may use (affinity, cgroup quotas)
+  std::uint64_t memory_bytes = 0;  // of the host, or of a cgroup where that is less
   std::uint64_t memory_available_bytes = 0;
 };
 
