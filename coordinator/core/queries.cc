@@ -5,6 +5,7 @@
 
 #include "coordinator/core/farm_turn.h"
 #include "coordinator/core/host_load.h"
+#include "net/farm_limits.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -153,17 +154,40 @@ std::vector<std::string> host_lines(const Turn& turn, const JobRecord& job) {
   return out;
 }
 
+// Whose logs are worth a look: what failed for good, and what is to be tried again.
+std::vector<std::string> failed_lines(const Turn& turn, const JobRecord& job) {
+  std::vector<std::string> out;
+  visit_tasks(turn.durable(), job, [&](TaskNumber number, const TaskRecord& task) {
+    const bool again = task.state == TaskState::kWaiting && !task.last_message.empty();
+    if (task.state != TaskState::kFailed && !again) return;
+    out.push_back(fmt::format("task {}, {}, failed: {} (kiln logs {})", number, span_name(task), task.last_message, number));
+  });
+  return out;
+}
+
+// As many as an answer may hold.
+void cut_lines(std::vector<std::string>& lines) {
+  if (lines.size() <= net::kLinesMax) return;
+  const std::size_t left_out = lines.size() - net::kLinesMax + 1;
+  lines.resize(net::kLinesMax - 1);
+  lines.push_back(fmt::format("and {} more lines", left_out));
+}
+
 net::ClientReply explain(const Turn& turn, const net::Explain& ask) {
   if (ask.task != 0) {
     const TaskRecord* task = turn.task(ask.task);
     if (task == nullptr) return refused(ErrorCode::kNotFound, fmt::format("{}: no such task", ask.task));
-    return explain_task(turn, ask.task, *task);
+    net::Explanation out = explain_task(turn, ask.task, *task);
+    cut_lines(out.lines);
+    return out;
   }
   const JobRecord* job = turn.job(ask.job);
   if (job == nullptr) return refused(ErrorCode::kNotFound, fmt::format("{}: no such job", ask.job));
   net::Explanation out = explain_job(turn, ask.job, *job);
-  const std::vector<std::string> hosts = host_lines(turn, *job);
-  out.lines.insert(out.lines.begin() + 1, hosts.begin(), hosts.end());
+  for (const std::vector<std::string>& more : {failed_lines(turn, *job), host_lines(turn, *job)}) {
+    out.lines.insert(out.lines.begin() + 1, more.begin(), more.end());
+  }
+  cut_lines(out.lines);
   return out;
 }
 

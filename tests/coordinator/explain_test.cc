@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "net/farm_limits.h"
 #include "tests/coordinator/farm_env.h"
 #include "tests/coordinator/probed_farm.h"
 
@@ -175,6 +176,37 @@ TEST(ExplainTest, ADependencyThatFailedIsToldFromACancelledOne) {
   farm.fail("a", farm.take_assign("a"), net::FailureKind::kBadInput);
   EXPECT_EQ(lines(farm, {0, "last"}).at(0),
             "it waits for one, which failed; kiln retry one tries that again, kiln cancel last gives this up");
+}
+
+// ---- all of it ----
+
+TEST(ExplainTest, WhatFailedIsNamedWithItsTaskSoThatItsLogIsFound) {
+  ProbedFarm farm(JobBuilder("job").executor("uncompiled").segment_frames(50));
+  const TaskNumber number = farm.segments.at(0).task;
+  const std::string line = fmt::format("task {}, clip 0 frames 0 to 49, failed: because (kiln logs {})", number, number);
+  net::Assign task = farm.segments[0];
+  for (int tries = 0; farm.job("job").ended != net::JobState::kFailed; ++tries) {
+    ASSERT_LT(tries, 10);
+    farm.fail("a", task, net::FailureKind::kError);
+    const auto again = farm.take_assigns("a");
+    if (!again.empty()) task = again.front();
+  }
+  EXPECT_EQ(lines(farm, {0, "job"}).at(1), line);
+  EXPECT_EQ(lines(farm, {0, "job"}).at(0), farm.job("job").reason);
+  farm.connect(WorkerBuilder("b"));  // the other lane is set aside
+  (void)farm.ask(net::ControlJob{"job", JobVerb::kRetry});
+  farm.run_to_end();
+  ASSERT_EQ(farm.job("job").ended, net::JobState::kDone);
+  EXPECT_THAT(lines(farm, {0, "job"}), testing::Not(Contains(testing::HasSubstr("logs"))));
+}
+
+TEST(ExplainTest, MoreLanesThanAnAnswerHoldsAreCounted) {
+  FarmEnv farm;
+  for (int i = 0; i < 3; ++i) farm.connect(WorkerBuilder(fmt::format("w{}", i), 400).pool("red"));
+  farm.submit(JobBuilder("job").pool("blue"));
+  const auto told = lines(farm, {0, "job"});
+  EXPECT_EQ(told.size(), net::kLinesMax);
+  EXPECT_EQ(told.back(), "and 202 more lines") << "1,200 lanes and the answer, less 999";
 }
 
 }  // namespace
