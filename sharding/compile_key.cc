@@ -28,7 +28,7 @@ std::string describe_tensor(const TensorSpec& spec) {
 
 void add_settings(const CompileSettings& settings, Fields& fields) {
   fields.emplace_back("settings.backend", to_string(settings.backend));
-  fields.emplace_back("settings.mode", to_string(settings.mode));
+  fields.emplace_back("settings.mode", to_string(code_mode(settings.mode)));
   fields.emplace_back("settings.dynamic", settings.dynamic ? "true" : "false");
   fields.emplace_back("settings.compile_transformer_blocks_only",
                       settings.compile_transformer_blocks_only ? "true" : "false");

@@ -23,8 +23,12 @@ Result<Enum> enum_from_string(std::string_view what, std::string_view name,
 
 }  // namespace
 
+CompileMode code_mode(CompileMode mode) {
+  return mode == CompileMode::kMaxAutotune ? CompileMode::kMaxAutotuneNoCudagraphs : mode;
+}
+
 bool is_autotuned(const CompileSettings& settings) {
-  return settings.mode == CompileMode::kMaxAutotune || settings.mode == CompileMode::kMaxAutotuneNoCudagraphs;
+  return code_mode(settings.mode) == CompileMode::kMaxAutotuneNoCudagraphs;
 }
 
 std::string_view to_string(CompileBackend backend) {

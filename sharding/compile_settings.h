@@ -36,6 +36,8 @@ struct CompileSettings {
   bool operator==(const CompileSettings&) const = default;
 };
 
+// As it is told to Inductor and named in keys: what differs in CUDA graphs alone makes the same library.
+[[nodiscard]] CompileMode code_mode(CompileMode mode);
 // Measured on the card that compiles: such an artifact is for cards of that name only.
 [[nodiscard]] bool is_autotuned(const CompileSettings& settings);
 [[nodiscard]] std::string_view to_string(CompileBackend backend);  // "inductor", "cudagraphs"

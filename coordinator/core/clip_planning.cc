@@ -128,7 +128,8 @@ std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipR
 net::CompileSettings code_settings(const net::CompileSettings& asked) {
   net::CompileSettings out;
   out.backend = asked.backend;
-  out.mode = asked.mode;
+  const auto mode = sharding::compile_mode_from_string(asked.mode);
+  out.mode = mode ? std::string(to_string(sharding::code_mode(*mode))) : asked.mode;
   out.dynamic = asked.dynamic;
   return out;
 }

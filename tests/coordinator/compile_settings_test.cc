@@ -60,6 +60,17 @@ TEST(CompileSettingsFarmTest, TwoModesAreTwoArtifactsAndTheCompilerIsToldWhich) 
   EXPECT_EQ(farm.replayed().durable, farm.state.durable);
 }
 
+TEST(CompileSettingsFarmTest, ModesThatDifferInCudaGraphsAloneShareTheArtifact) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a"));
+  farm.submit(job_of("one", {.mode = "max-autotune"}));
+  farm.submit(job_of("other", {.mode = "max-autotune-no-cudagraphs"}));
+  farm.run_to_end();
+  EXPECT_EQ(key_of(farm, "one"), key_of(farm, "other"));
+  ASSERT_EQ(wanted(farm).size(), 1U);
+  EXPECT_EQ(wanted(farm)[0].settings.mode, "max-autotune-no-cudagraphs");
+}
+
 TEST(CompileSettingsFarmTest, WhatShapesNoCodeSharesTheArtifact) {
   FarmEnv farm;
   farm.connect(WorkerBuilder("a"));
