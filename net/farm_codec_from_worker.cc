@@ -54,6 +54,7 @@ void put(const WorkerHello& in, farm::WorkerHello& out) {
   for (const auto& item : in.running) put(item, *out.add_running());
   out.set_leaving(in.leaving);
   out.set_host(in.host);
+  out.set_compiles_at_once(in.compiles_at_once);
 }
 
 WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
@@ -74,6 +75,7 @@ WorkerHello get(const farm::WorkerHello& in, WireReader& read) {
   }
   out.leaving = in.leaving();
   out.host = read.label(in.host(), "WorkerHello.host");
+  out.compiles_at_once = read.integer(in.compiles_at_once(), 0, static_cast<int>(kLanesMax), "WorkerHello.compiles_at_once");
   return out;
 }
 
@@ -81,6 +83,7 @@ void put(const Heartbeat& in, farm::Heartbeat& out) {
   out.set_memory_available_bytes(in.memory_available_bytes);
   for (const auto& item : in.running) put(item, *out.add_running());
   out.set_leaving(in.leaving);
+  for (const LaneId lane : in.waiting_lanes) out.add_waiting_lanes(lane.value);
 }
 
 Heartbeat get(const farm::Heartbeat& in, WireReader& read) {
@@ -90,6 +93,9 @@ Heartbeat get(const farm::Heartbeat& in, WireReader& read) {
     for (const auto& item : in.running()) out.running.push_back(get(item, read));
   }
   out.leaving = in.leaving();
+  if (read.may_hold(in.waiting_lanes().size(), kLanesMax, "Heartbeat.waiting_lanes")) {
+    for (const auto lane : in.waiting_lanes()) out.waiting_lanes.push_back(LaneId{lane});
+  }
   return out;
 }
 

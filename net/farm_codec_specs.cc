@@ -32,6 +32,7 @@ void put(const CompileSpec& in, farm::CompileSpec& out) {
   out.set_width(in.width);
   out.set_dtype(wire_dtype(in.dtype));
   if (is_said(in.settings)) put(in.settings, *out.mutable_settings());
+  out.set_activation_bytes(in.activation_bytes);
 }
 
 CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
@@ -42,6 +43,7 @@ CompileSpec get(const farm::CompileSpec& in, WireReader& read) {
   out.width = read.side32(in.width(), "CompileSpec.width");
   out.dtype = read.dtype(in.dtype(), "CompileSpec.dtype");
   out.settings = get(in.settings(), read);
+  out.activation_bytes = read.bytes(in.activation_bytes(), "CompileSpec.activation_bytes");
   return out;
 }
 
@@ -61,6 +63,7 @@ void put(const SegmentSpec& in, farm::SegmentSpec& out) {
   out.set_artifact_ready(in.artifact_ready);
   out.set_encoder_threads(in.encoder_threads);
   out.set_dtype(wire_dtype(in.dtype));
+  out.set_activation_bytes(in.activation_bytes);
 }
 
 SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
@@ -80,6 +83,7 @@ SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
   out.artifact_ready = in.artifact_ready();
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "SegmentSpec.encoder_threads");
   out.dtype = read.dtype(in.dtype(), "SegmentSpec.dtype");
+  out.activation_bytes = read.bytes(in.activation_bytes(), "SegmentSpec.activation_bytes");
   if (out.first >= out.last) read.refuse("SegmentSpec.last", "is not behind the first frame");
   return out;
 }

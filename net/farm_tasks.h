@@ -27,6 +27,7 @@ struct CompileSpec {
   int width = 0;
   std::string dtype = "float32";  // of the graph
   CompileSettings settings{};     // those that shape code
+  std::uint64_t activation_bytes = 0;  // of one run, at the peak; 0: not known
   bool operator==(const CompileSpec&) const = default;
 };
 struct SegmentSpec {
@@ -45,6 +46,7 @@ struct SegmentSpec {
   bool artifact_ready = false;   // it is in the store
   int encoder_threads = 0;       // the same for the whole clip; 0: as the lane likes
   std::string dtype = "float32";  // of the graph that is run
+  std::uint64_t activation_bytes = 0;  // of its tiles, at the peak; 0: not known
   bool operator==(const SegmentSpec&) const = default;
 };
 struct JoinSegment {

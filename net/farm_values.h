@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "net/farm_limits.h"
 
 namespace kiln::net {
 
@@ -14,8 +15,12 @@ namespace kiln::net {
 using JobName = std::string;     // 1–64 of [a-z0-9-], not - first
 using WorkerName = std::string;  // 1–64 of [A-Za-z0-9._-]; one host may run several
 
-// Compile tasks run beside a worker's lanes; this stands where a lane would.
+// Compile tasks run beside a worker's lanes. Where a lane would stand is a place that compiles on that lane's card; the place of lane 0
+// is also that of a worker without cards.
 inline constexpr LaneId kCompileLane{0xffff'ffff};
+[[nodiscard]] constexpr LaneId compile_lane(LaneId lane) { return {kCompileLane.value - lane.value}; }
+[[nodiscard]] constexpr bool is_compile_lane(LaneId id) { return kCompileLane.value - id.value < kLanesMax; }
+[[nodiscard]] constexpr LaneId lane_of_compiler(LaneId place) { return {kCompileLane.value - place.value}; }
 
 // Bytes in the store.
 struct BlobRef {

@@ -45,6 +45,7 @@ struct WorkerHello {
   std::string signing_key;         // text of its public key (cache_store/trusted_keys.h)
   std::vector<RunningTask> running;  // after a time without coordinator: what it still works on
   bool leaving = false;            // it finishes what it works on and takes nothing more
+  int compiles_at_once = 0;        // artifacts, each on a card of its own, as far as its cores carry it; 0: one
   std::string host;                // names the cores that it may use: workers with the same share them; empty: with nobody
   bool operator==(const WorkerHello&) const = default;
 };
@@ -52,6 +53,7 @@ struct Heartbeat {
   std::uint64_t memory_available_bytes = 0;
   std::vector<RunningTask> running;  // all that it works on, or whose outcome was not taken: a lost message is noticed
   bool leaving = false;              // as in the hello
+  std::vector<LaneId> waiting_lanes{};  // for a compile of their card, whose memory does not hold both
   bool operator==(const Heartbeat&) const = default;
 };
 struct LaneChanged {  // a lane came up again, or its budget is another one
@@ -105,7 +107,7 @@ struct Welcome {  // also sent when grants or keys are renewed
 struct Assign {
   std::uint64_t task = 0;
   Attempt attempt;
-  LaneId lane;  // of a compile task: any, it runs beside the lanes
+  LaneId lane;  // of a compile task: the place that compiles it (compile_lane)
   JobName job;
   PackageRef package;
   std::string write_query;  // PUT of what this task makes, kept for the job

@@ -10,7 +10,9 @@ namespace {
 constexpr double kMiB = 1024.0 * 1024.0;
 
 std::string lane_name(LaneId lane) {
-  return lane == net::kCompileLane ? std::string("compiler") : std::to_string(lane.value);
+  if (lane == net::kCompileLane) return "compiler";
+  if (net::is_compile_lane(lane)) return fmt::format("compiler {}", net::lane_of_compiler(lane).value);
+  return std::to_string(lane.value);
 }
 
 std::string frames_text(const net::JobSummary& job) {

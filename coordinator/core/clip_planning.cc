@@ -72,8 +72,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
       out.lanes.push_back(std::move(fit));
       out.encoder_threads.push_back(lane.offer.encoder_threads);
       out.encoders.push_back(lane.offer.card.encoders);
-      const bool builds = session.hello.compiles && compiles_for(session, lane.offer.kind, autotuned);
-      if (builds) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
+      if (!compile_places(session, lane.offer.kind, autotuned).empty()) out.toolchains.try_emplace(lane.offer.kind, &session.hello);
     }
   }
   out.hosts = table.hosts();
@@ -168,11 +167,6 @@ std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneC
   return key;
 }
 
-std::string on_its_card(const net::CompileSettings& settings, const net::LaneClass& kind) {
-  if (!is_autotuned(settings) || kind.device_name.empty()) return {};
-  return fmt::format("; the mode {} is for the card that it is tried on, and a worker compiles on its first", settings.mode);
-}
-
 // All segments of a clip are encoded alike: with as many threads as the least of its lanes has for that.
 int encoder_threads(const Candidates& candidates, const sharding::ClipPlacement& placement) {
   int least = 0;
@@ -229,8 +223,8 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
       want_artifact(turn, name, kind, tile, builder == candidates.toolchains.end() ? nullptr : builder->second);
   if (key.empty() && job.request.executor == "compiled") {
     return end_job(turn, name, net::JobState::kFailed,
-                   fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++{})", source,
-                               kind.arch, on_its_card(job.request.compile, kind)));
+                   fmt::format("{}: nobody here compiles for {} lanes (a worker needs Python, torch and g++)", source,
+                               kind.arch));
   }
   const auto encoder = choose_encoder(job, index, candidates, choice->placement);
   if (!encoder) return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: {}", source, encoder.error().message));

@@ -8,12 +8,21 @@ namespace {
 
 using net::TaskKind;
 
-std::string lane_text(const LaneName& name) {
-  if (name.lane == kCompileLane) return fmt::format("{}'s compiler", name.worker);
-  return fmt::format("{} lane {}", name.worker, name.lane.value);
+// The task that its card compiles, while the lane waits for that; 0: it does not wait.
+TaskNumber waits_for(const Turn& turn, const LaneName& name) {
+  if (!waits_for_compile(turn, name)) return 0;
+  const auto& compiles = turn.worker(name.worker)->compiles;
+  const auto found = compiles.find(net::compile_lane(name.lane));
+  return found == compiles.end() ? 0 : found->second.number;
 }
 
-std::string at_work_text(const LaneLive& lane) {
+std::string waiting_text(TaskNumber compile) {
+  return fmt::format("waits for the compile of its card (task {}), whose memory does not hold both", compile);
+}
+
+std::string at_work_text(const Turn& turn, const LaneName& name, const LaneLive& lane) {
+  if (const TaskNumber compile = waits_for(turn, name); compile != 0) return waiting_text(compile);
+  if (lane.idle()) return "idle";
   std::string out = fmt::format("works on task {}", lane.tasks.front().number);
   for (std::size_t i = 1; i < lane.tasks.size(); ++i) out += fmt::format(", {}", lane.tasks[i].number);
   return out;
@@ -32,6 +41,10 @@ TaskNumber ahead_of(const Turn& turn, TaskNumber number, const TaskRecord& task)
 }
 
 std::string running_text(const Turn& turn, TaskNumber number, const TaskRecord& task) {
+  if (const TaskNumber compile = waits_for(turn, task.lane); compile != 0) {
+    return fmt::format("task {} is on {}, attempt {}; the lane {}", number, lane_text(task.lane), task.attempt.value,
+                       waiting_text(compile));
+  }
   const TaskNumber first = ahead_of(turn, number, task);
   if (first == 0) return fmt::format("task {} runs on {}, attempt {}", number, lane_text(task.lane), task.attempt.value);
   return fmt::format("task {} is the next of {}, which is at task {}; attempt {}", number, lane_text(task.lane), first,
@@ -62,7 +75,7 @@ LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecor
       if (!why) {
         ++out.suitable;
         out.busy += lane.idle() ? 0 : 1;
-        why = lane.idle() ? "idle" : at_work_text(lane);
+        why = at_work_text(turn, name, lane);
       }
       out.lines.push_back(fmt::format("{}: {}", lane_text(name), *why));
     }
@@ -80,28 +93,30 @@ std::string class_line(const net::LaneClass& kind, const LaneReasons& lanes) {
 
 // A compile runs beside the lanes: what they do says nothing about it. Adds a line for each worker.
 std::string compile_line(const Turn& turn, const net::CompileWanted& wanted, std::vector<std::string>& lines) {
-  const WorkerSession* busy = nullptr;
-  int busy_count = 0;
+  std::optional<std::pair<LaneName, TaskNumber>> busy;
+  std::size_t busy_count = 0;
   bool idle = false;
   for (const auto& [name, session] : turn.live().workers) {
     const auto why = no_builder_reason(turn, wanted, session);
     if (why) {
       lines.push_back(*why);
-    } else if (session.compile_task == 0) {
+    } else if (const auto places = free_compile_places(turn, wanted, session); !places.empty()) {
       idle = true;
-      lines.push_back(fmt::format("{}'s compiler: idle", name));
+      lines.push_back(fmt::format("{}: idle", lane_text({name, places.front()})));
     } else {
-      if (busy == nullptr) busy = &session;
-      ++busy_count;
-      lines.push_back(fmt::format("{}'s compiler: works on task {}", name, session.compile_task));
+      for (const auto& [place, compile] : session.compiles) {
+        if (!busy) busy = {LaneName{name, place}, compile.number};
+        ++busy_count;
+        lines.push_back(fmt::format("{}: works on task {}", lane_text({name, place}), compile.number));
+      }
     }
   }
   if (idle) return "it is about to be assigned";
-  if (busy == nullptr) {
+  if (!busy) {
     return fmt::format("no worker here can compile for {}; one would that has such lanes, Python with torch, and g++ "
                        "(kiln worker)", compile_class_text(wanted));
   }
-  return fmt::format("it waits for the compiler of {}, which is at task {}{}", busy->hello.worker, busy->compile_task,
+  return fmt::format("it waits for {}, which is at task {}{}", lane_text(busy->first), busy->second,
                      busy_count == 1 ? "" : fmt::format(", or for one of {} others", busy_count - 1));
 }
 

@@ -88,8 +88,8 @@ struct WorkerSession {
   bool connected = true;
   bool leaving = false;  // was told to finish and end
   std::map<LaneId, LaneLive> lanes;
-  TaskNumber compile_task = 0;
-  FarmTime compile_assigned_at{0};
+  std::map<LaneId, LaneTask> compiles;  // by the place that compiles it (net::compile_lane)
+  std::set<LaneId> waiting_lanes;       // for a compile of their card, as it said last
   std::uint64_t compile_failures_in_a_row = 0;
 };
 

@@ -11,8 +11,6 @@
 
 namespace kiln::coordinator {
 
-using net::kCompileLane;
-
 struct Turn {
   FarmState& state;
   Moment now;
@@ -96,7 +94,14 @@ void assign_due(Turn& turn);
 [[nodiscard]] std::optional<std::string> blocked_reason(const Turn& turn, const JobRecord& job);
 // Whether its code is chosen by trying it on the card: it is then for cards of that name alone.
 [[nodiscard]] bool is_autotuned(const net::CompileSettings& settings);
-[[nodiscard]] bool compiles_for(const WorkerSession& session, const net::LaneClass& kind, bool autotuned);
+// The places of a worker that compile for a class, each on a card of that kind; without cards one, for its lanes' class.
+[[nodiscard]] std::vector<LaneId> compile_places(const WorkerSession& session, const net::LaneClass& kind, bool autotuned);
+// Of those, where it could begin now.
+[[nodiscard]] std::vector<LaneId> free_compile_places(const Turn& turn, const net::CompileWanted& wanted, const WorkerSession& session);
+// Its worker said that the lane renders nothing until a compile of its card is done.
+[[nodiscard]] bool waits_for_compile(const Turn& turn, const LaneName& name);
+// As people read it: "w lane 1", "w's compiler", "w's compiler of lane 1".
+[[nodiscard]] std::string lane_text(const LaneName& name);
 // Why a worker does not make an artifact, busy or not.
 [[nodiscard]] std::optional<std::string> no_builder_reason(const Turn& turn, const net::CompileWanted& wanted,
                                                            const WorkerSession& session);

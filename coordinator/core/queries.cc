@@ -58,6 +58,7 @@ net::ClipStatus clip_status(const JobRecord& job, std::size_t index, const net::
 std::string lane_state(const Turn& turn, const LaneName& name, const LaneLive& lane) {
   if (turn.durable().set_aside.contains(name)) return "set aside";
   if (!lane.up) return "starting";
+  if (waits_for_compile(turn, name)) return "waiting";
   return lane.idle() ? "idle" : "busy";
 }
 
@@ -69,7 +70,7 @@ net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, c
   out.cores = session.hello.cores;
   out.memory_bytes = session.hello.memory_bytes;
   out.heard_s_ago = static_cast<double>((turn.now.at - session.heard_at).count()) / 1000.0;
-  out.compiling = session.compile_task != 0;
+  out.compiling = !session.compiles.empty();
   out.pool = session.hello.pool;
   out.compiles = session.hello.compiles;
   for (const auto& [id, lane] : session.lanes) {
@@ -78,6 +79,7 @@ net::WorkerStatus worker_status(const Turn& turn, const net::WorkerName& name, c
     one.state = lane_state(turn, {name, id}, lane);
     const auto aside = turn.durable().set_aside.find({name, id});
     if (aside != turn.durable().set_aside.end()) one.why = aside->second;
+    if (one.state == "waiting") one.why = "waits for the compile of its card, whose memory does not hold both";
     one.task = lane.idle() ? 0 : lane.tasks.front().number;
     one.failures = lane.failures;
     for (const auto& [key, speed] : lane.frames_per_second) one.frames_per_second = speed;

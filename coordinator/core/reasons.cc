@@ -60,13 +60,33 @@ bool is_autotuned(const net::CompileSettings& settings) {
   return known && sharding::is_autotuned(*known);
 }
 
-// A worker's compiler sees the card of its first lane and no other; lanes on cards of another arch have no toolchain.
-bool compiles_for(const WorkerSession& session, const net::LaneClass& kind, bool autotuned) {
-  const std::vector<net::LaneOffer>& lanes = session.hello.lanes;
-  const auto end = autotuned && !lanes.empty() ? std::next(lanes.begin()) : lanes.end();
-  return !kind.toolchain.empty() && std::any_of(lanes.begin(), end, [&](const net::LaneOffer& lane) {
-    return compile_class(lane.kind, autotuned) == compile_class(kind, autotuned);
-  });
+std::string lane_text(const LaneName& name) {
+  if (name.lane == net::kCompileLane) return fmt::format("{}'s compiler", name.worker);
+  if (net::is_compile_lane(name.lane)) return fmt::format("{}'s compiler of lane {}", name.worker, net::lane_of_compiler(name.lane).value);
+  return fmt::format("{} lane {}", name.worker, name.lane.value);
+}
+
+std::vector<LaneId> compile_places(const WorkerSession& session, const net::LaneClass& kind, bool autotuned) {
+  std::set<LaneId> out;
+  if (!session.hello.compiles || kind.toolchain.empty()) return {};
+  for (const auto& [id, lane] : session.lanes) {
+    if (compile_class(lane.offer.kind, autotuned) != compile_class(kind, autotuned)) continue;
+    out.insert(lane.offer.kind.arch == "cpu" ? net::kCompileLane : net::compile_lane(id));
+  }
+  return {out.rbegin(), out.rend()};  // that of the first lane first
+}
+
+std::vector<LaneId> free_compile_places(const Turn& turn, const net::CompileWanted& wanted, const WorkerSession& session) {
+  const auto at_once = static_cast<std::size_t>(std::max(1, session.hello.compiles_at_once));
+  if (session.compiles.size() >= at_once || no_builder_reason(turn, wanted, session)) return {};
+  std::vector<LaneId> places = compile_places(session, wanted.kind, is_autotuned(wanted.settings));
+  std::erase_if(places, [&](LaneId place) { return session.compiles.contains(place); });
+  return places;
+}
+
+bool waits_for_compile(const Turn& turn, const LaneName& name) {
+  const WorkerSession* session = turn.worker(name.worker);
+  return session != nullptr && session->waiting_lanes.contains(name.lane);
 }
 
 std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& job, const LaneName& name,
@@ -116,7 +136,7 @@ std::optional<std::string> no_builder_reason(const Turn& turn, const net::Compil
   if (turn.durable().draining.contains(name)) return fmt::format("{} is being drained", name);
   if (session.lanes.empty()) return fmt::format("{} has no lanes", name);
   const bool autotuned = is_autotuned(wanted.settings);
-  if (compiles_for(session, wanted.kind, autotuned)) return std::nullopt;
+  if (!compile_places(session, wanted.kind, autotuned).empty()) return std::nullopt;
   const auto [own, other] = class_texts(compile_class(session.lanes.begin()->second.offer.kind, autotuned),
                                         compile_class(wanted.kind, autotuned));
   return fmt::format("{} compiles for {}, not for {}", name, own, other);

@@ -183,15 +183,19 @@ void assign_lanes(Turn& turn) {
   }
 }
 
-// Who compiles for a class and has nothing to compile; better one on which the task has not failed.
-WorkerSession* free_builder(const Turn& turn, const net::CompileWanted& wanted, const TaskRecord& task) {
-  WorkerSession* second_choice = nullptr;
-  for (auto& [name, session] : turn.live().workers) {
-    if (session.compile_task != 0 || no_builder_reason(turn, wanted, session)) continue;
-    if (!task.failed_on.contains({name, kCompileLane})) return &session;
-    second_choice = &session;
+// A place that compiles for the class and is free; better one where the task has not failed, at a worker that compiles least.
+std::optional<LaneName> free_builder(const Turn& turn, const net::CompileWanted& wanted, const TaskRecord& task) {
+  std::optional<LaneName> best;
+  std::pair<bool, std::size_t> rank_of_best;
+  for (const auto& [name, session] : turn.live().workers) {
+    for (const LaneId place : free_compile_places(turn, wanted, session)) {
+      const std::pair rank{task.failed_on.contains({name, place}), session.compiles.size()};
+      if (best && rank >= rank_of_best) continue;
+      best = LaneName{name, place};
+      rank_of_best = rank;
+    }
   }
-  return second_choice;
+  return best;
 }
 
 void assign_compiles(Turn& turn) {
@@ -199,16 +203,15 @@ void assign_compiles(Turn& turn) {
     if (artifact.state != ArtifactState::kWanted) continue;
     const TaskRecord* task = turn.task(artifact.wanted.task);
     if (task == nullptr || task->state != TaskState::kWaiting || turn.job(artifact.wanted.job) == nullptr) continue;
-    WorkerSession* session = free_builder(turn, artifact.wanted, *task);
-    if (session == nullptr) continue;
-    session->compile_task = artifact.wanted.task;
-    session->compile_assigned_at = turn.now.at;
+    const auto place = free_builder(turn, artifact.wanted, *task);
+    if (!place) continue;
+    turn.worker(place->worker)->compiles[place->lane] = {artifact.wanted.task, turn.now.at, 0};
     net::Assigned fact =
         assignment(artifact.wanted.task, next_attempt(turn, *task), TaskKind::kCompile, artifact.wanted.job);
     fact.reason = fmt::format("compiles for {}", artifact.wanted.kind.arch);
     const std::string& mode = artifact.wanted.settings.mode;
     if (mode != net::CompileSettings().mode) fact.reason += fmt::format(", mode {}", mode);
-    assign(turn, {session->hello.worker, kCompileLane}, nullptr, std::move(fact));
+    assign(turn, *place, nullptr, std::move(fact));
   }
 }
 

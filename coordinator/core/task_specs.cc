@@ -27,6 +27,7 @@ net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const Task
   out.output_pixel_format = clip.probe->output_pixel_format;
   out.executor = job.request.executor;
   out.dtype = clip.plan->tile.dtype;
+  out.activation_bytes = clip.plan->tile.activation_bytes;
   out.artifact_key = clip.plan->artifact_key;
   out.encoder_threads = clip.plan->encoder_threads;
   out.output.encoder = clip.plan->encoder;
@@ -53,7 +54,11 @@ net::JoinSpec join_spec(const JobRecord& job, const TaskRecord& task) {
 
 net::CompileSpec compile_spec(const Turn& turn, const TaskRecord& task) {
   const net::CompileWanted& wanted = turn.durable().artifacts.at(task.key).wanted;
-  return {wanted.key, wanted.graph, wanted.height, wanted.width, wanted.dtype, wanted.settings};
+  net::CompileSpec out{wanted.key, wanted.graph, wanted.height, wanted.width, wanted.dtype, wanted.settings};
+  for (const ClipRecord& clip : turn.job(task.job)->clips) {
+    if (clip.plan && clip.plan->artifact_key == wanted.key) out.activation_bytes = clip.plan->tile.activation_bytes;
+  }
+  return out;
 }
 
 }  // namespace

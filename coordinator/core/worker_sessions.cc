@@ -32,7 +32,7 @@ bool is_current(const Turn& turn, const net::WorkerName& worker, const net::Runn
 // To the lane that it was given to, whatever the worker says: there it is released.
 void bind_lane(WorkerSession& session, TaskNumber number, const TaskRecord& task, FarmTime now) {
   if (task.kind == TaskKind::kCompile) {
-    session.compile_task = number;
+    session.compiles[task.lane.lane] = {number, now, 0};
     return;
   }
   const auto lane = session.lanes.find(task.lane.lane);
@@ -133,11 +133,12 @@ void compare(Turn& turn, const net::WorkerName& name, const net::Heartbeat& hear
   };
   WorkerSession& session = *turn.worker(name);
   session.leaving = session.leaving || heartbeat.leaving;
+  session.waiting_lanes = {heartbeat.waiting_lanes.begin(), heartbeat.waiting_lanes.end()};
   if (session.leaving) turn.tell(name, net::DrainWorker{true, true});
   for (auto& [id, lane] : session.lanes) {
     for (LaneTask& task : lane.tasks) tell_again(task.number, task.assigned_at);
   }
-  tell_again(session.compile_task, session.compile_assigned_at);
+  for (auto& [place, compile] : session.compiles) tell_again(compile.number, compile.assigned_at);
 }
 
 void lose_all(Turn& turn, const LaneLive& lane, const std::string& why) {
@@ -156,7 +157,8 @@ void on_lane_changed(Turn& turn, const net::WorkerName& name, const net::LaneCha
 void on_goodbye(Turn& turn, const net::WorkerName& name) {
   WorkerSession& session = *turn.worker(name);
   for (auto& [id, lane] : session.lanes) lose_all(turn, lane, fmt::format("{} has left", name));
-  if (session.compile_task != 0) lose_attempt(turn, session.compile_task, fmt::format("{} has left", name));
+  const auto compiles = session.compiles;
+  for (const auto& [place, compile] : compiles) lose_attempt(turn, compile.number, fmt::format("{} has left", name));
   turn.live().workers.erase(name);
   turn.live().dirty = true;
 }
@@ -192,7 +194,7 @@ void release_lane(Turn& turn, const LaneName& name, TaskNumber number) {
   turn.live().dirty = true;
   WorkerSession* session = turn.worker(name.worker);
   if (session == nullptr) return;
-  if (session->compile_task == number) session->compile_task = 0;
+  std::erase_if(session->compiles, [&](const auto& compile) { return compile.second.number == number; });
   LaneLive* lane = turn.lane(name);
   if (lane == nullptr) return;
   std::erase_if(lane->tasks, [&](const LaneTask& task) { return task.number == number; });

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <set>
 
 #include "tests/coordinator/farm_env.h"
 
@@ -164,19 +166,84 @@ TEST(CompileSettingsFarmTest, ATunedArtifactSaysWhichCardItWaitsFor) {
   EXPECT_EQ(no_builder_reason(turn, artifact, *turn.worker("a")), std::nullopt);
 }
 
-TEST(CompileSettingsFarmTest, AWorkerTunesOnItsFirstCardAlone) {
+TEST(CompileSettingsFarmTest, AWorkerTunesOnTheCardThatRenders) {
   for (const std::string mode : {"default", "max-autotune"}) {
     FarmEnv farm;
     WorkerBuilder worker = with_cards("a", {"H100", "H200"});
     worker.hello.lanes[0].budget_bytes = 1U << 20U;  // holds nothing: the second one renders
     farm.connect(worker);
     farm.submit(job_of("job", {.mode = mode}));
+    farm.finish("a", farm.take_assign("a"));  // the probe
+    const net::Assign compile = farm.take_assign("a");
+    EXPECT_EQ(compile.lane, mode == "default" ? net::compile_lane(LaneId{0}) : net::compile_lane(LaneId{1}));
+    farm.finish("a", compile);
     farm.run_to_end();
-    EXPECT_EQ(farm.job("job").ended, mode == "default" ? JobState::kDone : JobState::kFailed) << farm.job("job").reason;
-    if (mode != "default") {
-      EXPECT_THAT(farm.job("job").reason, HasSubstr("a worker compiles on its first"));
+    EXPECT_EQ(farm.job("job").ended, JobState::kDone) << farm.job("job").reason;
+  }
+}
+
+// Three keys, two cards of one arch and one of another, cores for two compiles.
+TEST(CompileSettingsFarmTest, CardsOfAWorkerCompileSideBySideAsFarAsItsCoresCarryIt) {
+  FarmEnv farm;
+  WorkerBuilder worker = with_cards("a", {"RTX 3090", "RTX 2080 Ti", "RTX 3090"});
+  worker.hello.lanes[1].kind.arch = "sm_75";
+  worker.hello.compiles_at_once = 2;
+  farm.connect(worker);
+  std::vector<net::Assign> compiles;
+  for (const int width : {32, 48, 64}) {
+    farm.tile_width = width;
+    farm.submit(job_of("job-" + std::to_string(width), {}));
+    for (bool any = true; any;) {
+      any = false;
+      for (const net::Assign& task : farm.take_assigns("a")) {
+        any = true;
+        if (std::holds_alternative<net::CompileSpec>(task.spec)) {
+          compiles.push_back(task);
+        } else {
+          farm.finish("a", task);
+        }
+      }
     }
   }
+  const LaneId first = net::compile_lane(LaneId{0});
+  const LaneId third = net::compile_lane(LaneId{2});
+  ASSERT_EQ(compiles.size(), 2U);
+  EXPECT_EQ((std::set{compiles[0].lane, compiles[1].lane}), (std::set{first, third}));
+  for (const net::Assign& compile : compiles) EXPECT_EQ(std::get<net::CompileSpec>(compile.spec).activation_bytes, farm.needs_bytes);
+  const auto waiting = std::find_if(farm.state.durable.artifacts.begin(), farm.state.durable.artifacts.end(), [&](const auto& one) {
+    return farm.state.durable.tasks.at(one.second.wanted.task).state == TaskState::kWaiting;
+  });
+  ASSERT_NE(waiting, farm.state.durable.artifacts.end());
+  const auto answer = std::get<net::Explanation>(farm.ask(net::Explain{waiting->second.wanted.task, ""}));
+  EXPECT_THAT(answer.lines.at(0), HasSubstr("or for one of 1 others"));
+  // The third takes the place that comes free.
+  farm.finish("a", compiles[0]);
+  const net::Assign last = farm.take_assigns("a").at(0);
+  EXPECT_EQ(last.lane, compiles[0].lane);
+}
+
+TEST(CompileSettingsFarmTest, ALaneThatWaitsForACompileOfItsCardSaysSo) {
+  FarmEnv farm;
+  farm.one_segment_at_a_time();
+  farm.connect(with_cards("a", {"H100"}));
+  JobBuilder job("job");
+  farm.submit(job);
+  farm.finish("a", farm.take_assign("a"));  // the probe
+  std::optional<net::Assign> segment;
+  for (const net::Assign& task : farm.take_assigns("a")) {
+    if (std::holds_alternative<net::SegmentSpec>(task.spec)) segment = task;
+  }
+  ASSERT_TRUE(segment);
+  EXPECT_EQ(std::get<net::SegmentSpec>(segment->spec).activation_bytes, farm.needs_bytes);
+  const auto explain = [&] { return std::get<net::Explanation>(farm.ask(net::Explain{segment->task, ""})).lines.at(0); };
+  const auto lane = [&] { return std::get<net::WorkerList>(farm.ask(net::ListWorkers{})).workers.at(0).lanes.at(0); };
+  EXPECT_THAT(explain(), HasSubstr("runs on a lane 0"));
+  farm.say("a", net::Heartbeat{0, {{segment->task, segment->attempt, LaneId{0}}}, false, {LaneId{0}}});
+  EXPECT_THAT(explain(), HasSubstr("the lane waits for the compile of its card (task "));
+  EXPECT_EQ(lane().state, "waiting");
+  EXPECT_THAT(lane().why, HasSubstr("compile of its card"));
+  farm.say("a", net::Heartbeat{0, {{segment->task, segment->attempt, LaneId{0}}}, false, {}});
+  EXPECT_EQ(lane().state, "busy");
 }
 
 }  // namespace

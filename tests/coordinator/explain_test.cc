@@ -101,7 +101,7 @@ TEST(ExplainTest, ACompileBehindAnotherSaysWhoseCompilerItWaitsFor) {
   const auto& artifacts = farm.state.durable.artifacts;
   ASSERT_EQ(artifacts.size(), 2U);
   const TaskNumber second = artifacts.at(farm.job("two").clips[0].plan->artifact_key).wanted.task;
-  const std::string says = fmt::format("it waits for the compiler of a, which is at task {}", farm.compile.task);
+  const std::string says = fmt::format("it waits for a's compiler, which is at task {}", farm.compile.task);
   EXPECT_EQ(lines(farm, {second, ""}).at(0), says);
   EXPECT_EQ(lines(farm, {0, "two"}).at(0), fmt::format("it waits for its artifact (task {}): {}", second, says));
   farm.connect(WorkerBuilder("b"));

@@ -126,7 +126,7 @@ TEST(FarmStepTest, ASilentWorkersTasksGoElsewhereAndItsLateResultIsDropped) {
 TEST(FarmStepTest, AWorkerThatComesBackInTimeKeepsWhatItWorksOn) {
   ProbedFarm farm(JobBuilder("job").segment_frames(50));
   WorkerBuilder back("a");
-  back.still_runs(farm.segments[0], LaneId{0}).still_runs(farm.compile, kCompileLane);
+  back.still_runs(farm.segments[0], LaneId{0}).still_runs(farm.compile, net::kCompileLane);
   farm.connect(back);
   EXPECT_TRUE(farm.take_assigns("a").empty());
   EXPECT_TRUE(farm.take<net::CancelTask>("a").empty());
@@ -530,7 +530,7 @@ TEST(FarmReplayTest, AfterARestartWorkersComeBackAndNothingDoneIsDoneAgain) {
   const net::Assign running = farm.take_assign("a");
   FarmEnv after;
   after.state = farm.replayed();
-  after.connect(WorkerBuilder("a").still_runs(running, LaneId{0}).still_runs(farm.compile, kCompileLane));
+  after.connect(WorkerBuilder("a").still_runs(running, LaneId{0}).still_runs(farm.compile, net::kCompileLane));
   EXPECT_TRUE(after.take_assigns("a").empty());
   after.finish("a", running);
   after.finish("a", farm.compile);
