@@ -88,6 +88,20 @@ void on_taken(WorkerTurn& turn, TaskKey key) {
   remember_ended(turn, key);
 }
 
+// Who still wants its artifact has another worker make it: this one does not stay for that.
+void call_compiles_off(WorkerTurn& turn) {
+  for (const auto& [id, slot] : turn.state.slots) {
+    if (!is_compile(id) && !slot.works.empty()) return;
+  }
+  for (SlotEntry& slot : turn.state.slots) {
+    for (Work& work : slot.second.works) {
+      if (work.phase != WorkPhase::kRunning) continue;
+      cancel_work(turn, slot, work);
+      work.fault = lost_lane("its worker is ending");
+    }
+  }
+}
+
 // Grants are asked for while the old ones still hold.
 void renew(WorkerTurn& turn) {
   Session& session = turn.state.session;
@@ -147,7 +161,10 @@ void leave_when_done(WorkerTurn& turn) {
   if (!state.stopping()) return;
   const bool busy = std::any_of(state.slots.begin(), state.slots.end(),
                                 [](const auto& slot) { return !slot.second.works.empty(); });
-  if (busy) return state.idle_since.reset();
+  if (busy) {
+    call_compiles_off(turn);
+    return state.idle_since.reset();
+  }
   if (!state.idle_since) state.idle_since = turn.now.at;
   if (!state.reports.empty()) {
     if (turn.now.at - *state.idle_since < state.rules.drain_patience) return;

@@ -503,6 +503,30 @@ TEST(WorkerDrainTest, FinishesWhatRunsAndGivesTheRestBack) {
   EXPECT_THAT(rig.wait(WorkerTime{10'000}), IsEmpty());
 }
 
+TEST(WorkerDrainTest, ACompileIsNotWaitedForByItself) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::segment(7, 1, 0));
+  rig.run(WorkerRig::compile(9, 1));
+  EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("send leaving")) << "it may be done before the frames are";
+  rig.tell(RunDone{kSeven});
+  EXPECT_THAT(rig.tell(Stored{kSeven, net::SegmentResult{}, {}}), ElementsAre("send done 7#1", "send lane 0 down", "cancel 9#1"));
+  rig.say(net::ResultTaken{7, Attempt{1}});
+  EXPECT_THAT(rig.tell(RunFailed{{9, Attempt{1}}, {net::FailureKind::kError, "cancelled", "x", -1}}),
+              ElementsAre("drop 9#1", "send failed 9#1 lost"));
+  EXPECT_THAT(rig.say(net::ResultTaken{9, Attempt{1}}), ElementsAre("send goodbye", "leave"));
+}
+
+// One that is done all the same, just then, is reported as what it is: the coordinator has heard that it is lost from nobody yet.
+TEST(WorkerDrainTest, ACompileWhoseArtifactIsBeingPublishedIsWaitedFor) {
+  WorkerRig rig(1);
+  rig.settle_in();
+  rig.run(WorkerRig::compile(9, 1));
+  rig.tell(RunDone{{9, Attempt{1}}});
+  EXPECT_THAT(rig.tell(StopAsked{}), ElementsAre("send leaving", "send lane 0 down"));
+  EXPECT_THAT(rig.tell(Stored{{9, Attempt{1}}, net::CompileResult{}, {}}), ElementsAre("send done 9#1"));
+}
+
 TEST(WorkerDrainTest, SecondSignalEndsAtOnce) {
   WorkerRig rig(1);
   rig.settle_in();
