@@ -18,6 +18,7 @@
 #include "cli/program_files.h"
 #include "worker/card_calibration.h"
 #include "worker/card_encoders.h"
+#include "worker/card_rooms.h"
 #include "worker/device_choice.h"
 #include "worker/farm_worker.h"
 #include "worker/worker_identity.h"
@@ -92,23 +93,15 @@ struct Toolchains {
 };
 
 Result<worker::ArtifactBuilderOptions> compile_options(const Config& config, const PythonInterpreter& python,
-                                                       const std::string& torch_folder, const worker::Card* card,
-                                                       std::uint64_t vram_cap_bytes) {
+                                                       const std::string& torch_folder, bool for_cards) {
   worker::ArtifactBuilderOptions out;
   KILN_TRY_ASSIGN(out.child.package_folder, python_folder());
   KILN_TRY_ASSIGN(out.toolchain, worker::probe_toolchain({.torch_folder = torch_folder,
                                                           .package_folder = out.child.package_folder,
-                                                          .for_cards = card != nullptr}));
+                                                          .for_cards = for_cards}));
   out.target.isa = worker::host_isa_level();
   if (out.target.isa == sharding::IsaLevel::kNone) {
     return fail(make_error(ErrorCode::kUnimplemented, "this CPU has no AVX2"));
-  }
-  if (card != nullptr) {
-    out.target.arch = worker::arch_name(card->capability);
-    out.child.device = "cuda";
-    out.child.visible_card = card->uuid;
-    out.child.memory_fraction = worker::memory_fraction(*card, vram_cap_bytes);
-    out.child.leaves_when_idle = vram_cap_bytes > 0;
   }
   out.child.python = python.program;
   out.child.torch_folder = torch_folder;
@@ -134,11 +127,10 @@ Toolchains find_torch(const Config& config) {
   return out;
 }
 
-// For the CPU, or for the kind of the first card and on that card.
+// For the CPU, or for each card on that card.
 void find_compiler(const Config& config, const worker::WorkerCapability& capability, Toolchains& toolchains) {
   if (!toolchains.python) return;
-  const worker::Card* card = capability.cards.empty() ? nullptr : &capability.cards.front();
-  auto compiles = compile_options(config, *toolchains.python, toolchains.torch_folder, card, capability.vram_cap_bytes);
+  auto compiles = compile_options(config, *toolchains.python, toolchains.torch_folder, !capability.cards.empty());
   if (compiles) {
     toolchains.compiles = std::move(*compiles);
   } else {
@@ -249,6 +241,10 @@ Result<int> run_worker(const WorkerFlags& flags, const GlobalOptions& global) {
   options.ffmpeg = config.ffmpeg;
   options.http_listen = flags.http;
   options.cache_bytes = cache_budget(flags, config.state_dir);
+  options.rooms = worker::card_rooms(capability);
+  if (toolchains.compiles) {
+    options.identity.compiles_at_once = worker::compiles_at_once(capability, toolchains.compiles->child.memory_limit_bytes);
+  }
   options.compiles = std::move(toolchains.compiles);
   options.away_max = std::chrono::seconds(flags.away_max_s);
   options.rules = worker_rules(config);
@@ -270,7 +266,7 @@ void add_options(CLI::App& command, WorkerFlags& flags) {
   takes_bytes(command.add_option("--memory-cap", flags.memory_cap_bytes, "Memory for activations of a CPU lane, e.g. 2GiB"),
               Bytes::kAny);
   takes_bytes(command.add_option("--vram-cap", flags.vram_cap_bytes,
-                                 "Of its card's memory, what a lane may hold: context, weights and activations"), Bytes::kAny);
+                                 "Of its card's memory, what a lane and its compile child may hold"), Bytes::kAny);
   command.add_option("--away-max", flags.away_max_s, "Seconds without a coordinator after which it ends (default: never)")
       ->check(CLI::NonNegativeNumber);
   takes_bytes(command.add_option("--cache-size", flags.cache_bytes, "Disk space for fetched files (default: 16GiB, at most "

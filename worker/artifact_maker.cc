@@ -39,6 +39,14 @@ std::vector<cache::TensorSpec> manifest_tensors(const std::vector<sharding::Tens
   return tensors;
 }
 
+// Of the key's fields: it was made for what they say.
+std::string field(const sharding::CompileKey& key, std::string_view name) {
+  for (const auto& [field, value] : key.fields) {
+    if (field == name) return value;
+  }
+  return {};
+}
+
 std::uint64_t micros(double value, double per_unit) {
   return static_cast<std::uint64_t>(std::llround(value * per_unit));
 }
@@ -111,10 +119,10 @@ Result<std::shared_ptr<const ReadyArtifact>> make_artifact(const MakerContext& c
                                                            const std::vector<sharding::TensorSpec>& inputs,
                                                            CompiledLibrary made) {
   KILN_TRY(check_file(made.library));
-  const auto& target = context.options->target;
-  const std::string device = target.arch == "cpu" ? "cpu" : "cuda";
-  cache::ArtifactManifest manifest = describe(context, key, target.arch, made);
-  manifest.isa = to_string(target.isa);
+  const std::string arch = field(key, "target.arch");
+  const std::string device = arch == "cpu" ? "cpu" : "cuda";
+  cache::ArtifactManifest manifest = describe(context, key, arch, made);
+  manifest.isa = field(key, "target.isa");
   manifest.inputs = manifest_tensors(inputs, "input.", device);
   manifest.outputs = manifest_tensors(made.outputs, "output.", device);
   return publish(context, key, std::move(manifest), made.library);

@@ -82,6 +82,14 @@ class CompileChild::Owner {
     wake();
   }
 
+  void leave() {
+    std::unique_lock lock(mutex_);
+    if (ending_) return;
+    leave_wanted_ = true;
+    changed_.notify_one();
+    left_.wait(lock, [&] { return !leave_wanted_; });
+  }
+
   CompileChildStats stats() const {
     const std::lock_guard lock(mutex_);
     return stats_;
@@ -99,9 +107,13 @@ class CompileChild::Owner {
   void run() {
     std::unique_lock lock(mutex_);
     while (!ending_) {
-      changed_.wait(lock, [&] { return ending_ || !queue_.empty() || !cancelled_.empty() || warm_wanted_; });
+      changed_.wait(lock, [&] { return ending_ || leave_wanted_ || !queue_.empty() || !cancelled_.empty() || warm_wanted_; });
       if (ending_) break;
-      if (!cancelled_.empty()) {
+      if (leave_wanted_) {
+        drop_unlocked(lock);
+        leave_wanted_ = false;
+        left_.notify_all();
+      } else if (!cancelled_.empty()) {
         deliver_cancelled(lock);
       } else if (!queue_.empty()) {
         Queued next = std::move(queue_.front());
@@ -111,7 +123,7 @@ class CompileChild::Owner {
         serve(next);
         lock.lock();
         current_ = 0;
-        if (options_.leaves_when_idle && queue_.empty()) leave_card(lock);
+        if (options_.leaves_when_idle && queue_.empty()) drop_unlocked(lock);
       } else {
         warm_wanted_ = false;
         begin(0);
@@ -193,7 +205,7 @@ class CompileChild::Owner {
     return first;
   }
 
-  void leave_card(std::unique_lock<std::mutex>& lock) {
+  void drop_unlocked(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     drop_process();
     lock.lock();
@@ -216,6 +228,8 @@ class CompileChild::Owner {
   CompileTicket last_ticket_ = 0;
   CompileTicket current_ = 0;  // 0: none
   bool warm_wanted_ = false;
+  bool leave_wanted_ = false;
+  std::condition_variable left_;
   bool ending_ = false;
   CompileChildStats stats_;
 
@@ -230,6 +244,7 @@ void CompileChild::warm_up() { owner_->warm_up(); }
 Result<CompileTicket> CompileChild::submit(CompileRequest request, CompileDone done) {
   return owner_->submit(std::move(request), std::move(done));
 }
+void CompileChild::leave() { owner_->leave(); }
 void CompileChild::cancel(CompileTicket ticket) { owner_->cancel(ticket); }
 CompileChildStats CompileChild::stats() const { return owner_->stats(); }
 pid_t CompileChild::pid() const { return owner_->pid(); }

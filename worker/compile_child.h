@@ -34,7 +34,7 @@ struct CompileChildOptions {
   std::string device = "cpu";  // "cuda": compiles for the one card that it sees
   std::string visible_card;    // for "cuda": what CUDA_VISIBLE_DEVICES says to the child
   double memory_fraction = 1.0;    // for "cuda": of the card's memory, what its allocator may have
-  bool leaves_when_idle = false;   // for "cuda": what it has of the card is somebody else's when nothing is to be compiled
+  bool leaves_when_idle = false;   // ends when nothing is to be compiled
   std::vector<std::string> cards;  // for "cuda": device files of the driver; empty: all there are under /dev
   std::string torch_git;       // the child must be of this build; empty: any
   std::string recipe_sha256;   // and of these sources, which the artifact's key names; empty: any
@@ -68,6 +68,9 @@ struct CompiledLibrary {
   std::uint64_t compile_peak_rss_bytes = 0;
   double run_ms = 0.0;               // one run on this host, `threads` threads
   std::uint64_t run_peak_bytes = 0;  // beyond inputs and parameters, outputs included
+  // Of the card that it was made on. 0: of the CPU, or not known.
+  std::uint64_t card_context_bytes = 0;   // that the child has outside its allocator
+  std::uint64_t card_reserved_bytes = 0;  // of its allocator, at the peak
 };
 
 struct CompileChildStats {
@@ -96,6 +99,9 @@ class CompileChild {
   void warm_up();
   // kResourceExhausted when kCompileQueueMax requests wait already; `done` is then not called.
   [[nodiscard]] Result<CompileTicket> submit(CompileRequest request, CompileDone done);
+  // Ends the child; when this returns, it is gone and what it had of its card is free. What it is at is done before: a request that was just
+  // answered may not be over yet.
+  void leave();
   // Ends that request with kCancelled; one that is being compiled takes its child with it.
   void cancel(CompileTicket ticket);
   [[nodiscard]] CompileChildStats stats() const;

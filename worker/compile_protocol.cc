@@ -49,6 +49,8 @@ ChildDone decode_done(const Json& json) {
   done.result.compile_s = bounded(json.at("compile_s"));
   done.result.run_ms = bounded(json.at("run_ms"));
   done.result.run_peak_bytes = json.at("run_peak_bytes").get<std::uint64_t>();
+  done.result.card_context_bytes = json.value("card_context_bytes", std::uint64_t{0});
+  done.result.card_reserved_bytes = json.value("card_reserved_bytes", std::uint64_t{0});
   for (const Json& output : json.at("outputs")) {
     done.result.outputs.push_back(decode_tensor(output));
     if (done.result.outputs.size() > kOutputsMax) throw std::invalid_argument("too many outputs");

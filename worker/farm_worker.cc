@@ -24,20 +24,6 @@ Status make_folders(const std::string& state) {
   return {};
 }
 
-CompileIdentity compile_identity(const FarmWorkerOptions& options) {
-  if (!options.compiles) return {};
-  const std::vector<net::LaneOffer>& lanes = options.identity.lanes;  // the child's card is that of the first
-  return {options.compiles->target, options.compiles->toolchain, lanes.empty() ? "" : lanes.front().kind.device_name};
-}
-
-CompileChildOptions child_options(const ArtifactBuilderOptions& compiles) {
-  CompileChildOptions child = compiles.child;
-  child.torch_git = compiles.toolchain.torch_git;
-  child.recipe_sha256 = compiles.toolchain.recipe_sha256;
-  child.warm_isa = compiles.target.isa;
-  return child;
-}
-
 }  // namespace
 
 FarmWorker::FarmWorker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -70,7 +56,7 @@ FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey
       context_(std::move(context)),
       socket_(std::move(socket)),
       cache_(std::move(blobs)),
-      fetcher_(store_, *cache_, compile_identity(options_)),
+      fetcher_(store_, *cache_, compile_identities(options_)),
       results_(store_, *cache_, MakerContext{options_.compiles ? &*options_.compiles : nullptr, nullptr, &signing_key_},
                options_.identity.worker),
       place_{options_.identity.worker, options_.state + "/work"},
@@ -78,7 +64,7 @@ FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey
   options_.identity.instance = random_temp_name().substr(0, 32);
   options_.identity.signing_key = signing_key_.public_key().hex();
   options_.identity.compiles = options_.compiles.has_value();
-  if (options_.compiles) child_ = std::make_unique<CompileChild>(child_options(*options_.compiles));
+  make_children();
   for (std::size_t i = 0; i < options_.identity.lanes.size(); ++i) {
     const net::LaneOffer& offer = options_.identity.lanes[i];
     LaneHostOptions lane{options_.lane, options_.places.at(i), options_.ffmpeg, options_.state + "/logs",
@@ -89,7 +75,8 @@ FarmWorker::Impl::Impl(FarmWorkerOptions worker_options, const cache::SigningKey
 
 FarmWorker::Impl::~Impl() {
   store_.abort();
-  child_.reset();
+  children_.clear();
+  kernel_child_.reset();
   for (auto& [id, lane] : lanes_) lane->kill();
 }
 
@@ -101,6 +88,7 @@ WorkerMoment FarmWorker::Impl::moment() const {
 
 Status FarmWorker::Impl::run() {
   state_.rules = options_.rules;
+  for (const auto& [lane, room] : options_.rooms) state_.cards.emplace(lane, CardLedger(room));
   for (const WorkerEffect& effect : begin_worker(state_, options_.identity, moment())) {
     std::visit([&](const auto& body) { carry_out(body); }, effect);
   }
@@ -140,7 +128,8 @@ void FarmWorker::Impl::publish() {
   std::string not_ready;
   if (state_.stopping()) not_ready = "the worker is ending";
   const bool up = std::any_of(state_.slots.begin(), state_.slots.end(), [](const auto& entry) {
-    return !is_compile(entry.first) && entry.second.status == SlotStatus::kUp;
+    const SlotStatus status = entry.second.status;
+    return !is_compile(entry.first) && (status == SlotStatus::kUp || status == SlotStatus::kReleased);
   });
   if (!up) not_ready = "no lane is up";
   if (state_.session.state != SessionState::kWelcomed) not_ready = "the coordinator has not let it in";

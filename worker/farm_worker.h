@@ -1,9 +1,10 @@
 // `kiln worker`: one loop thread that owns the connection to the coordinator, the lanes and the state machine
-// (worker/core); a few threads that fetch and store; the compile child's own.
+// (worker/core); a few threads that fetch and store; one of each compile child.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "net/farm_worker_messages.h"
 #include "net/socket_types.h"
 #include "worker/artifact_builder.h"
+#include "worker/core/card_ledger.h"
 #include "worker/core/worker_rules.h"
 #include "worker/lane_place.h"
 #include "worker/lane_process.h"
@@ -38,6 +40,7 @@ struct FarmWorkerOptions {
   std::optional<ArtifactBuilderOptions> compiles;  // absent: nothing is compiled here
   std::string http_listen;  // HOST:PORT of /metrics and /healthz; empty: none
   WorkerRules rules;
+  std::map<LaneId, CardRoom> rooms;  // of lanes on cards (worker/card_rooms.h)
   std::chrono::seconds away_max{0};  // without a coordinator, then the worker ends (exit code 4); 0: it waits
 };
 

@@ -2,10 +2,7 @@
 #include "base/log.h"
 #include "base/sealed_file.h"
 #include "net/farm_codec.h"
-#include "sharding/package/package_inputs.h"
-#include "sharding/package/pt2_archive.h"
 #include "worker/card_probe.h"
-#include "worker/compiled_outputs.h"
 #include "worker/farm_worker_impl.h"
 #include "worker/fault_class.h"
 #include "worker/worker_identity.h"
@@ -14,29 +11,6 @@ namespace kiln::worker {
 namespace {
 
 constexpr std::chrono::seconds kCardLookDeadline{2};  // nobody else is heard meanwhile
-
-Result<CompileRequest> compile_request(const TaskRun& run, const sharding::CompileTarget& target) {
-  const auto& spec = std::get<net::CompileSpec>(run.assign.spec);
-  const ModelPackage& package = *run.files.package;
-  const ModelPackage::Graph& graph = *package.find_graph(spec.graph);
-  KILN_TRY_ASSIGN(const Mapping pt2, Mapping::map(graph.pt2.get()));
-  KILN_TRY_ASSIGN(const std::string_view json, sharding::read_pt2_graph(pt2.bytes()));
-  CompileRequest request;
-  KILN_TRY_ASSIGN(request.settings, sharding::compile_settings_of(spec.settings));
-  request.graph_json = json;
-  request.inputs =
-      sharding::package_inputs(package.manifest, package.manifest.graphs[spec.graph].dtype, spec.height, spec.width);
-  request.isa = target.isa;
-  return request;
-}
-
-Status check_outputs(const TaskRun& run, CompiledLibrary& made) {
-  const auto& spec = std::get<net::CompileSpec>(run.assign.spec);
-  const ModelPackage& package = *run.files.package;
-  const auto inputs =
-      sharding::package_inputs(package.manifest, package.manifest.graphs[spec.graph].dtype, spec.height, spec.width);
-  return settle_outputs(package.find_graph(spec.graph)->graph, inputs, made.outputs);
-}
 
 }  // namespace
 
@@ -95,12 +69,27 @@ void FarmWorker::Impl::carry_out(const StartLane& effect) {
   }
 }
 
+void FarmWorker::Impl::end_lane(LaneId id, const std::string& why) {
+  for (const RunPtr& run : running_on(id)) run->outcome = fmt::format("its lane was killed: {}", why);
+  lanes_.at(id)->kill();
+  leave_share(id, "it was killed");
+  running_.erase(id);
+}
+
 void FarmWorker::Impl::carry_out(const KillLane& effect) {
   log::warn("lane {} is killed: {}", effect.lane.value, effect.why);
-  for (const RunPtr& run : running_on(effect.lane)) run->outcome = fmt::format("its lane was killed: {}", effect.why);
-  lanes_.at(effect.lane)->kill();
-  leave_share(effect.lane, "it was killed");
-  running_.erase(effect.lane);
+  end_lane(effect.lane, effect.why);
+}
+
+void FarmWorker::Impl::carry_out(const ReleaseLane& effect) {
+  log::info("lane {} waits: {}", effect.lane.value, effect.why);
+  end_lane(effect.lane, effect.why);
+}
+
+// Its process is gone when this returns; it had nothing to do.
+void FarmWorker::Impl::carry_out(const DropCompiler& effect) {
+  const auto child = children_.find(effect.place);
+  if (child != children_.end()) child->second->leave();
 }
 
 // ---- tasks ----
@@ -165,55 +154,11 @@ Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
   return lane.send(segment_task(run, clip));
 }
 
-void FarmWorker::Impl::count_compile(const Result<CompiledLibrary>& made) {
-  ++(made ? compiles_.made : compiles_.failed);
-  if (made) return;
-  if (made.error().code == ErrorCode::kDeadlineExceeded) ++compiles_.over_deadline;
-  if (made.error().code == ErrorCode::kResourceExhausted) ++compiles_.over_memory;
-}
-
-void FarmWorker::Impl::compile(const RunPtr& run) {
-  const TaskKey key = run->key();
-  if (run->files.artifact) {  // the store has it: somebody was faster, or it was never gone
-    not_running(kCompileSlot, key);
-    ++compiles_.found;
-    return post(RunDone{key});
-  }
-  auto request = compile_request(*run, options_.compiles->target);
-  if (!request) {
-    not_running(kCompileSlot, key);
-    return run_failed(*run, fault_of(request.error()));
-  }
-  auto done = [this, key, begun = Clock::now()](Result<CompiledLibrary> made) {  // on the child's thread
-    auto library = std::make_shared<Result<CompiledLibrary>>(std::move(made));
-    mailbox_.post([this, key, library, spent = Clock::now() - begun] {
-      not_running(kCompileSlot, key);
-      compiles_.spent += std::chrono::duration_cast<std::chrono::milliseconds>(spent);
-      count_compile(*library);
-      const RunPtr compiled = find_run(key);
-      if (!compiled) return;
-      if (*library) {
-        if (const Status right = check_outputs(*compiled, **library); !right) *library = fail(right.error());
-      }
-      if (!*library) return run_failed(*compiled, fault_of(library->error()));
-      compiled->library = std::make_shared<const CompiledLibrary>(std::move(**library));
-      post(RunDone{key});
-    });
-  };
-  const auto ticket = child_->submit(std::move(*request), std::move(done));
-  if (ticket) {
-    run->ticket = *ticket;
-  } else {
-    not_running(kCompileSlot, key);
-    run_failed(*run, fault_of(ticket.error()));
-  }
-}
-
 void FarmWorker::Impl::carry_out(const CancelRun& effect) {
   const RunPtr run = find_run(effect.key);
   if (!run) return;
   if (is_compile(effect.slot)) {
-    if (run->ticket) child_->cancel(*run->ticket);
+    if (run->ticket) children_.at(effect.slot)->cancel(*run->ticket);
     return;
   }
   (void)lanes_.at(effect.slot)->send(net::Cancel{TaskId{effect.key.task}});

@@ -52,6 +52,8 @@ struct FarmWorker::Impl {
   void carry_out(const UseWelcome& effect);
   void carry_out(const StartLane& effect);
   void carry_out(const KillLane& effect);
+  void carry_out(const ReleaseLane& effect);
+  void carry_out(const DropCompiler& effect);
   void carry_out(const Prepare& effect);
   void carry_out(const RunTask& effect);
   void carry_out(const CancelRun& effect);
@@ -61,13 +63,19 @@ struct FarmWorker::Impl {
   void carry_out(const Say& effect);
   void carry_out(const Leave& effect);
   void limit_rings(LaneHost& lane);
+  void end_lane(LaneId id, const std::string& why);
   [[nodiscard]] Status run_on_lane(TaskRun& run, LaneHost& lane);
   [[nodiscard]] Status run_segment(TaskRun& run, LaneHost& lane);
-  void compile(const RunPtr& run);
-  void count_compile(const Result<CompiledLibrary>& made);
   void offer(TaskKey key, Result<std::shared_ptr<const ReadyArtifact>> artifact);
   [[nodiscard]] RunPtr find_run(TaskKey key) const;
   void run_failed(TaskRun& run, net::TaskFault fault);
+
+  // ---- compile children (farm_worker_compiles.cc) ----
+  [[nodiscard]] static CompileIdentities compile_identities(const FarmWorkerOptions& options);
+  void make_children();
+  void compile(const RunPtr& run);
+  void compiled(LaneId place, TaskKey key, const std::shared_ptr<Result<CompiledLibrary>>& library);
+  void count_compile(const Result<CompiledLibrary>& made);
 
   // ---- kernels of lanes on cards (farm_worker_kernels.cc) ----
   void want_kernels(LaneId id, const net::KernelsWanted& wanted);
@@ -146,7 +154,8 @@ struct FarmWorker::Impl {
   std::set<Digest> kernels_ordered_;  // being compiled, or published by us
   std::unique_ptr<WorkerDoor> door_;  // nullptr: nobody asked for one
   Clock::time_point published_at_{};
-  std::unique_ptr<CompileChild> child_;
+  std::map<LaneId, std::unique_ptr<CompileChild>> children_;  // by their place; each starts its process when there is something to compile
+  std::unique_ptr<CompileChild> kernel_child_;  // sees no card: it has nothing of any
   std::unique_ptr<TransferPool> pool_;  // last: it ends first, while all that its jobs use is still here
 };
 

@@ -3,6 +3,19 @@
 #include "worker/farm_worker_impl.h"
 
 namespace kiln::worker {
+namespace {
+
+// NVRTC needs no card, and who sees none has nothing of a card's memory. Orders are rare: it ends behind them.
+CompileChildOptions kernel_child_options(const ArtifactBuilderOptions& compiles) {
+  CompileChildOptions child = compiles.child;
+  child.torch_git = compiles.toolchain.torch_git;
+  child.recipe_sha256 = compiles.toolchain.recipe_sha256;
+  child.work_folder += "-kernels";
+  child.leaves_when_idle = true;
+  return child;
+}
+
+}  // namespace
 
 // Until there is a store to look into, a lane is not answered; it waits a while, and then compiles for itself.
 void FarmWorker::Impl::want_kernels(LaneId id, const net::KernelsWanted& wanted) {
@@ -48,7 +61,8 @@ void FarmWorker::Impl::compile_kernels(const KernelOrder& order) {
     auto library = std::make_shared<Result<CompiledLibrary>>(std::move(made));
     mailbox_.post([this, order, library] { publish_kernels(order, library); });
   };
-  const auto ticket = child_->submit(std::move(request), std::move(done));
+  if (!kernel_child_) kernel_child_ = std::make_unique<CompileChild>(kernel_child_options(*options_.compiles));
+  const auto ticket = kernel_child_->submit(std::move(request), std::move(done));
   if (!ticket) end_kernels(order, fail(ticket.error()));
 }
 

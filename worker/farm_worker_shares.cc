@@ -76,7 +76,7 @@ void FarmWorker::Impl::gather_soon(const net::Assign& assign) {
 void FarmWorker::Impl::on_prepared(const TaskRun& run) {
   const std::string weights = weights_of(run.assign);
   if (to_gather_.contains(weights) && !lanes_.at(run.slot)->has_loaded(weights)) return held_.push_back(run.key());
-  post(Prepared{run.key()});
+  post(Prepared{run.key(), is_compile(run.slot) && run.files.artifact != nullptr});
 }
 
 void FarmWorker::Impl::gather_when_due() {

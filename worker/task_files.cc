@@ -72,7 +72,7 @@ Error wrong_key(const std::string& here, const std::string& wanted) {
 
 }  // namespace
 
-TaskFileFetcher::TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentity compiles)
+TaskFileFetcher::TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentities compiles)
     : store_(store), cache_(cache), compiles_(std::move(compiles)) {}
 
 tl::expected<TaskFiles, TaskFileFetcher::Failure> TaskFileFetcher::fetch(const net::Assign& assign) {
@@ -102,7 +102,7 @@ Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) 
   }
   if (const auto* probe = std::get_if<net::ProbeSpec>(&assign.spec)) return find_source(probe->source, true, files);
   if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) {
-    return fetch_for_compile(*compile, {assign.task, assign.attempt.value}, files);
+    return fetch_for_compile(*compile, assign, files);
   }
   if (const auto* join = std::get_if<net::JoinSpec>(&assign.spec)) {
     KILN_TRY(fetch_description(join->description, files));
@@ -203,14 +203,16 @@ Status TaskFileFetcher::fetch_segments(const net::JoinSpec& spec, TaskFiles& fil
   return {};
 }
 
-Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, const cache::Fence& fence, TaskFiles& files) {
+Status TaskFileFetcher::fetch_for_compile(const net::CompileSpec& spec, const net::Assign& assign, TaskFiles& files) {
+  const auto identity = compiles_.find(net::is_compile_lane(assign.lane) ? assign.lane : net::kCompileLane);
+  if (identity == compiles_.end()) return fail(make_error(ErrorCode::kFailedPrecondition, "nothing is compiled there"));
   const ModelPackage::Graph* graph = files.package->find_graph(spec.graph);
   if (graph == nullptr) return fail(input_refused("the package has no graph {}", spec.graph));
-  KILN_TRY_ASSIGN(files.compile_key, compile_key_of(*files.package, *graph, spec, compiles_));
+  KILN_TRY_ASSIGN(files.compile_key, compile_key_of(*files.package, *graph, spec, identity->second));
   if (files.compile_key.hex() != spec.key) return fail(wrong_key(files.compile_key.hex(), spec.key));
   KILN_TRY_ASSIGN(const auto artifacts, store_.artifacts());
   KILN_TRY_ASSIGN(files.artifact, find_artifact(*artifacts, files.compile_key));
-  return files.artifact ? Status{} : store_.take_lease(spec.key, fence);
+  return files.artifact ? Status{} : store_.take_lease(spec.key, cache::Fence{assign.task, assign.attempt.value});
 }
 
 Result<std::shared_ptr<const ReadyArtifact>> TaskFileFetcher::fetch_artifact(const std::string& key_hex) {

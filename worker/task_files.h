@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,10 +42,12 @@ struct CompileIdentity {
   std::string device_name{};  // of the card that the compile child sees; empty: it sees none
 };
 
+using CompileIdentities = std::map<LaneId, CompileIdentity>;  // by the place that compiles
+
 // Any thread. What it borrows outlives it.
 class TaskFileFetcher {
  public:
-  TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentity compiles);
+  TaskFileFetcher(StoreAccess& store, BlobCache& cache, CompileIdentities compiles);
 
   struct Failure {
     net::TaskFault fault;
@@ -66,11 +69,11 @@ class TaskFileFetcher {
   [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
   // Looks at all of them: what is lost is rendered again, all at once.
   [[nodiscard]] Status fetch_segments(const net::JoinSpec& spec, TaskFiles& files);
-  [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, const cache::Fence& fence, TaskFiles& files);
+  [[nodiscard]] Status fetch_for_compile(const net::CompileSpec& spec, const net::Assign& assign, TaskFiles& files);
 
   StoreAccess& store_;
   BlobCache& cache_;
-  const CompileIdentity compiles_;
+  const CompileIdentities compiles_;
   std::mutex package_mutex_;  // held while one is opened: lanes that want the same wait for it
   std::vector<std::shared_ptr<const ModelPackage>> packages_;  // latest use last
   std::atomic<std::uint64_t> packages_let_go_ = 0;

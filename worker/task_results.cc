@@ -128,7 +128,7 @@ Result<net::TaskResult> TaskResultStore::store_artifact(const TaskRun& run) {
 
 net::BlobRef TaskResultStore::store_log(const TaskRun& run) {
   std::string text = fmt::format("worker {}, {}, task {}, attempt {}: {}\n", worker_,
-                                 run.slot == kCompileSlot ? "compile child" : fmt::format("lane {}", run.slot.value),
+                                 is_compile(run.slot) ? "compile child" : fmt::format("lane {}", run.slot.value),
                                  run.assign.task, run.assign.attempt.value, run.outcome.empty() ? "done" : run.outcome);
   if (!run.log_path.empty()) {
     const LogTail log = read_log(run.log_path, run.log_begin, kAttemptLogBytesMax);

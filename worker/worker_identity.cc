@@ -59,9 +59,7 @@ net::LaneOffer card_offer(const WorkerCapability& capability, const Card& card) 
   net::LaneOffer offer;
   offer.kind.isa = to_string(capability.isa);
   offer.kind.arch = arch_name(card.capability);
-  // Its worker compiles for one kind of card; graphs of the others run uncompiled.
-  const bool compiles = capability.toolchain && card.capability == capability.cards.front().capability;
-  if (compiles) offer.kind.toolchain = toolchain_digest(*capability.toolchain);
+  if (capability.toolchain) offer.kind.toolchain = toolchain_digest(*capability.toolchain);
   offer.kind.device_name = card.name;
   offer.budget_bytes = card_budget_bytes(card, capability.vram_cap_bytes);
   offer.card = card_facts(capability, card);

@@ -1,5 +1,7 @@
 #include "worker/worker_metrics.h"
 
+#include <utility>
+
 #include "base/metrics_text.h"
 #include "net/farm_names.h"
 
@@ -12,17 +14,20 @@ void add_lanes(MetricsText& text, const WorkerState& state) {
   std::uint64_t up = 0;
   std::uint64_t starting = 0;
   std::uint64_t down = 0;
+  std::uint64_t released = 0;
   std::uint64_t busy = 0;
   for (const auto& [id, slot] : state.slots) {
     if (is_compile(id)) continue;
     up += slot.status == SlotStatus::kUp ? 1U : 0U;
     starting += slot.status == SlotStatus::kStarting ? 1U : 0U;
     down += slot.status == SlotStatus::kDown ? 1U : 0U;
+    released += slot.status == SlotStatus::kReleased ? 1U : 0U;
     busy += slot.works.empty() ? 0U : 1U;
   }
   text.gauge("kiln_worker_lanes", "Lanes by state", up, {{"state", "up"}});
   text.gauge("kiln_worker_lanes", "", starting, {{"state", "starting"}});
   text.gauge("kiln_worker_lanes", "", down, {{"state", "down"}});
+  text.gauge("kiln_worker_lanes", "", released, {{"state", "released"}});
   text.gauge("kiln_worker_lanes_busy", "Lanes with a task", busy);
 }
 
@@ -83,6 +88,25 @@ void add_logs(MetricsText& text, const WorkerStats& stats) {
                stats.reasons_untold);
 }
 
+// What each card's memory is for, as it is counted on.
+void add_cards(MetricsText& text, const WorkerState& state) {
+  const char* help = "Bytes of a card's memory: all that may be held, and what lane and compile child are expected to hold";
+  for (const auto& [id, card] : state.cards) {
+    const std::string lane = std::to_string(id.value);
+    text.gauge("kiln_worker_card_bytes", std::exchange(help, ""), card.room().bytes, {{"lane", lane}, {"entry", "room"}});
+    text.gauge("kiln_worker_card_bytes", "", card.lane_bytes(), {{"lane", lane}, {"entry", "lane"}});
+    text.gauge("kiln_worker_card_bytes", "", card.child_bytes(), {{"lane", lane}, {"entry", "compile_child"}});
+  }
+  const WorkerCounters& counters = state.counters;
+  text.counter("kiln_worker_compile_turns_total", "Compiles that had to wait for their card, by how that ended", counters.compile_turns,
+               {{"end", "taken"}});
+  text.counter("kiln_worker_compile_turns_total", "", counters.compile_turns_given_up, {{"end", "given_up"}});
+  text.counter("kiln_worker_compile_turns_wait_milliseconds_total", "Time that those taken waited",
+               static_cast<std::uint64_t>(counters.compile_turns_waited.count()));
+  text.counter("kiln_worker_compiles_held_back_total", "Compiles that waited since as many ran as the host carries",
+               counters.compiles_held_back);
+}
+
 // What is fetched or opened anew when it is wanted again.
 void add_let_go(MetricsText& text, const WorkerStats& stats) {
   constexpr const char* kName = "kiln_worker_let_go_total";
@@ -111,6 +135,7 @@ std::string worker_metrics(const WorkerState& state, const WorkerStats& stats) {
   add_logs(text, stats);
   add_let_go(text, stats);
   add_weights(text, stats);
+  add_cards(text, state);
   const CompileCounts& compiles = stats.compiles;
   text.counter("kiln_worker_compiles_total", "Artifacts by what became of them", compiles.made, {{"outcome", "made"}});
   text.counter("kiln_worker_compiles_total", "", compiles.found, {{"outcome", "found"}});

@@ -39,10 +39,22 @@ def main(arguments: list[str]) -> int:
         event="hello", protocol=PROTOCOL, torch_version=torch.__version__, torch_git=torch.version.git_version,
         recipe_sha256=recipe_id, import_s=time.monotonic() - started,
     )  # fmt: skip
+    memory = _count_memory(options, reply)
     _warm_up(compiler, options, reply)
     for line in requests:
-        _answer(compiler, json.loads(line), options["work_folder"], reply)
+        _answer(compiler, memory, json.loads(line), options["work_folder"], reply)
     return 0
+
+
+def _count_memory(options: dict, reply):
+    if options["device"] == "cpu":
+        return None
+    from kiln_compile.card_memory import CardMemory
+
+    memory = CardMemory()
+    if memory.fault:
+        reply(event="progress", text=f"what it has of its card is not counted: {memory.fault}")
+    return memory
 
 
 def _warm_up(compiler, options: dict, reply) -> None:
@@ -65,10 +77,14 @@ def _compile(compiler, request: dict, work_folder: str) -> dict:
     return kernels.compile_kernels(request, work_folder)
 
 
-def _answer(compiler, request: dict, work_folder: str, reply) -> None:
+def _answer(compiler, memory, request: dict, work_folder: str, reply) -> None:
     identity = request["id"]
     try:
+        if memory is not None:
+            memory.begin()
         result = _compile(compiler, request, work_folder)
+        if memory is not None:
+            result.update(memory.report(result.get("card_reserved_bytes", 0)))
     except Exception as error:
         traceback.print_exc()
         reply(event="error", id=identity, message=_line(error))

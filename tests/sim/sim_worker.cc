@@ -13,6 +13,8 @@ constexpr Millis kCutMax{30'000};
 constexpr std::uint64_t kBudget = 1ULL << 30U;
 constexpr std::uint64_t kNeeds = 100ULL << 20U;
 constexpr int kFrameMs = 40;
+// Holds a lane, or a compile: the first lane of every other worker and its compiles take turns.
+constexpr worker::CardRoom kSmallCard{kNeeds * 2, kNeeds / 2, 0, kNeeds};
 
 std::string digest(const std::string& text) {
   std::uint64_t hash = 1469598103934665603ULL;  // FNV-1a: the same on every machine
@@ -52,6 +54,7 @@ void SimWorld::start_worker(SimWorker& one) {
   one.state.rules.lane_silence_max = Millis(20'000);
   one.state.rules.transfer_patience = Millis(30'000);
   one.tasks.clear();
+  if (one.number % 2 == 1) one.state.cards.emplace(LaneId{0}, worker::CardLedger(kSmallCard));
   auto effects = worker::begin_worker(one.state, identity_of(one, profile_.lanes), moment(one));
   for (worker::WorkerEffect& effect : effects) carry_out(one, effect);
   if (coordinator_.up && !one.cut) link(one, true);
@@ -126,6 +129,10 @@ void SimWorld::carry_out(SimWorker& one, worker::WorkerEffect& effect) {
     ++one.lane_lives[kill->lane];
     return;
   }
+  if (auto* released = std::get_if<worker::ReleaseLane>(&effect)) {
+    ++one.lane_lives[released->lane];
+    return;
+  }
   if (auto* fetch = std::get_if<worker::Prepare>(&effect)) return prepare(one, fetch->assign);
   if (auto* run = std::get_if<worker::RunTask>(&effect)) return run_task(one, run->slot, run->assign);
   if (auto* cancel = std::get_if<worker::CancelRun>(&effect)) {
@@ -198,7 +205,7 @@ void SimWorld::run_task(SimWorker& one, LaneId slot, const net::Assign& assign) 
   }
   if (faulty() && chance(profile_.task_faults)) {
     const Millis when(below(lasts.count()));
-    const bool lane = slot != worker::kCompileSlot;
+    const bool lane = !worker::is_compile(slot);
     switch (below(4)) {
       case 0: note("a lane crashes", assign.task);
         if (!lane) break;

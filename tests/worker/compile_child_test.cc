@@ -58,6 +58,19 @@ TEST_F(CompileChildTest, LeavesTheCardWhereItIsToldTo) {
   }
 }
 
+TEST_F(CompileChildTest, IsGoneWhenItWasAskedToLeave) {
+  start(fake_options());
+  child_->leave();  // there is none yet
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    ASSERT_TRUE(compile("ok"));
+    const pid_t pid = child_->pid();
+    child_->leave();
+    EXPECT_EQ(child_->pid(), -1);
+    EXPECT_NE(::kill(pid, 0), 0) << "it is no zombie either";
+    EXPECT_EQ(child_->stats().starts, i);
+  }
+}
+
 TEST_F(CompileChildTest, KernelsComeFromTheSameChildAsGraphs) {
   start(fake_options());
   ASSERT_TRUE(compile("ok"));

@@ -28,6 +28,17 @@ TEST(CompileProtocolTest, DoneIsRead) {
   EXPECT_EQ(done.result.outputs[0].shape[1], (sharding::DimRange{3, 6}));
 }
 
+TEST(CompileProtocolTest, WhatItTookOfItsCardIsReadWhereItIsSaid) {
+  const auto of_cpu = decode_child_reply(kDone);
+  ASSERT_TRUE(of_cpu);
+  EXPECT_EQ(std::get<ChildDone>(*of_cpu).result.card_context_bytes, 0U);
+  const auto of_card = decode_child_reply(done_with("\"run_ms\"", R"("card_context_bytes":5,"card_reserved_bytes":6,"run_ms")"));
+  ASSERT_TRUE(of_card) << of_card.error().message;
+  EXPECT_EQ(std::get<ChildDone>(*of_card).result.card_context_bytes, 5U);
+  EXPECT_EQ(std::get<ChildDone>(*of_card).result.card_reserved_bytes, 6U);
+  EXPECT_FALSE(decode_child_reply(done_with("\"run_ms\"", R"("card_context_bytes":"much","run_ms")")));
+}
+
 TEST(CompileProtocolTest, WhatIsOutOfBoundsIsRefused) {
   const std::vector<std::pair<std::string, std::string>> wrong{
       {"1.5", "-1.5"},      {"1.5", "1e300"},           {"1.5", "\"fast\""},  {"[3,6]", "[6,3]"},

@@ -33,6 +33,8 @@ void settle_work_of_dead(WorkerTurn& turn, SlotEntry& slot, Work& work, const ne
   if (down) fail_work(turn, slot, work, lost_lane(fault.message));
 }
 
+bool has_process(const Slot& lane) { return lane.status != SlotStatus::kDown && lane.status != SlotStatus::kReleased; }
+
 void settle_works_of_dead(WorkerTurn& turn, SlotEntry& slot, const net::TaskFault& fault) {
   bool blamed = false;
   for (const TaskKey& key : keys_of(slot.second)) settle_work_of_dead(turn, slot, *slot.second.find(key), fault, blamed);
@@ -42,6 +44,7 @@ void lane_died(WorkerTurn& turn, SlotEntry& slot, net::FailureKind kind, const s
                const std::optional<Error>& refusal = std::nullopt) {
   Slot& lane = slot.second;
   const bool barren = !lane.runs_something();
+  card_lost_lane(turn, slot.first);
   ++turn.state.counters.lanes_lost;
   ++lane.deaths_in_a_row;
   lane.barren_deaths += barren ? 1 : 0;
@@ -79,7 +82,6 @@ bool may_run(const SlotEntry& slot, const Work& next) {
   int segments = 0;
   for (const Work& work : slot.second.works) {
     if (!work.on_lane()) continue;
-    if (is_compile(slot.first)) return false;
     if (is_chore(work) != is_chore(next)) continue;
     if (is_chore(next) || !same_network(work.assign, next.assign) || ++segments >= kSegmentsPerLaneMax) return false;
   }
@@ -88,7 +90,8 @@ bool may_run(const SlotEntry& slot, const Work& next) {
 
 bool is_usable(const WorkerTurn& turn, const Slot& lane) {
   if (turn.state.stopping()) return !lane.works.empty();
-  return lane.status == SlotStatus::kUp || (lane.status == SlotStatus::kStarting && lane.deaths_in_a_row <= 1);
+  const bool up = lane.status == SlotStatus::kUp || lane.status == SlotStatus::kReleased;
+  return up || (lane.status == SlotStatus::kStarting && lane.deaths_in_a_row <= 1);
 }
 
 // A lane that is said to be down loses its tasks there: those are reported first.
@@ -104,6 +107,10 @@ void announce(WorkerTurn& turn, SlotEntry& slot) {
 }  // namespace
 
 void start_lane(WorkerTurn& turn, SlotEntry& slot) {
+  if (!card_allows_start(turn, slot.first)) {
+    slot.second.status = SlotStatus::kReleased;
+    return;
+  }
   slot.second.status = SlotStatus::kStarting;
   slot.second.started_at = turn.now.at;
   slot.second.heard_at = turn.now.at;
@@ -111,8 +118,9 @@ void start_lane(WorkerTurn& turn, SlotEntry& slot) {
 }
 
 void restart_lane(WorkerTurn& turn, SlotEntry& slot, const std::string& why) {
-  if (slot.second.status == SlotStatus::kDown) return;
+  if (!has_process(slot.second)) return;
   turn.emit(KillLane{slot.first, why});
+  card_lost_lane(turn, slot.first);
   for (const TaskKey& key : keys_of(slot.second)) {
     Work& work = *slot.second.find(key);
     if (work.phase == WorkPhase::kCancelling) {
@@ -126,14 +134,14 @@ void restart_lane(WorkerTurn& turn, SlotEntry& slot, const std::string& why) {
 
 void on_event(WorkerTurn& turn, const LaneIsUp& event) {
   Slot* lane = turn.slot(event.lane);
-  if (lane == nullptr || is_compile(event.lane) || lane->status == SlotStatus::kDown) return;
+  if (lane == nullptr || is_compile(event.lane) || !has_process(*lane)) return;
   lane->status = SlotStatus::kUp;
   lane->heard_at = turn.now.at;
 }
 
 void on_event(WorkerTurn& turn, const LaneIsLost& event) {
   const auto slot = turn.state.slots.find(event.lane);
-  if (slot == turn.state.slots.end() || is_compile(event.lane) || slot->second.status == SlotStatus::kDown) return;
+  if (slot == turn.state.slots.end() || is_compile(event.lane) || !has_process(slot->second)) return;
   lane_died(turn, *slot, event.kind, event.why, event.refusal);
 }
 
@@ -148,6 +156,7 @@ void keep_lane(WorkerTurn& turn, SlotEntry& slot) {
     if (turn.now.at >= lane.start_at && !turn.state.stopping()) start_lane(turn, slot);
     return;
   }
+  if (!has_process(lane)) return;
   const bool late = lane.status == SlotStatus::kStarting && turn.now.at - lane.started_at >= rules.lane_start_max;
   const bool silent = lane.runs_something() && turn.now.at - lane.heard_at >= rules.lane_silence_max;
   if (!late && !silent) return;
@@ -159,15 +168,18 @@ void keep_lane(WorkerTurn& turn, SlotEntry& slot) {
 }
 
 void settle_slot(WorkerTurn& turn, SlotEntry& slot) {
+  if (is_compile(slot.first)) return settle_compiler(turn, slot);
   Slot& it = slot.second;
+  resume_lane(turn, slot);
   for (Work& work : it.works) {
     if (work.phase != WorkPhase::kPrepared || it.status != SlotStatus::kUp || !may_run(slot, work)) continue;
+    if (!card_allows_work(turn, slot, work)) continue;
     work.phase = WorkPhase::kRunning;
     work.since = turn.now.at;
     it.heard_at = turn.now.at;
     turn.emit(RunTask{slot.first, work.assign});
   }
-  if (!is_compile(slot.first)) announce(turn, slot);
+  announce(turn, slot);
 }
 
 }  // namespace kiln::worker

@@ -135,8 +135,14 @@ void on_coordinator(WorkerTurn& turn, const net::ToWorker& message) {
 }
 
 void send_heartbeat(WorkerTurn& turn) {
-  turn.state.session.heartbeat_at = turn.now.at;
-  turn.send(net::Heartbeat{turn.state.memory_available_bytes, running_tasks(turn.state), turn.state.stopping()});
+  Session& session = turn.state.session;
+  session.heartbeat_at = turn.now.at;
+  session.waiting_told = waiting_lanes(turn.state);
+  turn.send(net::Heartbeat{turn.state.memory_available_bytes, running_tasks(turn.state), turn.state.stopping(), session.waiting_told});
+}
+
+void tell_of_waiting(WorkerTurn& turn) {
+  if (turn.welcomed() && waiting_lanes(turn.state) != turn.state.session.waiting_told) send_heartbeat(turn);
 }
 
 void keep_session(WorkerTurn& turn) {

@@ -150,7 +150,8 @@ void on_assign(WorkerTurn& turn, const net::Assign& assign) {
     ++turn.state.counters.late_messages;
     return;
   }
-  const LaneId id = std::holds_alternative<net::CompileSpec>(assign.spec) ? kCompileSlot : assign.lane;
+  const bool compiles = std::holds_alternative<net::CompileSpec>(assign.spec);
+  const LaneId id = compiles && !is_compile(assign.lane) ? kCompileSlot : assign.lane;
   const bool holds_for_goodbye = turn.state.stopping() && is_compile(id);  // else it would come back at once
   if (holds_for_goodbye) return;
   if (const auto reason = why_not(turn, id)) {

@@ -56,6 +56,7 @@ void on_event(WorkerTurn& turn, const RunProgressed& event) {
 void on_event(WorkerTurn& turn, const RunDone& event) {
   const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
   if (work == nullptr) return;
+  if (is_compile(slot->first)) compile_ended(turn, slot->first, event.memory);
   slot->second.deaths_in_a_row = 0;
   slot->second.barren_deaths = 0;
   turn.state.any_work_done = true;
@@ -68,6 +69,7 @@ void on_event(WorkerTurn& turn, const RunDone& event) {
 void on_event(WorkerTurn& turn, const RunFailed& event) {
   const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kRunning, WorkPhase::kCancelling});
   if (work == nullptr) return;
+  if (is_compile(slot->first)) compile_ended(turn, slot->first, {});
   // A device that was out of memory may be wedged, and what a lane took it does not give back.
   const bool wedged = event.fault.kind == net::FailureKind::kOutOfMemory && !is_compile(slot->first);
   if (work->phase == WorkPhase::kCancelling) {
@@ -92,6 +94,7 @@ void on_event(WorkerTurn& turn, const Prepared& event) {
   const auto [slot, work] = at_work(turn, event.key, {WorkPhase::kPreparing});
   if (work == nullptr) return;
   work->phase = WorkPhase::kPrepared;
+  work->found = event.found;
   work->since = turn.now.at;
   work->transfer_failed_at.reset();
 }

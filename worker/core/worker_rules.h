@@ -33,6 +33,7 @@ struct WorkerRules {
   WorkerTime retry_most{10'000};
   WorkerTime transfer_patience{180'000};  // then the task fails, and another worker may reach the store
   WorkerTime name_patience{30'000};      // somebody else has our name: it may be our own former self
+  WorkerTime compile_turn_patience{600'000};  // of a compile, for its card; then another worker may have one that is free
   WorkerTime drain_patience{60'000};     // for results to be taken when everything else is done
   std::uint64_t broadcast_bytes_min = std::uint64_t{1} << 30U;  // of weights: smaller ones each card takes from the host
   bool operator==(const WorkerRules&) const = default;

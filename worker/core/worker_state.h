@@ -8,16 +8,19 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "net/farm_worker_messages.h"
+#include "worker/core/card_ledger.h"
 #include "worker/core/worker_rules.h"
 
 namespace kiln::worker {
 
-// Compiling runs beside the lanes; this stands where a lane would. The coordinator uses the same number.
+// Compiling runs beside the lanes; these stand where a lane would, one for each card (net::compile_lane). The coordinator uses the same
+// numbers.
 inline constexpr LaneId kCompileSlot = net::kCompileLane;
-[[nodiscard]] inline bool is_compile(LaneId slot) { return slot == kCompileSlot; }
+[[nodiscard]] inline bool is_compile(LaneId slot) { return net::is_compile_lane(slot); }
 
 struct TaskKey {
   std::uint64_t task = 0;
@@ -45,6 +48,8 @@ struct Work {
   WorkerTime retry_wait{0};
   WorkerTime since{0};        // of this phase
   WorkerTime progress_at{0};  // sent
+  bool found = false;      // a compile that need not be done: the store has its artifact
+  bool held_back = false;  // as many compiles run as the host carries
 
   [[nodiscard]] TaskKey key() const { return key_of(assign); }
   [[nodiscard]] bool on_lane() const { return phase == WorkPhase::kRunning || phase == WorkPhase::kCancelling; }
@@ -53,10 +58,11 @@ struct Work {
 enum class SlotStatus : std::uint8_t {
   kStarting,
   kUp,
-  kDown,  // died too often: waits
+  kDown,      // died too often: waits
+  kReleased,  // its process has ended for a compile of its card, and is started again behind it
 };
 
-// A lane and what it is at; or the place of the one compile. While one segment is rendered or stored, the next is fetched and
+// A lane and what it is at; or the place of a compile. While one segment is rendered or stored, the next is fetched and
 // begun.
 struct Slot {
   net::LaneOffer offer;  // of a lane
@@ -69,9 +75,13 @@ struct Slot {
   int barren_deaths = 0;  // of those, without any task at work
   std::string why_down;
   bool announced = false;  // the coordinator takes it for usable
+  // Of a compile that waits until its card is free of the lane, whose works of that moment go first.
+  std::optional<WorkerTime> asked_at{};
+  std::set<TaskKey> goes_first{};
 
   [[nodiscard]] Work* find(TaskKey key);
   [[nodiscard]] bool runs_something() const;
+  [[nodiscard]] bool has_on_lane() const;  // or is being cancelled there
 };
 
 // An outcome that the coordinator has not taken yet.
@@ -92,6 +102,7 @@ struct Session {
   WorkerTime renewal_at{0};
   std::int64_t expires_unix_s = 0;  // of the grants; 0: never
   std::optional<WorkerTime> refused_at;  // first of refusals in a row
+  std::vector<LaneId> waiting_told;  // in the last heartbeat
 };
 
 // All only rise.
@@ -110,6 +121,10 @@ struct WorkerCounters {
   std::uint64_t transfers_given_up = 0;  // after transfer_patience
   std::uint64_t ended_forgotten = 0;     // beyond kEndedTasksKept
   std::uint64_t hellos = 0;
+  std::uint64_t compile_turns = 0;  // compiles for which a lane's process ended, or was down
+  WorkerTime compile_turns_waited{0};
+  std::uint64_t compile_turns_given_up = 0;  // after compile_turn_patience
+  std::uint64_t compiles_held_back = 0;      // since compiles_at_once run
   std::map<net::FailureKind, std::uint64_t> failed;  // outcomes by class
 };
 
@@ -117,7 +132,8 @@ struct WorkerState {
   WorkerRules rules;
   net::WorkerHello identity;  // without what changes: lanes, running
   Session session;
-  std::map<LaneId, Slot> slots;  // kCompileSlot among them
+  std::map<LaneId, Slot> slots;  // those of compiles among them
+  std::map<LaneId, CardLedger> cards;  // by lane; of one without a card, or whose room is not known, none
   std::map<TaskKey, Report> reports;
   std::set<TaskKey> ended;             // taken, cancelled or given up
   std::deque<TaskKey> ended_in_order;  // kEndedTasksKept of them

@@ -27,7 +27,7 @@ void dispatch(WorkerTurn& turn, const StopAsked&) {
 
 void dispatch(WorkerTurn& turn, const Tick& tick) {
   for (SlotEntry& slot : turn.state.slots) {
-    if (!is_compile(slot.first)) keep_lane(turn, slot);
+    is_compile(slot.first) ? keep_turn(turn, slot) : keep_lane(turn, slot);
     keep_work(turn, slot);
   }
   turn.state.memory_available_bytes = tick.memory_available_bytes;
@@ -89,6 +89,10 @@ bool Slot::runs_something() const {
   return std::any_of(works.begin(), works.end(), [](const Work& work) { return work.phase == WorkPhase::kRunning; });
 }
 
+bool Slot::has_on_lane() const {
+  return std::any_of(works.begin(), works.end(), [](const Work& work) { return work.on_lane(); });
+}
+
 void begin_stopping(WorkerTurn& turn, std::string why) {
   if (std::exchange(turn.state.stops, true)) return;
   turn.emit(Say{std::move(why)});
@@ -112,6 +116,9 @@ std::vector<WorkerEffect> begin_worker(WorkerState& state, net::WorkerHello iden
   for (const net::LaneOffer& offer : state.identity.lanes) state.slots[offer.lane].offer = offer;
   for (SlotEntry& slot : state.slots) start_lane(turn, slot);
   state.slots[kCompileSlot].status = SlotStatus::kUp;
+  for (const net::LaneOffer& offer : state.identity.lanes) {
+    if (offer.kind.arch != "cpu") state.slots[net::compile_lane(offer.lane)].status = SlotStatus::kUp;
+  }
   return std::move(turn.effects);
 }
 
@@ -121,6 +128,7 @@ std::vector<WorkerEffect> step(WorkerState& state, const WorkerEvent& event, Wor
   std::visit([&](const auto& body) { dispatch(turn, body); }, event);
   if (state.over) return std::move(turn.effects);
   for (SlotEntry& slot : state.slots) settle_slot(turn, slot);
+  tell_of_waiting(turn);
   leave_when_done(turn);
   return std::move(turn.effects);
 }
@@ -129,6 +137,12 @@ std::string broken_invariant(const WorkerState& state) {
   std::set<TaskKey> seen;
   for (const auto& [id, slot] : state.slots) {
     if (const auto broken = broken_slot(id, slot, seen)) return *broken;
+  }
+  for (const auto& [id, card] : state.cards) {
+    const bool both = card.lane_bytes() > 0 && card.child_bytes() > 0;
+    if (both && card.lane_bytes() + card.child_bytes() > card.room().bytes) {
+      return fmt::format("lane {} and its card's compile child hold more than there is", id.value);
+    }
   }
   for (const auto& [key, report] : state.reports) {
     if (!seen.insert(key).second) return fmt::format("task {} is reported and at work", key.task);

@@ -38,6 +38,7 @@ struct RunProgressed {
 };
 struct RunDone {  // on its lane; its result is still to be stored
   TaskKey key;
+  CompileMemory memory{};  // of a compile, what it took of its card
 };
 struct RunFailed {
   TaskKey key;
@@ -51,6 +52,7 @@ struct ArtifactRefused {
 
 struct Prepared {
   TaskKey key;
+  bool found = false;  // of a compile: the store has its artifact
 };
 struct Stored {
   TaskKey key;
@@ -90,6 +92,13 @@ struct KillLane {  // at once; no LaneIsLost follows
   LaneId lane;
   std::string why;
 };
+struct ReleaseLane {  // as KillLane, for a compile of its card
+  LaneId lane;
+  std::string why;
+};
+struct DropCompiler {  // that place's child, which has nothing to do: gone when this was carried out
+  LaneId place;
+};
 struct Prepare {  // answered by Prepared or TransferFailed, once for each Prepare
   LaneId slot;
   net::Assign assign;
@@ -120,8 +129,8 @@ struct Say {  // for the log
 struct Leave {  // the worker is over
   std::optional<Error> error;
 };
-using WorkerEffect = std::variant<Send, UseWelcome, StartLane, KillLane, Prepare, RunTask, CancelRun, Store, Drop,
-                                  OfferArtifact, Say, Leave>;
+using WorkerEffect = std::variant<Send, UseWelcome, StartLane, KillLane, ReleaseLane, DropCompiler, Prepare, RunTask, CancelRun,
+                                  Store, Drop, OfferArtifact, Say, Leave>;
 
 // Lanes are to be started: the effects say which.
 [[nodiscard]] std::vector<WorkerEffect> begin_worker(WorkerState& state, net::WorkerHello identity, WorkerMoment now);

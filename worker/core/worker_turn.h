@@ -43,6 +43,7 @@ void on_coordinator(WorkerTurn& turn, const net::ToWorker& message);
 void keep_session(WorkerTurn& turn);  // heartbeats, renewals, reports again
 void send_heartbeat(WorkerTurn& turn);
 void leave_when_done(WorkerTurn& turn);
+void tell_of_waiting(WorkerTurn& turn);  // lanes that wait for a compile of their card, or do so no more
 
 // ---- tasks.cc ----
 void on_assign(WorkerTurn& turn, const net::Assign& assign);
@@ -58,6 +59,18 @@ void end_work(Slot& slot, TaskKey key);
 [[nodiscard]] std::vector<TaskKey> keys_of(const Slot& slot);  // for loops that end works
 void report(WorkerTurn& turn, LaneId slot, net::FromWorker message);
 void remember_ended(WorkerTurn& turn, TaskKey key);
+
+// ---- compile_turns.cc ----
+// Whether the card's memory holds that beside its compile child, which is dropped for it where it has nothing to do. Both count it as
+// begun.
+[[nodiscard]] bool card_allows_start(WorkerTurn& turn, LaneId lane);
+[[nodiscard]] bool card_allows_work(WorkerTurn& turn, const SlotEntry& lane, const Work& next);
+void card_lost_lane(WorkerTurn& turn, LaneId lane);
+void settle_compiler(WorkerTurn& turn, SlotEntry& place);  // begins what can begin
+void compile_ended(WorkerTurn& turn, LaneId place, const CompileMemory& memory);
+void resume_lane(WorkerTurn& turn, SlotEntry& lane);  // behind the compile for which it was released
+void keep_turn(WorkerTurn& turn, SlotEntry& place);
+[[nodiscard]] std::vector<LaneId> waiting_lanes(const WorkerState& state);  // for a compile of their card
 
 // ---- work_events.cc ----
 void on_event(WorkerTurn& turn, const RunProgressed& event);

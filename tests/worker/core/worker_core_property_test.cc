@@ -1,4 +1,5 @@
-// Any order of events: a lane never runs more than it may, and a result that was stored stays until it is taken or called off.
+// Any order of events: a lane never runs more than it may, a card that does not hold its lane and a compile never has both, and a result that
+// was stored stays until it is taken or called off.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -13,6 +14,8 @@ namespace {
 
 constexpr std::uint32_t kLanes = 3;
 constexpr std::uint64_t kTasks = 6;
+// Holds a segment, or a compile, or a lane that is idle beside a child that rests.
+constexpr CardRoom kSmall{1000, 300, 100, 500};
 
 // What the world outside knows: which process runs what, and which results are due.
 struct World {
@@ -20,11 +23,44 @@ struct World {
   std::set<TaskKey> preparing;
   std::set<TaskKey> storing;
   std::set<TaskKey> stored;  // results that must not be lost
+  bool small_cards = false;
+  std::set<LaneId> alive;    // processes of lanes, and compile children by their place
+  std::set<LaneId> worn;     // lanes whose process has rendered
+
+  // What there must not be at once on a card of kSmall.
+  void check_card(LaneId lane) {
+    const LaneId place = net::compile_lane(lane);
+    const bool compiles = !running[place].empty();
+    RC_ASSERT(!compiles || !alive.contains(lane));
+    RC_ASSERT(!alive.contains(place) || !worn.contains(lane));
+  }
+
+  void change_processes(const WorkerEffect& effect) {
+    if (const auto* start = std::get_if<StartLane>(&effect)) alive.insert(start->lane);
+    if (const auto* kill = std::get_if<KillLane>(&effect)) end(kill->lane);
+    if (const auto* release = std::get_if<ReleaseLane>(&effect)) {
+      RC_ASSERT(running[release->lane].empty());
+      end(release->lane);
+    }
+    if (const auto* drop = std::get_if<DropCompiler>(&effect)) {
+      RC_ASSERT(running[drop->place].empty());
+      alive.erase(drop->place);
+    }
+    if (const auto* run = std::get_if<RunTask>(&effect)) {
+      if (is_compile(run->slot)) alive.insert(run->slot);
+      if (std::holds_alternative<net::SegmentSpec>(run->assign.spec)) worn.insert(run->slot);
+    }
+  }
+  void end(LaneId lane) {
+    alive.erase(lane);
+    worn.erase(lane);
+  }
 
   void carry_out(const WorkerEffect& effect) {
+    change_processes(effect);
     if (const auto* run = std::get_if<RunTask>(&effect)) {
       RC_ASSERT(running[run->slot].insert(key_of(run->assign)).second);
-      RC_ASSERT(running[run->slot].size() <= (run->slot == kCompileSlot ? 1U : kSegmentsPerLaneMax + 1U));
+      RC_ASSERT(running[run->slot].size() <= (is_compile(run->slot) ? 1U : kSegmentsPerLaneMax + 1U));
     } else if (const auto* kill = std::get_if<KillLane>(&effect)) {
       running.erase(kill->lane);
     } else if (const auto* prepare = std::get_if<Prepare>(&effect)) {
@@ -32,6 +68,7 @@ struct World {
     } else if (const auto* store = std::get_if<Store>(&effect)) {
       storing.insert(store->key);
     }
+    for (std::uint32_t lane = 0; small_cards && lane < kLanes; ++lane) check_card(LaneId{lane});
   }
 };
 
@@ -46,8 +83,8 @@ TaskKey any_key() {
 
 net::Assign any_assign() {
   const TaskKey key = any_key();
-  if (key.task == 1) return WorkerRig::compile(key.task, key.attempt.value);
   const auto lane = *rc::gen::inRange<std::uint32_t>(0, kLanes);
+  if (key.task == 1 || key.task == 4) return WorkerRig::compile(key.task, key.attempt.value, lane);
   return key.task == 2 ? WorkerRig::join(key.task, key.attempt.value, lane)
                        : WorkerRig::segment(key.task, key.attempt.value, lane, "k",
                                             key.task == 3 ? "compiled" : "any");
@@ -63,9 +100,10 @@ std::optional<WorkerEvent> event_of_lane(World& world, int choice) {
   const TaskKey key = pick(world.running.at(lane));
   if (choice == 0) return RunProgressed{{key.task, key.attempt, 1, 0, 0}};
   if (choice == 1) return ArtifactRefused{key, "no"};
-  if (choice == 2 && lane == kCompileSlot) return std::nullopt;
+  if (choice == 2 && is_compile(lane)) return std::nullopt;
   if (choice == 2) {
     world.running.erase(lane);
+    world.end(lane);
     return LaneIsLost{lane, net::FailureKind::kCrash, "x"};
   }
   world.running.at(lane).erase(key);
@@ -114,8 +152,10 @@ WorkerEvent any_event(World& world) {
 RC_GTEST_PROP(WorkerCorePropertyTest, NoResultIsLostAndNoLaneHasTooManyTasks, ()) {
   WorkerRules rules;
   rules.deaths_max = 1'000'000;
-  WorkerRig rig(kLanes, rules);
   World world;
+  world.small_cards = *rc::gen::arbitrary<bool>();
+  WorkerRig rig = world.small_cards ? WorkerRig({kSmall, kSmall, kSmall}, 2, rules) : WorkerRig(kLanes, rules);
+  for (std::uint32_t lane = 0; lane < kLanes; ++lane) world.alive.insert(LaneId{lane});
   const auto take_effects = [&] {
     for (const WorkerEffect& effect : rig.effects()) world.carry_out(effect);
   };

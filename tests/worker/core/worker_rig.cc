@@ -36,6 +36,8 @@ struct EffectWords {
   std::string operator()(const UseWelcome&) const { return "welcome"; }
   std::string operator()(const StartLane& e) const { return fmt::format("start {}", e.lane.value); }
   std::string operator()(const KillLane& e) const { return fmt::format("kill {}", e.lane.value); }
+  std::string operator()(const ReleaseLane& e) const { return fmt::format("release {}", e.lane.value); }
+  std::string operator()(const DropCompiler& e) const { return fmt::format("drop compiler {}", net::lane_of_compiler(e.place).value); }
   std::string operator()(const Prepare& e) const { return "prepare " + name(key_of(e.assign)); }
   std::string operator()(const RunTask& e) const { return "run " + name(key_of(e.assign)); }
   std::string operator()(const CancelRun& e) const { return "cancel " + name(e.key); }
@@ -70,6 +72,22 @@ WorkerRig::WorkerRig(int lanes, WorkerRules rules) {
   effects_ = begin_worker(state_, identity, now_);
 }
 
+WorkerRig::WorkerRig(const std::vector<CardRoom>& rooms, int compiles_at_once, WorkerRules rules) {
+  state_.rules = rules;
+  net::WorkerHello identity;
+  identity.worker = "w";
+  identity.instance = "i";
+  identity.compiles = true;
+  identity.compiles_at_once = compiles_at_once;
+  for (std::uint32_t i = 0; i < rooms.size(); ++i) {
+    net::LaneOffer offer{LaneId{i}, {}, 1 << 30, 1, {}};
+    offer.kind.arch = "sm_90";
+    identity.lanes.push_back(offer);
+    state_.cards.emplace(LaneId{i}, CardLedger(rooms[i]));
+  }
+  effects_ = begin_worker(state_, identity, now_);
+}
+
 std::vector<std::string> WorkerRig::tell(const WorkerEvent& event) {
   effects_ = step(state_, event, now_);
   EXPECT_EQ(broken_invariant(state_), "");
@@ -96,7 +114,7 @@ void WorkerRig::settle_in() {
   tell(LinkUp{});
   say(welcome("e1"));
   for (const auto& [id, slot] : state_.slots) {
-    if (id != kCompileSlot) tell(LaneIsUp{id});
+    if (!is_compile(id)) tell(LaneIsUp{id});
   }
 }
 
@@ -116,8 +134,10 @@ net::Assign WorkerRig::segment(std::uint64_t task, std::uint32_t attempt, std::u
   return assign(task, attempt, lane, spec);
 }
 
-net::Assign WorkerRig::compile(std::uint64_t task, std::uint32_t attempt) {
-  return assign(task, attempt, kCompileSlot.value, net::CompileSpec{});
+net::Assign WorkerRig::compile(std::uint64_t task, std::uint32_t attempt, std::uint32_t lane, std::uint64_t activation_bytes) {
+  net::CompileSpec spec;
+  spec.activation_bytes = activation_bytes;
+  return assign(task, attempt, net::compile_lane(LaneId{lane}).value, spec);
 }
 
 net::Assign WorkerRig::join(std::uint64_t task, std::uint32_t attempt, std::uint32_t lane) {

@@ -16,6 +16,8 @@ std::string word(const WorkerEffect& effect);
 class WorkerRig {
  public:
   explicit WorkerRig(int lanes, WorkerRules rules = {});
+  // A lane on a card of each of these.
+  WorkerRig(const std::vector<CardRoom>& rooms, int compiles_at_once, WorkerRules rules = {});
 
   std::vector<std::string> tell(const WorkerEvent& event);
   std::vector<std::string> say(const net::ToWorker& message);
@@ -26,7 +28,7 @@ class WorkerRig {
   static net::Welcome welcome(const std::string& epoch, std::int64_t expires_unix_s = 0);
   static net::Assign segment(std::uint64_t task, std::uint32_t attempt, std::uint32_t lane,
                              const std::string& artifact = {}, const std::string& executor = "any");
-  static net::Assign compile(std::uint64_t task, std::uint32_t attempt);
+  static net::Assign compile(std::uint64_t task, std::uint32_t attempt, std::uint32_t lane = 0, std::uint64_t activation_bytes = 0);
   static net::Assign join(std::uint64_t task, std::uint32_t attempt, std::uint32_t lane);
 
   // From assigned to running.

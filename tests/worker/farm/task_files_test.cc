@@ -21,7 +21,7 @@ class TaskFilesTest : public FarmWorkerTest {
     auto cache = BlobCache::open(folder_ / "blobs", 1ULL << 30U);
     ASSERT_TRUE(cache) << cache.error().message;
     cache_ = std::move(*cache);
-    fetcher_ = std::make_unique<TaskFileFetcher>(access_, *cache_, CompileIdentity{});
+    fetcher_ = std::make_unique<TaskFileFetcher>(access_, *cache_, CompileIdentities{});
   }
   static std::string trusting(const cache::SigningKey& key) { return cache::test::trusting(key).to_text(); }
 

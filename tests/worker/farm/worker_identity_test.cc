@@ -82,13 +82,13 @@ TEST(WorkerIdentityTest, EachCardIsALaneOfItsOwnKind) {
   EXPECT_LT(small.budget_bytes, large.budget_bytes);
 }
 
-TEST(WorkerIdentityTest, LanesOfTheFirstCardsKindAreCompiledFor) {
+TEST(WorkerIdentityTest, LanesOnCardsOfEveryKindAreCompiledFor) {
   WorkerCapability mixed = with_cards({card(0, "a", {9, 0}, 1), card(1, "b", {8, 6}, 1), card(2, "a", {9, 0}, 1)});
   mixed.toolchain = capability().toolchain;
   const auto hello = worker_hello(mixed);
   EXPECT_EQ(hello.lanes[0].kind.toolchain, toolchain_digest(*mixed.toolchain));
   EXPECT_EQ(hello.lanes[0].kind, hello.lanes[2].kind);
-  EXPECT_EQ(hello.lanes[1].kind.toolchain, "");
+  EXPECT_EQ(hello.lanes[1].kind.toolchain, toolchain_digest(*mixed.toolchain));
 }
 
 TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
