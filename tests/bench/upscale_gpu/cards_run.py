@@ -1,7 +1,7 @@
 """Runs the benches of cards one after the other, each with its own time, and puts what they wrote into one file.
 
     python3 tests/bench/upscale_gpu/cards_run.py --bundle TAR --package DIR --out FILE.json [--second DIR] [--cards 2] [--device cpu]
-        [--only memory,cold,keys,unequal] [--brief] [--minutes 8]
+        [--only memory,cold,keys,compile,unequal] [--brief] [--minutes 8]
 
 --second: another package, for two more rows of memory. With one card four keys are left out, and both unequal lanes are on it. With
 --device cpu it is a rehearsal."""
@@ -29,6 +29,7 @@ def benches(options):
     yield "cold", "cold_start.py", [*device, "--rounds", "2" if brief else "3", "--frames", "8" if cpu else "200"], 70 if brief else 120
     if options.cards > 1 or cpu:
         yield "keys", "four_keys_cards.py", device, 560 if cpu else 165 if brief else 300
+    yield "compile", "compile_cards.py", [*device, "--cards", str(options.cards)], 360
     yield "unequal", "unequal_cards.py", [*device, "--devices", two, "--seconds", "12" if brief else "20"], 95 if brief else 180
 
 
