@@ -85,7 +85,7 @@ std::string_view to_string(GrantFailure failure) {
     case GrantFailure::kBadSignature:
       return "the URL's grant is not signed by this store's key";
     case GrantFailure::kExpired:
-      return "the URL's grant has expired";
+      return "the URL's grant has expired, by the store's clock";
     case GrantFailure::kWrongMethod:
       return "the URL's grant is for another method";
     case GrantFailure::kWrongPath:

@@ -14,6 +14,7 @@
 namespace kiln::coordinator {
 
 inline constexpr std::chrono::milliseconds kStoreLook{2'000};
+inline constexpr std::int64_t kClockDifferenceS = 900;  // a quarter of what a grant lasts
 
 struct StoreWatchStats {
   bool up = false;

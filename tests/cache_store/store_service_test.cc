@@ -154,6 +154,7 @@ TEST(StoreServiceTest, OperatorsSeeHealthReadinessStatusAndMetrics) {
   net::HttpClient client({service->bound()});
   EXPECT_EQ(client.get("/healthz", 1000)->status, 200);
   EXPECT_EQ(client.get("/readyz", 1000)->status, 200);
+  EXPECT_NE(client.get("/readyz", 1000)->body.find("\"unix_s\":1"), std::string::npos) << "for whoever signs with another clock";
   EXPECT_NE(client.get("/version", 1000)->body.find("1.2.3"), std::string::npos);
   EXPECT_NE(client.get("/status", 10'000)->body.find("\"used_bytes\":0"), std::string::npos);
   EXPECT_EQ(client.get("/cas/" + test::key_of("x").hex(), 1000).error().code, ErrorCode::kUnauthenticated);

@@ -1,9 +1,11 @@
 // What monitoring is told of a coordinator.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include <atomic>
 #include <thread>
 
+#include "base/wall_clock.h"
 #include "coordinator/store_watch.h"
 #include "net/http_server.h"
 #include "tests/base/temp_folder.h"
@@ -57,6 +59,29 @@ TEST(CoordinatorHealthTest, AStoreThatComesBackIsSeen) {
     good = true;
     EXPECT_TRUE(becomes([&] { return watch.status().has_value(); }));
     EXPECT_GE(watch.stats().failures, 1U);
+  }
+  (*server)->stop(std::chrono::milliseconds(1'000));
+}
+
+TEST(CoordinatorHealthTest, AStoreWithAnotherClockIsSeen) {
+  std::atomic<std::int64_t> ahead_s = 0;
+  net::HttpServerOptions options;
+  options.listen = *net::parse_host_port("127.0.0.1:0");
+  const auto server = net::HttpServer::start(options, [&](const net::HttpRequest&) -> net::HttpDecision {
+    return net::json_response(200, fmt::format("{{\"ready\":true,\"unix_s\":{}}}", unix_seconds() + ahead_s));
+  });
+  ASSERT_TRUE(server) << server.error().message;
+  {
+    const StoreWatch watch((*server)->bound(), std::chrono::milliseconds(5));
+    EXPECT_TRUE(becomes([&] { return watch.status().has_value(); }));
+    ahead_s = 7'200;
+    EXPECT_TRUE(becomes([&] { return !watch.status(); }));
+    EXPECT_THAT(watch.status().error().message, HasSubstr("ahead of the coordinator's: what is signed here expires too early"));
+    EXPECT_TRUE(watch.stats().up);
+    ahead_s = -7'200;
+    EXPECT_TRUE(becomes([&] { return !watch.status() && watch.status().error().message.find("behind") != std::string::npos; }));
+    ahead_s = 60;
+    EXPECT_TRUE(becomes([&] { return watch.status().has_value(); }));
   }
   (*server)->stop(std::chrono::milliseconds(1'000));
 }
