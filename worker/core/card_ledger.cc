@@ -40,9 +40,8 @@ void CardLedger::on_compile(const CardNeed& need) {
 void CardLedger::on_compiled(const CompileMemory& memory) {
   compiles_ = false;
   if (memory.reserved_bytes > compile_run_bytes_) margin_bytes_ = std::max(margin_bytes_, memory.reserved_bytes - compile_run_bytes_);
-  if (alone_ && lane_bytes_ == 0 && memory.context_bytes > 0) {
-    child_context_bytes_ = std::min(memory.context_bytes, kContextFactorMost * room_.context_bytes);
-  }
+  const std::uint64_t context_bytes = std::min(memory.context_bytes, kContextFactorMost * room_.context_bytes);
+  if (context_bytes > child_context_bytes_ || (context_bytes > 0 && alone_ && lane_bytes_ == 0)) child_context_bytes_ = context_bytes;
   child_bytes_ = within(child_context_bytes_);
 }
 

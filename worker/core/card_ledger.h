@@ -46,7 +46,8 @@ class CardLedger {
   // ---- the child ----
   [[nodiscard]] bool compile_fits(const CardNeed& need) const;  // beside the lane as it is now
   void on_compile(const CardNeed& need);
-  // It rests, with its context. What it said is learned; of the context only where it was alone, since others' memory counts there.
+  // It rests, with its context. What it said is learned; that its context is smaller than was thought only where it was alone, since what its
+  // lane gave back meanwhile is missing there.
   void on_compiled(const CompileMemory& memory);
   void on_child_gone();
   [[nodiscard]] bool child_compiles() const { return compiles_; }
