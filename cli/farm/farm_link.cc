@@ -47,7 +47,8 @@ Result<FarmNotice> read_notice(const std::string& state_dir) {
   auto text = read_file(path, kSmallFileBytesMax);
   if (!text) {
     return fail(make_error(ErrorCode::kUnavailable, ExitCode::kUnreachable,
-                           "no coordinator is known: name one with --coordinator, or start one (kiln coordinator)"));
+                           "no coordinator runs in {}: name one with --coordinator, or start one (kiln coordinator)",
+                           state_dir));
   }
   try {
     const auto json = nlohmann::json::parse(*text);

@@ -190,7 +190,7 @@ class BadRequestTest(FarmCase):
         self.refused(self.kiln("drain", "nobody", "--json"), 3, "nobody")
 
     def test_no_coordinator_is_exit_code_4(self):
-        self.refused(self.kiln("jobs", "--timeout", 1, "--json"), 4, "kiln coordinator")
+        self.refused(self.kiln("jobs", "--timeout", 1, "--json"), 4, "kiln coordinator", str(self.farm))
         address = f"tcp://127.0.0.1:{free_port()}"
         began = time.monotonic()
         self.refused(self.kiln("jobs", "--coordinator", address, "--timeout", 1, "--json"), 4, address)
