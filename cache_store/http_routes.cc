@@ -185,7 +185,8 @@ std::optional<HttpResponse> StoreRoutes::Impl::operators_view(const HttpRequest&
   if (request.path == "/readyz") {
     const Status ready = options.ready ? options.ready() : Status();
     // Whoever signs URLs for this store sees whether their clocks agree.
-    return ready ? json_response(200, nlohmann::json{{"ready", true}, {"unix_s", options.now_unix_s()}}.dump()) : problem(503, ErrorCode::kUnavailable, ready.error().message);
+    if (!ready) return problem(503, ErrorCode::kUnavailable, ready.error().message);
+    return json_response(200, nlohmann::json{{"ready", true}, {"unix_s", options.now_unix_s()}}.dump());
   }
   const auto http = options.http_stats ? std::optional(options.http_stats()) : std::nullopt;
   if (request.path == "/status") return json_response(200, status_json(store.stats(), http));
