@@ -14,12 +14,12 @@ Status write_synced(FileSystem& files, const std::string& path, std::span<const 
 constexpr std::size_t kTempNameDigits = 32;
 constexpr std::string_view kTempSuffix = ".tmp";
 
+}  // namespace
+
 bool is_temp_name(std::string_view name) {
   return name.size() == kTempNameDigits + kTempSuffix.size() && name.ends_with(kTempSuffix) &&
          name.find_first_not_of("0123456789abcdef") == kTempNameDigits;
 }
-
-}  // namespace
 
 Status write_file_atomic(FileSystem& files, const std::string& path, std::span<const std::byte> bytes,
                          std::uint32_t mode) {

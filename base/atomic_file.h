@@ -17,6 +17,9 @@ namespace kiln {
 [[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view text,
                                        std::uint32_t mode = 0644);
 
+// Of random_temp_name().
+[[nodiscard]] bool is_temp_name(std::string_view name);
+
 // Removes what earlier processes left half-written in `folder` (names of random_temp_name()); returns how
 // many. Only while nobody else writes there.
 [[nodiscard]] Result<std::uint64_t> sweep_temp_files(FileSystem& files, const std::string& folder);

@@ -46,6 +46,14 @@ class BlobStore {
   // nullptr: the blob is there already (durable, and now pinned too). `owner` may be empty.
   [[nodiscard]] virtual Result<std::unique_ptr<BlobUpload>> begin_blob(const Digest& digest, std::uint64_t bytes,
                                                                        const std::string& owner) = 0;
+  // The same of a file that its giver made under a temporary name of the store's own folder (near_store.h): it becomes the
+  // blob as it lies there. Its digest is the giver's word, and is looked at as that of any blob that lies here from before.
+  // kNotFound: no such file.
+  [[nodiscard]] virtual Result<PublishOutcome> adopt_blob(const Digest& digest, const std::string& name,
+                                                          std::uint64_t bytes_max, const std::string& owner) = 0;
+  // Forgets a blob whose file has another name by now: it is whose name that is. kNotFound; kFailedPrecondition where it is
+  // not the owner's alone.
+  [[nodiscard]] virtual Status release_blob(const Digest& digest, const std::string& owner) = 0;
   // nullopt: not there, or not what its name says (which is put away). `again`: hash it though it was hashed before.
   [[nodiscard]] virtual Result<std::optional<OpenBlob>> open_blob(const Digest& digest, bool again) = 0;
 

@@ -34,6 +34,9 @@ class DiskStore final : public LocalStore {
 
   Result<std::unique_ptr<BlobUpload>> begin_blob(const Digest& digest, std::uint64_t bytes,
                                                  const std::string& owner) override;
+  Result<PublishOutcome> adopt_blob(const Digest& digest, const std::string& name, std::uint64_t bytes_max,
+                                    const std::string& owner) override;
+  Status release_blob(const Digest& digest, const std::string& owner) override;
   Result<std::optional<OpenBlob>> open_blob(const Digest& digest, bool again) override;
   Result<PinOutcome> pin(const std::string& owner, const std::vector<Digest>& digests) override;
   Result<std::uint64_t> unpin(const std::string& owner) override;
@@ -69,6 +72,8 @@ class DiskStore final : public LocalStore {
     for (const StoreEvent& event : events) options_.on_event(event);
   }
   Result<std::optional<OpenBlob>> open_checked(const Digest& digest, bool again);
+  // True: it is there, and pinned. False: room for it is set aside.
+  Result<bool> acknowledge_or_reserve(const Digest& digest, std::uint64_t bytes, const std::string& owner);
   bool is_verified(const Digest& digest) const;
   void note_verified(const Digest& digest);
 

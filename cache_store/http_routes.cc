@@ -74,13 +74,19 @@ HttpDecision StoreRoutes::handle(const HttpRequest& request) { return impl_->han
 
 HttpDecision StoreRoutes::Impl::handle(const HttpRequest& request) {
   if (auto view = operators_view(request)) return std::move(*view);
-  if (!options.url_key) return handle_granted(request, std::string(request.parameter("o")));
   Grant grant;
+  if (!options.url_key) {
+    grant.owner = std::string(request.parameter("o"));
+    grant.bytes_max = kBlobBytesMax;
+    if (auto near = near_file(request, grant)) return std::move(*near);
+    return handle_granted(request, grant.owner);
+  }
   const GrantQuestion question{request.method, request.path, request.query, request.content_length.value_or(0)};
   if (const auto failure = options.url_key->check(question, options.now_unix_s(), grant)) {
     ++counters.grants_refused[static_cast<std::size_t>(*failure)];
     return problem(error_of(*failure));
   }
+  if (auto near = near_file(request, grant)) return std::move(*near);
   return handle_granted(request, grant.owner);
 }
 

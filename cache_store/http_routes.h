@@ -22,6 +22,7 @@ struct StoreRoutesOptions {
   std::function<net::HttpServerStats()> http_stats;  // for /metrics; may be empty
   std::function<Status()> ready;             // for /readyz: an error says why not; may be empty
   std::string version;
+  std::string folder;                        // where the store lies, for those who see the same files; may be empty
 };
 
 // Holds the leases; hands requests to the store, which outlives it. handle() may be called from any thread.

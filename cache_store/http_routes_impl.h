@@ -34,6 +34,9 @@ struct StoreRoutes::Impl {
   net::HttpResponse outdated();
   std::optional<net::HttpResponse> operators_view(const net::HttpRequest& request);
 
+  // ---- http_routes_near.cc ----
+  std::optional<net::HttpResponse> near_file(const net::HttpRequest& request, const Grant& grant);
+
   // ---- http_routes_marks.cc ----
   net::HttpDecision pins(const net::HttpRequest& request, const std::string& owner);
   net::HttpResponse lease(const net::HttpRequest& request, const Digest& key);

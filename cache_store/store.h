@@ -48,6 +48,8 @@ struct StoreStats {
   std::uint64_t pinned_blobs = 0;
   std::uint64_t uploads = 0;
   std::uint64_t uploads_already_there = 0;
+  std::uint64_t adopted = 0;   // of the uploads, files that were given as they were
+  std::uint64_t released = 0;  // blobs whose file was taken away by their owner
   std::uint64_t uploads_refused = 0;  // their bytes were not those of their name
   std::uint64_t uploads_cut = 0;      // did not come whole
   std::uint64_t evictions = 0;        // blobs, with the artifacts that they belong to

@@ -92,6 +92,12 @@ std::vector<std::string> StoreIndex::pin_owners() const {
   return names;
 }
 
+bool StoreIndex::wanted_by_others(const Digest& digest, const std::string& owner) const {
+  if (keys_of_content_.contains(digest)) return true;
+  const auto pins = pin_counts_.find(digest);
+  return pins != pin_counts_.end() && pins->second > (has_pin(owner, digest) ? 1U : 0U);
+}
+
 std::uint64_t StoreIndex::pinned_blobs() const {
   return static_cast<std::uint64_t>(std::count_if(pin_counts_.begin(), pin_counts_.end(), [&](const auto& entry) {
     return blobs_.contains(entry.first);

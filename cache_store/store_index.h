@@ -47,6 +47,8 @@ class StoreIndex {
   [[nodiscard]] std::vector<Digest> pins_of(const std::string& owner) const;
   [[nodiscard]] std::vector<std::string> pin_owners() const;
   [[nodiscard]] bool pinned(const Digest& digest) const { return pin_counts_.contains(digest); }
+  // Somebody else pins it, or a key leads to it.
+  [[nodiscard]] bool wanted_by_others(const Digest& digest, const std::string& owner) const;
   [[nodiscard]] std::uint64_t pinned_blobs() const;
 
   void set_verified(const Digest& digest, const VerifiedAs& as);

@@ -28,6 +28,8 @@ constexpr Row kTotals[] = {
     {"publishes_already_there", "Artifacts that were there before", &StoreStats::publishes_already_there},
     {"uploads", "Blobs streamed in", &StoreStats::uploads},
     {"uploads_already_there", "Blobs that were there before", &StoreStats::uploads_already_there},
+    {"adopted", "Blobs that were given as files", &StoreStats::adopted},
+    {"released", "Blobs whose file was taken by its owner", &StoreStats::released},
     {"uploads_refused", "Blobs whose bytes were not those of their name", &StoreStats::uploads_refused},
     {"uploads_cut", "Blobs that did not come whole", &StoreStats::uploads_cut},
     {"budget_refusals", "Refused for want of room", &StoreStats::budget_refusals},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -37,6 +38,12 @@ Result<TrustedKeys> parse_trusted(const std::string& path, const std::string& te
   auto keys = TrustedKeys::parse(text);
   if (!keys) return fail(keys.error().with_context(path));
   return keys;
+}
+
+std::string absolute_path(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? std::string() : absolute.string();
 }
 
 // A coordinator makes the file when it starts, which may be after the store.
@@ -84,6 +91,7 @@ Status StoreService::Impl::open() {
     KILN_TRY_ASSIGN(routing.url_key, UrlKey::load_or_create(posix_file_system(), options.url_key_file));
   }
   routing.version = options.version;
+  routing.folder = absolute_path(options.root);
   routing.ready = [this] { return ready(); };
   routing.http_stats = [this] {
     const net::HttpServer* started = server_for_stats;

@@ -46,6 +46,18 @@ Result<PublishOutcome> upload(BlobStore& store, std::string_view content, const 
   return started->commit();
 }
 
+// A file in the store's own folder, under a name of a temporary one, not synced; its name.
+std::string give(FileSystem& files, std::string_view content) {
+  const std::string name = random_temp_name();
+  auto file = files.create_exclusive(std::string(kRoot) + "/tmp.v1/" + name, 0600);
+  if (file) (void)(*file)->append(bytes_of(content));
+  return name;
+}
+
+Result<PublishOutcome> adopt(BlobStore& store, FileSystem& files, std::string_view content, const std::string& owner = "") {
+  return store.adopt_blob(sha256(content), give(files, content), content.size(), owner);
+}
+
 bool holds(BlobStore& store, std::string_view content) {
   const auto blob = store.open_blob(sha256(content), true);
   EXPECT_TRUE(blob) << blob.error().message;
@@ -188,6 +200,49 @@ TEST_F(BlobStoreTest, DamageIsFoundWhenOpenedWhenAskedAndByScrubbing) {
   EXPECT_EQ(*upload(*store, content_of(1)), PublishOutcome::kStored) << "it can be sent again";
 }
 
+TEST_F(BlobStoreTest, AFileThatIsGivenBecomesTheBlobAndIsPinned) {
+  EXPECT_EQ(*adopt(*store, files, content_of(1), "job"), PublishOutcome::kStored);
+  EXPECT_TRUE(holds(*store, content_of(1)));
+  EXPECT_EQ(*adopt(*store, files, content_of(1), "job"), PublishOutcome::kAlreadyThere);
+  EXPECT_TRUE(files.list(std::string(kRoot) + "/tmp.v1")->empty()) << "also of what was there already";
+  EXPECT_EQ(store->stats().adopted, 1U);
+  EXPECT_EQ(store->stats().used_bytes, 1000U);
+  EXPECT_EQ(store->stats().reserved_bytes, 0U);
+  open();
+  EXPECT_EQ(store->pins_of("job"), (std::vector<Digest>{sha256(content_of(1))}));
+}
+
+TEST_F(BlobStoreTest, AFileThatIsNotWhatItsGiverSaysIsAMissWhenItIsOpened) {
+  EXPECT_TRUE(store->adopt_blob(sha256(content_of(1)), give(files, content_of(2)), 1000, "job"));
+  EXPECT_FALSE(*store->open_blob(sha256(content_of(1)), false));
+  EXPECT_EQ(store->stats().quarantined, 1U);
+  EXPECT_EQ(*upload(*store, content_of(1), "job"), PublishOutcome::kStored);
+}
+
+TEST_F(BlobStoreTest, OnlyFilesOfItsOwnFolderAreTaken) {
+  const Digest digest = sha256(content_of(1));
+  for (const char* name : {"../cas.v1/x", "", "lock", "../../etc/passwd", "0123456789abcdef0123456789abcdef.tmp/x"}) {
+    EXPECT_EQ(store->adopt_blob(digest, name, 1000, "").error().code, ErrorCode::kInvalidArgument) << name;
+  }
+  EXPECT_EQ(store->adopt_blob(digest, random_temp_name(), 1000, "").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(store->adopt_blob(digest, give(files, content_of(1)), 999, "").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->stats().reserved_bytes, 0U);
+}
+
+TEST_F(BlobStoreTest, OnlyWhatNobodyElseWantsIsReleased) {
+  ASSERT_TRUE(upload(*store, content_of(1), "job"));
+  ASSERT_TRUE(upload(*store, content_of(2), "job"));
+  ASSERT_TRUE(upload(*store, content_of(2), "other"));
+  ASSERT_TRUE(store->release_blob(sha256(content_of(1)), "job"));
+  EXPECT_FALSE(*store->open_blob(sha256(content_of(1)), false));
+  EXPECT_EQ(store->release_blob(sha256(content_of(1)), "job").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(store->release_blob(sha256(content_of(2)), "job").error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(holds(*store, content_of(2)));
+  EXPECT_EQ(store->stats().released, 1U);
+  EXPECT_EQ(store->stats().used_bytes, 1000U);
+  EXPECT_EQ(*upload(*store, content_of(1), "job"), PublishOutcome::kStored) << "it may come again";
+}
+
 TEST_F(BlobStoreTest, ADamagedBlobIsNotWhatAnUploadFinds) {
   ASSERT_TRUE(upload(*store, content_of(0), "job"));
   files.overwrite(path_of(content_of(0)), "something else");
@@ -213,8 +268,10 @@ TEST_F(BlobStoreTest, AnArtifactIsEvictedWithItsKeyAndIsAPlainMiss) {
   EXPECT_LE(store->stats().used_bytes, budget_bytes);
 }
 
-// Every operation at which the process may die, or power may fail, during an upload with a pin.
-TEST(BlobStoreCrashTest, AcknowledgedBlobsAndPinsSurviveAStopAtEveryOperation) {
+using Store = Result<PublishOutcome> (*)(BlobStore& store, FileSystem& files, std::string_view content);
+
+// Every operation at which the process may die, or power may fail, while blobs come in with a pin.
+void stop_at_every_operation(Store put) {
   for (const bool power : {false, true}) {
     int operation = 1;
     bool completed = false;
@@ -225,7 +282,7 @@ TEST(BlobStoreCrashTest, AcknowledgedBlobsAndPinsSurviveAStopAtEveryOperation) {
         files.stop_at(static_cast<std::uint64_t>(operation));
         auto store = open_on(files, kRoot, 100'000);
         for (int i = 0; store && i < 3; ++i) {
-          if (upload(**store, content_of(i), "job")) acknowledged.insert(i);
+          if (put(**store, files, content_of(i))) acknowledged.insert(i);
         }
         completed = !files.stopped();
       }
@@ -239,13 +296,22 @@ TEST(BlobStoreCrashTest, AcknowledgedBlobsAndPinsSurviveAStopAtEveryOperation) {
         if (acknowledged.contains(i)) {
           EXPECT_EQ(std::count(pins.begin(), pins.end(), sha256(content_of(i))), 1);
         }
-        EXPECT_TRUE(upload(**store, content_of(i), "job")) << "the next run completes";
+        EXPECT_TRUE(put(**store, files, content_of(i))) << "the next run completes";
       }
       EXPECT_EQ((*store)->stats().verify_failures, 0U);
     }
     EXPECT_TRUE(completed);
     EXPECT_GT(operation, 25);
   }
+}
+
+TEST(BlobStoreCrashTest, AcknowledgedBlobsAndPinsSurviveAStopAtEveryOperation) {
+  stop_at_every_operation([](BlobStore& store, FileSystem&, std::string_view content) { return upload(store, content, "job"); });
+}
+
+TEST(BlobStoreCrashTest, AcknowledgedFilesThatWereGivenSurviveAStopAtEveryOperation) {
+  stop_at_every_operation(
+      [](BlobStore& store, FileSystem& files, std::string_view content) { return adopt(store, files, content, "job"); });
 }
 
 TEST(BlobStoreCrashTest, APinThatStaysSurvivesAStopAtEveryOperationWhileOthersGo) {
