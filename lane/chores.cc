@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/log.h"
 #include "lane/media/clip_description.h"
 #include "lane/media/segment_join.h"
 #include "lane/media/source_input.h"
@@ -81,7 +82,9 @@ Result<net::JoinDone> join(const MediaTools& tools, const ClipInfo& clip, const 
     first += task.frame_counts[i];
   }
   KILN_TRY_ASSIGN(const JoinReport report, join_segments(tools, clip, settings, segments, task.path));
-  return net::JoinDone{task.task, report.frame_count, report.warnings};
+  log::info("joined {} frames: written in {:.2f} s, checked, hashed and on the disk in {:.2f} s", report.frame_count,
+            report.write_s, report.check_s);
+  return net::JoinDone{task.task, report.frame_count, report.warnings, report.digest ? report.digest->hex() : std::string()};
 }
 
 }  // namespace

@@ -105,6 +105,7 @@ struct JoinDone {
   TaskId task;
   std::int64_t frames = 0;
   std::vector<std::string> warnings;
+  std::string sha256{};  // hex, of the file that was written; empty: of several files
 };
 struct LaneTaskFailed {
   TaskId task;

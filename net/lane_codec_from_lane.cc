@@ -206,6 +206,7 @@ void put(const JoinDone& in, pb::JoinDone& out) {
   out.set_task(in.task.value);
   out.set_frames(in.frames);
   for (const auto& item : in.warnings) out.add_warnings(item);
+  out.set_sha256(in.sha256);
 }
 
 JoinDone get(const pb::JoinDone& in) {
@@ -213,6 +214,7 @@ JoinDone get(const pb::JoinDone& in) {
   out.task.value = in.task();
   out.frames = in.frames();
   out.warnings.assign(in.warnings().begin(), in.warnings().end());
+  out.sha256 = in.sha256();
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/sealed_file.h"
 #include "base/sha256.h"
+#include "cache_store/near_store.h"
 
 namespace kiln::worker {
 namespace {
@@ -56,6 +57,7 @@ Status StoreAccess::use(const net::Welcome& welcome) {
     if (door_.client) not_kept_earlier_ += door_.client->not_kept();
     door_.client = std::make_shared<net::HttpClient>(client_options(server));
     if (aborted_) door_.client->abort();
+    near_folder_.reset();
   }
   door_.url = std::string(address);
   if (door_.read_query != welcome.read_query) earlier_read_query_ = std::exchange(door_.read_query, welcome.read_query);
@@ -130,42 +132,72 @@ Result<UniqueFd> StoreAccess::fetch_sealed(const net::BlobRef& blob, std::uint64
   return make_sealed_from_fd("kiln-blob", fd.get());
 }
 
-Result<net::BlobRef> StoreAccess::put(int fd, const std::string& write_query) {
-  auto stored = put_hashed(fd, write_query);
+Result<net::BlobRef> StoreAccess::put(const Outgoing& file, const std::string& write_query) {
+  auto stored = put_hashed(file, write_query);
   // A task may take longer than its own grant lasts; the session's is renewed. The job keeps what it gets when it takes
   // the result.
   if (!stored && is_denied(stored.error()) && !write_query.empty()) {
     log::info("a task's own grant is refused ({}); the session's is used", stored.error().message);
-    stored = put_hashed(fd, {});
+    stored = put_hashed(file, {});
   }
   stores_failed_ += stored ? 0U : 1U;
   return stored;
 }
 
-Result<net::BlobRef> StoreAccess::put_hashed(int fd, const std::string& write_query) {
+Result<net::BlobRef> StoreAccess::put_hashed(const Outgoing& file, const std::string& write_query) {
   const Door door = this->door();
   if (!door.client) return fail(no_store());
   struct stat info {};
-  if (::fstat(fd, &info) != 0) return fail(errno_error(errno, "fstat"));
-  KILN_TRY_ASSIGN(const Digest digest, sha256_of_fd(fd));
+  if (::fstat(file.fd, &info) != 0) return fail(errno_error(errno, "fstat"));
+  Digest digest;
+  if (file.known) {
+    digest = *file.known;
+  } else {
+    KILN_TRY_ASSIGN(digest, sha256_of_fd(file.fd));
+  }
   const net::BlobRef blob{digest.hex(), static_cast<std::uint64_t>(info.st_size)};
-  const std::string target = target_of(blob.sha256, write_query.empty() ? door.write_query : write_query);
-  auto answer = door.client->put(target, {fd, 0, blob.bytes});
-  if (!answer) return fail(answer.error().with_context(fmt::format("storing {}", blob.sha256)));
+  const Status sent = send(door, file, blob, write_query.empty() ? door.write_query : write_query);
+  if (!sent) return fail(sent.error().with_context(fmt::format("storing {}", blob.sha256)));
   stored_bytes_ += blob.bytes;
   return blob;
 }
 
-Result<net::BlobRef> StoreAccess::put_file(const std::string& path, const std::string& write_query) {
+Status StoreAccess::send(const Door& door, const Outgoing& file, const net::BlobRef& blob, const std::string& write_query) {
+  const std::string folder = file.path.empty() ? std::string() : near_folder(door);
+  if (!folder.empty()) {
+    KILN_TRY_ASSIGN(const Digest digest, Digest::from_hex(blob.sha256));
+    KILN_TRY_ASSIGN(const bool given, cache::give_file(*door.client, folder, {digest, blob.bytes, write_query}, file.path));
+    given_bytes_ += given ? blob.bytes : 0;
+    if (given) return {};
+  }
+  KILN_TRY(door.client->put(target_of(blob.sha256, write_query), {file.fd, 0, blob.bytes}));
+  return {};
+}
+
+// A store that is elsewhere is asked once.
+std::string StoreAccess::near_folder(const Door& door) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (near_folder_ && door_.client == door.client) return *near_folder_;
+  }
+  const auto folder = cache::find_near_folder(*door.client, door.read_query);
+  if (!folder) return {};  // what follows finds it away as well
+  const std::lock_guard lock(mutex_);
+  if (door_.client == door.client) near_folder_ = *folder;
+  return *folder;
+}
+
+Result<net::BlobRef> StoreAccess::put_file(const std::string& path, const std::string& write_query,
+                                           const std::optional<Digest>& known) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return fail(errno_error(errno, path));
-  return put(fd.get(), write_query);
+  return put({fd.get(), path, known}, write_query);
 }
 
 Result<net::BlobRef> StoreAccess::put_text(std::string_view text, const std::string& write_query) {
   KILN_TRY_ASSIGN(const UniqueFd fd, memory_file("kiln-text"));
   KILN_TRY(write_fully(fd.get(), std::as_bytes(std::span(text))));
-  return put(fd.get(), write_query);
+  return put({fd.get(), {}, {}}, write_query);
 }
 
 std::string StoreAccess::url_of(const net::BlobRef& blob) const {
@@ -192,7 +224,7 @@ void StoreAccess::abort() {
 StoreTraffic StoreAccess::traffic() const {
   const std::lock_guard lock(mutex_);
   const std::uint64_t not_kept = not_kept_earlier_ + (door_.client ? door_.client->not_kept() : 0);
-  return {fetched_bytes_.load(), stored_bytes_.load(), fetches_failed_.load(), stores_failed_.load(), not_kept};
+  return {fetched_bytes_.load(), stored_bytes_.load(), given_bytes_.load(), fetches_failed_.load(), stores_failed_.load(), not_kept};
 }
 
 bool is_passing(const Error& error) {

@@ -8,11 +8,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/sha256.h"
 #include "cache_store/remote_store.h"
 #include "net/farm_worker_messages.h"
 #include "net/http_client.h"
@@ -26,6 +28,7 @@ inline constexpr std::chrono::milliseconds kStoreAnswerDeadline{30'000};
 struct StoreTraffic {  // all only rise
   std::uint64_t fetched_bytes = 0;
   std::uint64_t stored_bytes = 0;
+  std::uint64_t given_bytes = 0;  // of these, in files that the store took as they were
   std::uint64_t fetches_failed = 0;
   std::uint64_t stores_failed = 0;
   std::uint64_t connections_not_kept = 0;
@@ -41,8 +44,10 @@ class StoreAccess {
   [[nodiscard]] Status fetch(const net::BlobRef& blob, int fd);
   // As a sealed memory file.
   [[nodiscard]] Result<UniqueFd> fetch_sealed(const net::BlobRef& blob, std::uint64_t bytes_max);
-  // With a task's own grant; empty: the session's. Nothing is sent that the store has already.
-  [[nodiscard]] Result<net::BlobRef> put_file(const std::string& path, const std::string& write_query);
+  // With a task's own grant; empty: the session's. Nothing is sent that the store has already, nor to a store whose folder we
+  // see: that takes the file as it is, and nobody may write to it any more. `known`: what it hashes to, by who wrote it.
+  [[nodiscard]] Result<net::BlobRef> put_file(const std::string& path, const std::string& write_query,
+                                              const std::optional<Digest>& known = std::nullopt);
   [[nodiscard]] Result<net::BlobRef> put_text(std::string_view text, const std::string& write_query);
 
   // Artifacts that the session's keys vouch for. `fence`: the attempt for which something is published.
@@ -71,16 +76,25 @@ class StoreAccess {
 
  private:
   [[nodiscard]] Status get_checked(const net::BlobRef& blob, int fd);
-  [[nodiscard]] Result<net::BlobRef> put(int fd, const std::string& write_query);
-  [[nodiscard]] Result<net::BlobRef> put_hashed(int fd, const std::string& write_query);
+  struct Outgoing {
+    int fd = -1;
+    std::string path;  // empty: it has none
+    std::optional<Digest> known;
+  };
+  [[nodiscard]] Result<net::BlobRef> put(const Outgoing& file, const std::string& write_query);
+  [[nodiscard]] Result<net::BlobRef> put_hashed(const Outgoing& file, const std::string& write_query);
+  [[nodiscard]] Status send(const Door& door, const Outgoing& file, const net::BlobRef& blob, const std::string& write_query);
+  [[nodiscard]] std::string near_folder(const Door& door);
 
   mutable std::mutex mutex_;
   Door door_;
+  std::optional<std::string> near_folder_;  // of the store at the door; none: nobody has asked yet
   std::string earlier_read_query_;  // may still be in what a lane complains of
   std::vector<std::weak_ptr<cache::RemoteStore>> opened_;  // to be aborted with the rest
   bool aborted_ = false;
   std::atomic<std::uint64_t> fetched_bytes_ = 0;
   std::atomic<std::uint64_t> stored_bytes_ = 0;
+  std::atomic<std::uint64_t> given_bytes_ = 0;
   std::atomic<std::uint64_t> fetches_failed_ = 0;
   std::atomic<std::uint64_t> stores_failed_ = 0;
   std::uint64_t not_kept_earlier_ = 0;  // by clients of earlier addresses

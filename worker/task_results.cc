@@ -98,7 +98,11 @@ Result<net::TaskResult> TaskResultStore::store_join(const TaskRun& run) {
     path = run.archive_path();
     KILN_TRY(write_image_archive(run.output_folder(), path));
   }
-  KILN_TRY_ASSIGN(out.output, store_.put_file(path, run.assign.write_query));
+  std::optional<Digest> known;
+  if (!run.join->sha256.empty()) {
+    KILN_TRY_ASSIGN(known, Digest::from_hex(run.join->sha256));
+  }
+  KILN_TRY_ASSIGN(out.output, store_.put_file(path, run.assign.write_query, known));
   return out;
 }
 

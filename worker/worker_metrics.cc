@@ -60,6 +60,7 @@ void add_tasks(MetricsText& text, const WorkerState& state) {
 void add_transfers(MetricsText& text, const WorkerState& state, const WorkerStats& stats) {
   text.counter("kiln_worker_fetched_bytes_total", "Bytes from the store", stats.traffic.fetched_bytes);
   text.counter("kiln_worker_stored_bytes_total", "Bytes to the store", stats.traffic.stored_bytes);
+  text.counter("kiln_worker_given_bytes_total", "Of these, in files that the store took as they were", stats.traffic.given_bytes);
   text.counter("kiln_worker_transfers_failed_total", "Transfers that did not end well", stats.traffic.fetches_failed,
                {{"way", "fetch"}});
   text.counter("kiln_worker_transfers_failed_total", "", stats.traffic.stores_failed, {{"way", "store"}});

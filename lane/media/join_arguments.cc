@@ -18,7 +18,7 @@ std::string seconds_text(std::int64_t ticks, Rational tick) {
                      std::abs(micros) % 1'000'000);
 }
 
-std::vector<std::string> container_arguments(Container container, std::int64_t timescale, Codec codec) {
+std::vector<std::string> container_arguments(Container container, std::int64_t timescale, Codec codec, std::int64_t room) {
   if (container == Container::kMatroska) {
     // A sound track's encoder delay may start below zero; shifting everything for it would move the picture.
     return {"-avoid_negative_ts", "disabled", "-f", "matroska"};
@@ -30,7 +30,13 @@ std::vector<std::string> container_arguments(Container container, std::int64_t t
   // The edit list, which says when each track begins, counts in ticks of the movie: fine ones.
   const std::int64_t movie = timescale * std::max<std::int64_t>(1, kMovieTimescaleMax / timescale);
   std::vector<std::string> out{"-video_track_timescale", std::to_string(timescale), "-movie_timescale",
-                               std::to_string(movie), "-movflags", "+faststart"};
+                               std::to_string(movie)};
+  // The table stands in front of the samples: in room that is left for it, or by moving all of them.
+  if (room > 0) {
+    out.insert(out.end(), {"-moov_size", std::to_string(room)});
+  } else {
+    out.insert(out.end(), {"-movflags", "+faststart"});
+  }
   if (codec == Codec::kHevc) out.insert(out.end(), {"-tag:v:0", "hvc1"});  // what Apple's players take
   // FLAC, Opus and DTS in MP4 are well defined; ffmpeg 5.1 wants to be asked for them.
   if (container == Container::kMp4) out.insert(out.end(), {"-strict", "experimental"});
@@ -49,7 +55,7 @@ std::string source_offset(const ClipInfo& clip) {
 
 std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSettings& settings,
                                         const Timeline& timeline, const StreamPlan& streams,
-                                        const std::vector<std::string>& muxer_options,
+                                        const MuxerWishes& muxer,
                                         const std::string& output) {
   const Rational tick{1, timeline.track.timescale};
   std::vector<std::string> out{"-nostdin", "-hide_banner", "-v", "error", "-y", "-copyts", "-itsoffset",
@@ -68,10 +74,10 @@ std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSetti
          "1", "-c:t", "copy"});
   }
   add({"-max_muxing_queue_size", "65536"});
-  const auto container =
-      container_arguments(settings.request.container, timeline.track.timescale, settings.request.codec);
+  const auto container = container_arguments(settings.request.container, timeline.track.timescale, settings.request.codec,
+                                             muxer.table_room_bytes);
   out.insert(out.end(), container.begin(), container.end());
-  out.insert(out.end(), muxer_options.begin(), muxer_options.end());
+  out.insert(out.end(), muxer.options.begin(), muxer.options.end());
   add({"file:" + output});
   return out;
 }

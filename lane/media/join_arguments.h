@@ -11,11 +11,15 @@
 
 namespace kiln::lane {
 
-// The joined track comes down standard input as a MOV file, the rest out of the source. `muxer_options` are added to
-// those that the container always gets.
+struct MuxerWishes {
+  std::vector<std::string> options;    // beside those that the container always gets
+  std::int64_t table_room_bytes = 0;   // of MP4 and MOV, in front of the samples; 0: they are moved behind it in the end
+};
+
+// The joined track comes down standard input as a MOV file, the rest out of the source.
 [[nodiscard]] std::vector<std::string> join_arguments(const ClipInfo& clip, const EncoderSettings& settings,
                                                       const Timeline& timeline, const StreamPlan& streams,
-                                                      const std::vector<std::string>& muxer_options,
+                                                      const MuxerWishes& muxer,
                                                       const std::string& output);
 
 }  // namespace kiln::lane

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/sealed_file.h"
 #include "lane/media/output_clock.h"
 #include "lane/media/sample_entry.h"
 
@@ -112,22 +113,19 @@ Result<Timeline> make_part_timeline(const ClipInfo& clip, const EncoderSettings&
 
 Status for_each_sample(const Timeline& timeline, const std::vector<SegmentFile>& segments,
                        const std::function<Status(std::size_t, std::span<const std::byte>)>& take) {
-  UniqueFd fd;
-  std::vector<std::byte> bytes;
+  Mapping segment;
   for (std::size_t i = 0; i < timeline.track.samples.size(); ++i) {
     const std::size_t number = timeline.segment_of[i];
     if (i == 0 || number != timeline.segment_of[i - 1]) {
-      KILN_TRY_ASSIGN(fd, open_segment(segments[number].path));
+      KILN_TRY_ASSIGN(const UniqueFd fd, open_segment(segments[number].path));
+      KILN_TRY_ASSIGN(segment, Mapping::map(fd.get()));
     }
     const MovSample& sample = timeline.track.samples[i];
-    bytes.resize(sample.size);
-    if (::lseek(fd.get(), static_cast<off_t>(sample.offset), SEEK_SET) < 0) {
-      return fail(errno_error(errno, segments[number].path));
-    }
-    KILN_TRY_ASSIGN(const std::size_t n, read_fully(fd.get(), bytes));
-    if (n != bytes.size()) {
+    const std::uint64_t held = segment.bytes().size();
+    if (sample.offset > held || sample.size > held - sample.offset) {
       return fail(make_error(ErrorCode::kDataLoss, "{} became shorter while it was read", segments[number].path));
     }
+    const auto bytes = segment.bytes().subspan(static_cast<std::size_t>(sample.offset), sample.size);
     KILN_TRY(take(i, bytes));
   }
   return {};

@@ -33,7 +33,8 @@ struct Timeline {
 [[nodiscard]] Result<Timeline> make_part_timeline(const ClipInfo& clip, const EncoderSettings& settings,
                                                   const std::vector<SegmentFile>& segments);
 
-// Hands each sample's bytes to `take`, in decode order, one segment open at a time.
+// Hands each sample's bytes to `take`, in decode order, one segment open at a time: pages of its file, for the system to read. A
+// file that is cut short meanwhile is an error there, and would be a signal here.
 [[nodiscard]] Status for_each_sample(const Timeline& timeline, const std::vector<SegmentFile>& segments,
                                      const std::function<Status(std::size_t, std::span<const std::byte>)>& take);
 

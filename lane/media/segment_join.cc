@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <future>
 #include <optional>
+#include <string_view>
 
 #include "base/output_name.h"
 #include "lane/media/ffmpeg_child.h"
@@ -13,6 +16,7 @@
 #include "lane/media/join_cover.h"
 #include "lane/media/join_losses.h"
 #include "lane/media/join_streams.h"
+#include "lane/media/join_table_room.h"
 #include "lane/media/join_timeline.h"
 #include "lane/media/join_verify.h"
 #include "lane/media/mkv_codec_delay.h"
@@ -22,6 +26,8 @@
 
 namespace kiln::lane {
 namespace {
+
+constexpr std::string_view kTableTooLarge = "reserved_moov_size is too small";  // ffmpeg's words
 
 // A matrix moves as well as turns; its distances grow with the picture.
 std::optional<DisplayMatrix> scaled_matrix(const ClipInfo& clip, const OutputRequest& request) {
@@ -82,11 +88,14 @@ Status run_join(const MediaTools& tools, const std::vector<std::string>& argumen
   auto fed = child->write_all(head);
   if (fed) {
     fed = for_each_sample(timeline, segments, [&](std::size_t, std::span<const std::byte> bytes) {
-      return child->write_all(bytes);
+      return child->lend_all(bytes);  // pages of a file that nobody changes
     });
   }
   if (!fed && fed.error().code != ErrorCode::kUnavailable) return fed;
   KILN_TRY_ASSIGN(const ExitStatus status, child->finish());
+  if (child->complaints().find(kTableTooLarge) != std::string::npos) {
+    return fail(make_error(ErrorCode::kOutOfRange, "{}: the table needs more room than was left for it", output));
+  }
   const Error error = ffmpeg_error(status, child->complaints(), "joining into " + output, ExitCode::kFailed);
   if (!fed || !status.ok() || exit_code(error) == static_cast<int>(ExitCode::kIo)) return fail(error);
   return {};
@@ -96,10 +105,22 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
-Status sync_file(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) return fail(errno_error(errno, path));
+// Nothing changes the file any more: one waits for the disk, one reads it for its hash, one for its times.
+Status settle(const MediaTools& tools, const ClipInfo& clip, const std::string& output, JoinReport& report) {
+  const UniqueFd fd(::open(output.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return fail(errno_error(errno, output));
+  auto synced = std::async(std::launch::async, [&] { return ::fsync(fd.get()) == 0 ? 0 : errno; });
+  auto hashed = std::async(std::launch::async, [&] { return sha256_of_fd(fd.get()); });
+  const auto tick = verify_times(tools, clip, output);
+  const auto digest = hashed.get();
+  if (const int error = synced.get(); error != 0) return fail(errno_error(error, output));
+  KILN_TRY_ASSIGN(report.tick, tick);
+  KILN_TRY_ASSIGN(report.digest, digest);
   return {};
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
@@ -140,11 +161,20 @@ Result<JoinReport> join_segments(const MediaTools& tools, const ClipInfo& clip, 
   append(streams.warnings, covers.warnings);
   KILN_TRY_ASSIGN(const auto delays, codec_delay_arguments(tools, clip, streams.opus, output));
   append(streams.arguments, delays);
-  KILN_TRY(run_join(tools, join_arguments(clip, settings, timeline, streams, muxer_options, output), head, timeline,
-                    segments, covers, output, cancel));
+  const auto begun = std::chrono::steady_clock::now();
+  const auto write = [&](std::int64_t room) {
+    return run_join(tools, join_arguments(clip, settings, timeline, streams, {muxer_options, room}, output), head, timeline,
+                    segments, covers, output, cancel);
+  };
+  const std::int64_t room = table_room(clip, settings, timeline);
+  Status written = write(room);
+  if (!written && written.error().code == ErrorCode::kOutOfRange && room > 0) written = write(0);
+  KILN_TRY(written);
   if (turn) KILN_TRY(mark_as_turned(output));
-  KILN_TRY_ASSIGN(report.tick, verify_times(tools, clip, output));
-  KILN_TRY(sync_file(output));
+  report.write_s = seconds_since(begun);
+  const auto checked = std::chrono::steady_clock::now();
+  KILN_TRY(settle(tools, clip, output, report));
+  report.check_s = seconds_since(checked);
   report.warnings = streams.warnings;
   for (std::string& loss : picture_losses(clip, settings)) report.warnings.push_back(std::move(loss));
   return report;

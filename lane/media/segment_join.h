@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/sha256.h"
 #include "lane/media/cancel_signal.h"
 #include "lane/media/clip_info.h"
 #include "lane/media/encoder_settings.h"
@@ -21,6 +23,9 @@ struct SegmentFile {
 struct JoinReport {
   std::int64_t frame_count = 0;
   Rational tick;  // seconds: the output's own resolution of time
+  std::optional<Digest> digest;  // of the file; none: images
+  double write_s = 0.0;          // until ffmpeg had ended
+  double check_s = 0.0;          // the times in it, its hash, and until it was on the disk
   std::vector<std::string> warnings;  // what the container could not hold, and what became of it
 };
 

@@ -23,7 +23,8 @@ Result<std::uint64_t> merge_segments(const ClipInfo& clip, const EncoderSettings
   };
   KILN_TRY(write(head));
   KILN_TRY(for_each_sample(timeline, pieces, [&](std::size_t, std::span<const std::byte> bytes) { return write(bytes); }));
-  if (::fsync(fd.get()) != 0) return fail(errno_error(errno, output));
+  // Whoever keeps the segment waits for the disk; it may begin by now.
+  (void)::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   return static_cast<std::uint64_t>(::lseek(fd.get(), 0, SEEK_END));
 }
 

@@ -75,7 +75,6 @@ Result<SegmentSummary> SegmentWriter::State::check_file() const {
       return fail(make_error(ErrorCode::kInternal, "{}: the encoder moved frame {} in time", path, i));
     }
   }
-  if (::fsync(fd.get()) != 0) return fail(errno_error(errno, path));
   const off_t bytes = ::lseek(fd.get(), 0, SEEK_END);
   return SegmentSummary{static_cast<std::int64_t>(times.size()), static_cast<std::uint64_t>(bytes)};
 }

@@ -1,11 +1,13 @@
 #include "lane/media/segment_join.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/sha256.h"
+#include "lane/media/join_table_room.h"
 #include "tests/lane/media/synthetic_clips.h"
 
 namespace kiln::lane {
@@ -91,6 +93,66 @@ INSTANTIATE_TEST_SUITE_P(Codecs, SegmentJoinCodecTest,
                          ::testing::Values(Codec::kH264, Codec::kHevc, Codec::kAv1, Codec::kFfv1, Codec::kProres,
                                            Codec::kPng),
                          [](const auto& codec) { return std::string(to_string(codec.param)); });
+
+// Position of each box of the file's first level, in order.
+std::vector<std::string> boxes_of(const std::string& path) {
+  const std::string bytes = *read_file(path, 1ULL << 30U);
+  const auto number = [&](std::size_t at, int count) {
+    std::uint64_t value = 0;
+    for (int i = 0; i < count; ++i) value = value << 8U | static_cast<unsigned char>(bytes[at + static_cast<std::size_t>(i)]);
+    return value;
+  };
+  std::vector<std::string> boxes;
+  for (std::size_t at = 0; at + 16 <= bytes.size();) {
+    boxes.push_back(bytes.substr(at + 4, 4));
+    const std::uint64_t size = number(at, 4);
+    at += size == 1 ? number(at + 8, 8) : size;
+  }
+  return boxes;
+}
+
+TEST(SegmentJoinTest, TheTableOfALargeFileGoesIntoRoomThatWasLeftForIt) {
+  const TempFolder folder;
+  std::vector<std::int64_t> times;
+  for (int i = 0; i < 120; ++i) times.push_back(i);
+  const ClipInfo clip = test::synthetic_clip(640, 360, k420, {1, 25}, times);
+  const OutputRequest request = test::request_for(clip, Codec::kProres, Container::kMov);
+  const auto joined = test::render(folder, clip, request, 40);
+  ASSERT_TRUE(joined) << joined.error().message;
+  test::expect_times(joined->path, clip);
+  const auto boxes = boxes_of(joined->path);
+  ASSERT_GE(boxes.size(), 4U);
+  EXPECT_EQ(boxes[1], "moov");
+  EXPECT_EQ(boxes[2], "free") << "what was left is not all used";
+  EXPECT_EQ(*sha256_of_fd(UniqueFd(::open(joined->path.c_str(), O_RDONLY)).get()), *joined->report.digest);
+}
+
+TEST(JoinTableRoomTest, IsLeftWhereItIsKnownToBeEnoughAndSmallBesideTheFile) {
+  ClipInfo clip = test::synthetic_clip(640, 360, k420, {1, 25}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  EncoderSettings settings;
+  settings.request = test::request_for(clip, Codec::kH264, Container::kMp4);
+  Timeline timeline;
+  timeline.track.samples.resize(10);
+  for (MovSample& sample : timeline.track.samples) sample.size = 10U << 20U;
+  timeline.segment_of = {0, 0, 0, 0, 0, 1, 1, 1, 1, 1};
+  const std::int64_t silent = table_room(clip, settings, timeline);
+  EXPECT_GE(silent, 44 * 10);
+  SourceStream sound;
+  sound.kind = StreamKind::kAudio;
+  sound.codec = "aac";
+  clip.other_streams = {sound};
+  EXPECT_GT(table_room(clip, settings, timeline), silent);
+  clip.other_streams[0].codec = "truehd";
+  EXPECT_EQ(table_room(clip, settings, timeline), 0) << "nobody knows how many packets";
+  clip.other_streams[0].kind = StreamKind::kSubtitle;
+  EXPECT_EQ(table_room(clip, settings, timeline), 0);
+  clip.other_streams.clear();
+  settings.request.container = Container::kMatroska;
+  EXPECT_EQ(table_room(clip, settings, timeline), 0) << "has no such table";
+  settings.request.container = Container::kMov;
+  for (std::size_t i = 0; i < 5; ++i) timeline.track.samples[i].size = 1000;
+  EXPECT_EQ(table_room(clip, settings, timeline), 0) << "by the first segment, which is small";
+}
 
 TEST(SegmentJoinTest, OneFrameAndOddSizesAndTenBits) {
   const TempFolder folder;
