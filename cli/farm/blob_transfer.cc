@@ -1,10 +1,12 @@
 #include "cli/farm/blob_transfer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file_system.h"
 #include "base/sha256.h"
+#include "cache_store/near_store.h"
 
 namespace kiln::cli {
 namespace {
@@ -12,6 +14,16 @@ namespace {
 constexpr std::string_view kScheme = "http://";
 constexpr mode_t kOutputMode = 0644;
 constexpr std::size_t kPartialDigits = 16;
+
+// What a new file beside `path` gets, by the user's mask.
+mode_t mode_of_new_file(const std::string& path) {
+  const std::string probe = fetch_part_of(path);
+  const UniqueFd file(::open(probe.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, kOutputMode));
+  struct stat info {};
+  const bool known = file.valid() && ::fstat(file.get(), &info) == 0;
+  ::unlink(probe.c_str());
+  return known ? info.st_mode & 0777 : kOutputMode;
+}
 
 std::string target_of(const std::string& sha256, const std::string& query) {
   return "/cas/" + sha256 + (query.empty() ? "" : "?" + query);
@@ -63,6 +75,15 @@ Status BlobTransfer::download(const net::BlobRef& blob, const std::string& path)
   Status status = finish();
   if (!status) ::unlink(partial.c_str());
   return status;
+}
+
+Result<bool> BlobTransfer::take(const net::BlobRef& blob, const std::string& path) {
+  KILN_TRY_ASSIGN(const Digest digest, Digest::from_hex(blob.sha256));
+  const auto folder = cache::find_near_folder(*client_, grants_.read_query);
+  if (!folder || folder->empty()) return false;
+  KILN_TRY_ASSIGN(const bool taken, cache::take_file(*client_, *folder, {digest, blob.bytes, grants_.write_query}, path));
+  if (taken && ::chmod(path.c_str(), mode_of_new_file(path)) != 0) return fail(errno_error(errno, path));
+  return taken;
 }
 
 Result<std::string> BlobTransfer::text(const net::BlobRef& blob, std::uint64_t bytes_max) {

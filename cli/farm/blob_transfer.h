@@ -17,6 +17,9 @@ class BlobTransfer {
   [[nodiscard]] Result<net::BlobRef> upload(const std::string& path);
   // Into a new file beside `path`, which gets its name when it is whole and hashes to what was asked for.
   [[nodiscard]] Status download(const net::BlobRef& blob, const std::string& path);
+  // The same without a copy, where the store's folder is seen and nobody else wants the blob: the file is then the store's no
+  // longer. False: it has to be fetched. After an error it may be at `path`, and nowhere else. Needs a grant to write.
+  [[nodiscard]] Result<bool> take(const net::BlobRef& blob, const std::string& path);
   [[nodiscard]] Result<std::string> text(const net::BlobRef& blob, std::uint64_t bytes_max);
 
  private:

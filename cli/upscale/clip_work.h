@@ -21,6 +21,7 @@ struct ClipWork {
   std::optional<OutputPlace> place;            // absent: an earlier run finished it
   std::optional<ClipReport> finished_earlier;
   std::int64_t segments_before = 0;  // that an earlier run rendered
+  bool taken = false;  // the place's temporary file is the only one that holds the result, or may be
   bool placed = false;
   ClipReport report;  // once it is placed
 };

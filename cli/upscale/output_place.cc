@@ -111,8 +111,7 @@ Result<OutputPlace> OutputPlace::reserve(const std::string& output, const std::s
       return fail(output_unwritable("{}: {}", place.temporary_folder_, error.message()));
     }
   } else {
-    place.temporary_ = part_path(output, job);
-    fs::remove(place.temporary_, error);
+    place.temporary_ = part_path(output, job);  // what lies there may be all that is left of a result
   }
   return place;
 }

@@ -145,6 +145,11 @@ std::string report_json(const UpscaleReport& report) {
                     {"frames_per_second",
                      report.wall_s > 0.0 ? static_cast<double>(total(report).frames) / report.wall_s : 0.0},
                     {"real_time_factor", report.wall_s > 0.0 ? seconds / report.wall_s : 0.0},
+                    {"phases",
+                     {{"start_s", report.phases.start_s},
+                      {"render_s", report.phases.render_s},
+                      {"join_s", report.phases.join_s},
+                      {"place_s", report.phases.place_s}}},
                     {"threads_per_lane", report.threads_per_lane}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -38,6 +38,14 @@ struct ClipReport {
   std::vector<std::string> frame_hashes;  // 32 hex digits each: XXH3-128 of the planes handed to the encoder
 };
 
+// Where the command's time went, by what the farm remembers: one after the other, but for what renders beside a join.
+struct PhaseReport {
+  double start_s = 0.0;   // until a lane was given the first segment of this run
+  double render_s = 0.0;  // until the last segment was stored
+  double join_s = 0.0;    // until the last join was stored
+  double place_s = 0.0;   // until the last output had its name
+};
+
 struct UpscaleReport {
   std::vector<ClipReport> clips;
   std::map<LaneId, LaneReport> lanes;
@@ -51,6 +59,7 @@ struct UpscaleReport {
   double wall_s = 0.0;         // from the command's start to the last clip's place under its name
   double first_frame_s = 0.0;  // from the command's start to the first frame of this run
   int threads_per_lane = 0;
+  PhaseReport phases;
 
   [[nodiscard]] std::int64_t frames() const;
   [[nodiscard]] std::int64_t frames_compiled() const;

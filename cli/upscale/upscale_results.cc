@@ -1,7 +1,11 @@
 // The part of UpscaleSession that looks at lanes, puts results in their places, and reports.
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <utility>
 
+#include "base/file_system.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "cli/farm/blob_transfer.h"
 #include "cli/farm/job_status.h"
@@ -47,6 +51,19 @@ LaneReport difference(const net::LaneShare& now, const net::LaneShare& before) {
           now.wait_encode_s - before.wait_encode_s};
 }
 
+std::uint64_t bytes_of(const std::string& path) {
+  const auto info = posix_file_system().stat(path);
+  return info ? info->size_bytes : 0;
+}
+
+bool is_file_of(const std::string& path, const net::BlobRef& blob) {
+  const auto info = posix_file_system().stat(path);
+  if (!info || info->size_bytes != blob.bytes) return false;
+  const auto file = posix_file_system().open_for_read(path);
+  const auto digest = file ? sha256_of_fd(file->get()) : fail(file.error());
+  return digest && digest->hex() == blob.sha256;
+}
+
 }  // namespace
 
 // ---- lanes ----
@@ -87,7 +104,9 @@ Status UpscaleSession::fit_lanes(const net::WorkerStatus& worker) {
     net::LaneClass fitting = have;
     fitting.threads = clip.kind.threads;
     const auto now = Clock::now();
-    if (fitting != clip.kind || (worker_restarted_at_ && now - *worker_restarted_at_ > kFarmPatience)) return start_over();
+    if (fitting != clip.kind || (worker_restarted_at_ && now - *worker_restarted_at_ > kFarmPatience)) {
+      return start_over("The lanes are of another kind than those that began this job; it starts over.");
+    }
     lanes_fit_ = false;
     if (worker_restarted_at_) return {};  // it is coming up; what is listed is its former self
     worker_restarted_at_ = now;
@@ -125,11 +144,12 @@ Status UpscaleSession::place_results() {
 Status UpscaleSession::place_result(std::uint32_t index) {
   ClipWork& clip = clips_[index];
   KILN_TRY_ASSIGN(const net::ClipStatus status, ask_clip_status(*link_, job_, index));
-  KILN_TRY_ASSIGN(net::Grants grants, link_->ask_for<net::Grants>(net::AskGrants{job_, false}));
+  KILN_TRY_ASSIGN(net::Grants grants, link_->ask_for<net::Grants>(net::AskGrants{job_, true}));
   KILN_TRY_ASSIGN(BlobTransfer store, BlobTransfer::open(std::move(grants)));
   const std::string temporary = clip.place->temporary();
   if (!is_output_pattern(clip.output)) {
-    KILN_TRY(store.download(status.result, temporary));
+    KILN_TRY_ASSIGN(const bool there, fetch_result(store, index, status.result));
+    if (!there) return start_over("What was joined is not there any more; the job starts over.");
   } else {
     const std::string folder = folder_of(temporary);
     const std::string archive = folder + "/.images.tar";
@@ -139,6 +159,51 @@ Status UpscaleSession::place_result(std::uint32_t index) {
     KILN_TRY(unpacked);
   }
   return place_clip(files_, finished_, clip, clip_report(clip, status));
+}
+
+// The farm is ours, and so is what it joined: it moves to its place. False: nobody has it any more.
+Result<bool> UpscaleSession::fetch_result(BlobTransfer& store, std::uint32_t index, const net::BlobRef& result) {
+  ClipWork& clip = clips_[index];
+  const std::string temporary = clip.place->temporary();
+  // The same clip twice in one command: whoever is first must not take what the other is about to be told it has.
+  const bool is_one_of_several = std::count_if(clips_.begin(), clips_.end(), [&](const ClipWork& other) {
+                                   return bytes_of(other.source) == bytes_of(clip.source);
+                                 }) > 1;
+  if (!is_one_of_several) {
+    clip.taken = true;
+    KILN_TRY_ASSIGN(clip.taken, store.take(result, temporary));
+    if (clip.taken) return true;
+  }
+  const Status fetched = store.download(result, temporary);
+  if (fetched) return true;
+  if (fetched.error().code != ErrorCode::kNotFound) return fail(fetched.error());
+  // An earlier run of the command took it, and was ended before it was in its place.
+  clip.taken = is_file_of(temporary, result);
+  return clip.taken;
+}
+
+// Of this run's own tries. A farm that does not answer costs the figures, and no result.
+void UpscaleSession::fill_phases() {
+  const auto trace = link_->ask_for<net::Trace>(net::GetTrace{job_});
+  if (!trace) return;
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const double started = now - elapsed_s();
+  double first = 0.0;
+  double rendered = 0.0;
+  double joined = 0.0;
+  for (const net::Span& span : trace->spans) {
+    if (span.start_s < started || span.outcome != "done") continue;
+    const bool segment = span.name.starts_with("clip ");
+    if (segment && (first == 0.0 || span.start_s < first)) first = span.start_s;
+    if (segment) rendered = std::max(rendered, span.end_s);
+    if (span.name.starts_with("join")) joined = std::max(joined, span.end_s);
+  }
+  PhaseReport& phases = report_.phases;
+  auto step = [from = started](double to) mutable { return to > from ? to - std::exchange(from, to) : 0.0; };
+  phases.start_s = step(first);
+  phases.render_s = step(rendered);
+  phases.join_s = step(joined);
+  phases.place_s = step(started + report_.wall_s);
 }
 
 void UpscaleSession::fill_report() {
@@ -151,6 +216,7 @@ void UpscaleSession::fill_report() {
     const LaneReport lane = difference(share, before);
     if (lane.segments > 0) report_.lanes[share.lane] = lane;
   }
+  fill_phases();
   report_.compiles = status_.compiles - before_.compiles;
   report_.compile_failures = status_.compile_failures;
   report_.compile_s = status_.compile_s - before_.compile_s;

@@ -52,7 +52,7 @@ Result<UpscaleReport> UpscaleSession::run(std::vector<ClipWork> clips) {
   if (!status) {
     // What was joined is in its place; of the rest nothing stays but the farm's job.
     for (const ClipWork& clip : clips_) {
-      if (!clip.placed) clip.place->discard();
+      if (!clip.placed && !clip.taken) clip.place->discard();
     }
     return fail(status.error());
   }
@@ -109,9 +109,10 @@ Status UpscaleSession::submit() {
 }
 
 // What was begun cannot be gone on with: other lanes would give other bits.
-Status UpscaleSession::start_over() {
-  progress_.say("The lanes are of another kind than those that began this job; it starts over.");
-  const bool ended = before_.summary.state == net::JobState::kDone;
+Status UpscaleSession::start_over(const std::string& why) {
+  progress_.say(why);
+  const net::JobState state = status_.summary.job.empty() ? before_.summary.state : status_.summary.state;
+  const bool ended = state == net::JobState::kDone;
   if (!ended) KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kCancel}));
   KILN_TRY(link_->ask_for<net::Done>(net::ControlJob{job_, net::JobVerb::kRemove}));
   before_ = {};

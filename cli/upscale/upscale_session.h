@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/farm/blob_transfer.h"
 #include "cli/farm/farm_link.h"
 #include "cli/upscale/clip_work.h"
 #include "cli/upscale/local_farm.h"
@@ -38,7 +39,7 @@ class UpscaleSession {
   [[nodiscard]] Status connect();
   [[nodiscard]] Status begin();
   [[nodiscard]] Status submit();
-  [[nodiscard]] Status start_over();
+  [[nodiscard]] Status start_over(const std::string& why);
   [[nodiscard]] Status follow();
   [[nodiscard]] Status wait_for_compiles();
   void leave_farm();
@@ -52,10 +53,12 @@ class UpscaleSession {
   [[nodiscard]] Status check_progress_is_possible(const net::WorkerStatus& worker);
   [[nodiscard]] Status place_results();
   [[nodiscard]] Status place_result(std::uint32_t index);
+  [[nodiscard]] Result<bool> fetch_result(BlobTransfer& store, std::uint32_t index, const net::BlobRef& result);
   void say_failures();
   void say_warnings();
   void show_progress();
   void fill_report();
+  void fill_phases();
   [[nodiscard]] bool all_placed() const;
   [[nodiscard]] double elapsed_s() const;
 

@@ -172,6 +172,12 @@ TEST_F(OutputPlaceTest, NamesThatNoOutputCanHaveAreRefusedBeforeAnythingIsMade) 
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+TEST_F(OutputPlaceTest, WhatAnEarlierRunLeftBesideThePlaceStaysUntilItIsReplaced) {
+  write(OutputPlace::reserve(folder_ + "/out.mkv", kJob, false).value().temporary(), "all that is left of a result");
+  const OutputPlace place = OutputPlace::reserve(folder_ + "/out.mkv", kJob, false).value();
+  EXPECT_EQ(read(place.temporary()), "all that is left of a result");
+}
+
 TEST_F(OutputPlaceTest, DiscardLeavesNothing) {
   const OutputPlace place = OutputPlace::reserve(folder_ + "/out.mkv", kJob, false).value();
   write(place.temporary(), "half");

@@ -97,6 +97,48 @@ class KilledLaneTest(Interrupted):
         self.assert_nothing_at(self.output)
 
 
+class TakenResultTest(Interrupted):
+    """What was joined moves out of the store to its place; a command that ends in between has the only one."""
+
+    flags = ("--codec", "ffv1", "--segment-frames", SEGMENT_FRAMES)
+
+    def test_next_run_places_it_and_renders_nothing(self):
+        command = self.start(self.source, self.output, *self.flags)
+        processes.wait_for("the farm", lambda: command.poll() is not None or (self.state / "coordinator.json").exists())
+        self.output.mkdir()  # the name that the result is to have
+        run = self.finish(command)
+        self.assertNotEqual(run.code, 0)
+        parts = [path for path in self.folder.iterdir() if path.name.startswith(".kiln-")]
+        self.assertEqual(len(parts), 1)
+        self.assertEqual(parts[0].stat().st_nlink, 1, "a blob of the store as well")
+        inode = parts[0].stat().st_ino
+        self.output.rmdir()
+        report = self.upscale(self.source, self.output, *self.flags)
+        self.assertEqual(report["lanes"], [])
+        self.assertEqual(self.output.stat().st_ino, inode)
+        self.assertEqual(len(clips.frame_hashes(self.output)), FRAMES)
+        self.assert_nothing_but(self.output)
+
+    def test_where_it_is_gone_the_job_starts_over(self):
+        command = self.start(self.source, self.output, *self.flags)
+        processes.wait_for("the farm", lambda: command.poll() is not None or (self.state / "coordinator.json").exists())
+        self.output.mkdir()
+        self.assertNotEqual(self.finish(command).code, 0)
+        for path in self.folder.iterdir():
+            if path.name.startswith(".kiln-"):
+                path.unlink()
+        self.output.rmdir()
+        run = self.run_command(self.arguments(self.source, self.output, "--executor", "uncompiled", *self.flags))
+        self.assertEqual(run.code, 0, run.err)
+        self.assertIn("starts over", run.err)
+        self.assertEqual(len(clips.frame_hashes(self.output)), FRAMES)
+        self.assert_nothing_but(self.output)
+
+    def assert_nothing_but(self, output: Path) -> None:
+        self.assertEqual([path.name for path in self.folder.iterdir() if path.name.startswith(".kiln-")], [])
+        self.assertTrue(output.is_file())
+
+
 class KilledPartTest(Interrupted):
     """The command's own store, worker and coordinator are killed while frames are rendered, and are started again."""
 

@@ -78,4 +78,6 @@ def lane_figures(report, frames):
     return {"command_s": round(report["command_s"], 2), "frames_per_second": round(frames / report["command_s"], 2),
             "loop_frames_per_second": round(frames / loop_s, 2), "slow_part": report["slow_part"],
             "first_frame_s": round(report["first_frame_s"], 2), "compiles": report["compiles"],
+            "phases": {key: round(value, 2) for key, value in report["phases"].items()},
+            "behind_the_loop_s": round(report["command_s"] - report["phases"]["start_s"] - loop_s, 2),
             **{key: round(lane[key], 2) for key in lane if key.endswith("_s")}}

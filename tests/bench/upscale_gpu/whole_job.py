@@ -1,5 +1,7 @@
 """A whole job on a card, warm, against the same encoder alone with the same processes, interleaved; and where the time goes.
 
+"phases" (until the first segment was given out, until the last was stored, until it was joined, until it was in its place) and "behind_the_loop_s":
+
     python3 tests/bench/upscale_gpu/whole_job.py --bundle TAR --package DIR --out FILE.json [--device cuda:0] [--rounds 3]
         [--frames 1200] [--size 1280x720] [--preset ultrafast] [--scale 4]
 
