@@ -61,6 +61,8 @@ Result<net::ProbeDone> probe(const MediaTools& tools, const net::ProbeTask& task
   done.output_height = size.height;
   done.warnings = clip.warnings;
   done.ffmpeg_version = tools.identity;
+  done.planes_bytes = clip.format.frame_bytes(clip.width, clip.height);
+  done.output_planes_bytes = settings.request.format.frame_bytes(size.width, size.height);
   return done;
 }
 

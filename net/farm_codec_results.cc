@@ -13,6 +13,7 @@ void put(const TileChoice& in, farm::TileChoice& out) {
   out.set_activation_bytes(in.activation_bytes);
   out.set_computed_pixels(in.computed_pixels);
   out.set_dtype(wire_dtype(in.dtype));
+  out.set_card_bytes(in.card_bytes);
 }
 
 TileChoice get(const farm::TileChoice& in, WireReader& read) {
@@ -25,6 +26,7 @@ TileChoice get(const farm::TileChoice& in, WireReader& read) {
   out.activation_bytes = read.bytes(in.activation_bytes(), "TileChoice.activation_bytes");
   out.computed_pixels = read.count(in.computed_pixels(), "TileChoice.computed_pixels");
   out.dtype = read.dtype(in.dtype(), "TileChoice.dtype");
+  out.card_bytes = read.bytes(in.card_bytes(), "TileChoice.card_bytes");
   return out;
 }
 

@@ -10,6 +10,7 @@ void put(const ProbeSpec& in, farm::ProbeSpec& out) {
   put(in.output, *out.mutable_output());
   for (const auto& item : in.budgets_bytes) out.add_budgets_bytes(item);
   for (const auto& item : in.dtypes) out.add_dtypes(item);
+  for (const auto& item : in.card_budgets_bytes) out.add_card_budgets_bytes(item);
 }
 
 ProbeSpec get(const farm::ProbeSpec& in, WireReader& read) {
@@ -21,6 +22,11 @@ ProbeSpec get(const farm::ProbeSpec& in, WireReader& read) {
   }
   if (read.may_hold(in.dtypes().size(), kDtypesMax, "ProbeSpec.dtypes")) {
     for (const auto& item : in.dtypes()) out.dtypes.push_back(read.dtype(item, "ProbeSpec.dtypes"));
+  }
+  if (read.may_hold(in.card_budgets_bytes().size(), kTileChoicesMax, "ProbeSpec.card_budgets_bytes")) {
+    for (const auto& item : in.card_budgets_bytes()) {
+      out.card_budgets_bytes.push_back(read.bytes(item, "ProbeSpec.card_budgets_bytes"));
+    }
   }
   return out;
 }

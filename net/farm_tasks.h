@@ -16,8 +16,9 @@ namespace kiln::net {
 struct ProbeSpec {
   ClipSource source;
   OutputSettings output;
-  std::vector<std::uint64_t> budgets_bytes;  // tiles are planned for each of these
+  std::vector<std::uint64_t> budgets_bytes;  // tiles are planned for each of these, of lanes on processors …
   std::vector<std::string> dtypes{};         // and in each of these; none: float32
+  std::vector<std::uint64_t> card_budgets_bytes{};  // … and of lanes on cards
   bool operator==(const ProbeSpec&) const = default;
 };
 struct CompileSpec {
@@ -80,6 +81,7 @@ struct TileChoice {
   std::uint64_t activation_bytes = 0;  // at the peak, by the liveness walk
   std::int64_t computed_pixels = 0;    // of all tiles of one frame, halos included
   std::string dtype = "float32";       // of the graph
+  std::uint64_t card_bytes = 0;        // on a card, with weights and buffers; 0: nobody asked for cards
   bool operator==(const TileChoice&) const = default;
 };
 

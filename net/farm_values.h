@@ -120,7 +120,8 @@ struct CardFacts {
 struct LaneOffer {
   LaneId lane;
   LaneClass kind;
-  std::uint64_t budget_bytes = 0;  // for activations: memory or cap, less what else lives there
+  // On a card for all but the process itself, else for activations: memory or cap, less what else lives there.
+  std::uint64_t budget_bytes = 0;
   int encoder_threads = 1;
   CardFacts card;  // of a lane on a card
   bool operator==(const LaneOffer&) const = default;

@@ -73,6 +73,8 @@ struct ProbeDone {
   std::int64_t output_height = 0;
   std::vector<std::string> warnings;
   std::string ffmpeg_version;
+  std::uint64_t planes_bytes = 0;  // of one frame, as it is decoded …
+  std::uint64_t output_planes_bytes = 0;  // … and as it is encoded
 };
 struct Progress {
   TaskId task;

@@ -105,6 +105,8 @@ void put(const ProbeDone& in, pb::ProbeDone& out) {
   out.set_output_height(in.output_height);
   for (const auto& item : in.warnings) out.add_warnings(item);
   out.set_ffmpeg_version(in.ffmpeg_version);
+  out.set_planes_bytes(in.planes_bytes);
+  out.set_output_planes_bytes(in.output_planes_bytes);
 }
 
 ProbeDone get(const pb::ProbeDone& in) {
@@ -122,6 +124,8 @@ ProbeDone get(const pb::ProbeDone& in) {
   out.output_height = in.output_height();
   out.warnings.assign(in.warnings().begin(), in.warnings().end());
   out.ffmpeg_version = in.ffmpeg_version();
+  out.planes_bytes = in.planes_bytes();
+  out.output_planes_bytes = in.output_planes_bytes();
   return out;
 }
 

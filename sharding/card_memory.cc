@@ -8,19 +8,8 @@
 namespace kiln::sharding {
 namespace {
 
-// In the order in which a lane makes them.
-std::uint64_t made_once(const CardHoldings& holdings) {
-  AllocatorModel memory;
-  const auto take = [&](std::uint64_t bytes) { (void)memory.take(bytes); };
-  for (const std::uint64_t bytes : holdings.weights_bytes) take(bytes);
-  for (std::size_t i = 0; i < holdings.sources; ++i) {
-    take(holdings.planes_bytes);
-    take(holdings.rgb_bytes);
-  }
-  for (std::size_t i = 0; i < holdings.outputs; ++i) take(holdings.output_bytes);
-  take(holdings.resampled_bytes);
-  take(holdings.scratch_bytes);
-  return memory.reserved_bytes();
+std::uint64_t rgb_bytes(const CardFrame& frame, int height, int width) {
+  return 3 * static_cast<std::uint64_t>(height) * static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(frame.value_bytes);
 }
 
 void run(AllocatorModel& memory, std::uint64_t tile_bytes, const std::vector<MemoryStep>& steps) {
@@ -49,16 +38,53 @@ std::vector<MemoryStep> steps_of_peak(std::uint64_t peak_bytes, const std::vecto
   return steps;
 }
 
-CardEstimate estimate_card(std::uint64_t context_bytes, const CardHoldings& holdings, const std::vector<MemoryStep>& steps) {
+RingSlots card_ring_slots(const CardClip& clip, const RingSizes& sizes) {
+  const std::uint64_t source_bytes = clip.source_planes_bytes + rgb_bytes(clip.frame, clip.frame.height, clip.frame.width);
+  return ring_slots(sizes, static_cast<std::size_t>(clip.frames_in_sight), source_bytes, clip.output_planes_bytes);
+}
+
+CardHoldings card_holdings(const CardClip& clip, const RingSlots& slots) {
+  CardHoldings out;
+  out.sources = slots.sources;
+  out.planes_bytes = clip.source_planes_bytes;
+  out.rgb_bytes = rgb_bytes(clip.frame, clip.frame.height, clip.frame.width);
+  out.outputs = slots.outputs;
+  out.output_bytes = clip.output_planes_bytes;
+  const std::uint64_t resampling = frame_buffer_bytes(clip.frame, false);
+  if (resampling > 0) out.resampled_bytes = rgb_bytes(clip.frame, clip.frame.output_height, clip.frame.output_width);
+  out.scratch_bytes = resampling - out.resampled_bytes;
+  return out;
+}
+
+void add_tiles(const CardClip& clip, int height, int width, CardHoldings& holdings) {
+  holdings.assembled_bytes = frame_buffer_bytes(clip.frame, true) - frame_buffer_bytes(clip.frame, false);
+  holdings.tile_bytes = rgb_bytes(clip.frame, height, width) * static_cast<std::uint64_t>(clip.frames_in_sight);
+}
+
+std::uint64_t held_on_card(const CardHoldings& holdings) {
+  AllocatorModel memory;
+  const auto take = [&](std::uint64_t bytes) { (void)memory.take(bytes); };
+  for (const std::uint64_t bytes : holdings.weights_bytes) take(bytes);  // in the order in which a lane makes them
+  for (std::size_t i = 0; i < holdings.sources; ++i) {
+    take(holdings.planes_bytes);
+    take(holdings.rgb_bytes);
+  }
+  for (std::size_t i = 0; i < holdings.outputs; ++i) take(holdings.output_bytes);
+  take(holdings.resampled_bytes);
+  take(holdings.scratch_bytes);
+  return memory.reserved_bytes();
+}
+
+std::uint64_t run_on_card(const CardHoldings& holdings, const std::vector<MemoryStep>& steps) {
   constexpr int kRuns = 2;  // the second finds what the first left
-  CardEstimate out;
-  out.context_bytes = context_bytes;
-  out.held_bytes = made_once(holdings);
   AllocatorModel memory;
   (void)memory.take(holdings.assembled_bytes);
   for (int i = 0; i < kRuns; ++i) run(memory, holdings.tile_bytes, steps);
-  out.activation_bytes = memory.reserved_bytes();
-  return out;
+  return memory.reserved_bytes();
+}
+
+CardEstimate estimate_card(std::uint64_t context_bytes, const CardHoldings& holdings, const std::vector<MemoryStep>& steps) {
+  return {context_bytes, held_on_card(holdings), run_on_card(holdings, steps)};
 }
 
 }  // namespace kiln::sharding

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/frame_memory.h"
+#include "sharding/ring_sizes.h"
+
 namespace kiln::sharding {
 
 // One thing of a run that takes memory, or gives back what `taken` (index of the step that took it) had.
@@ -26,6 +29,20 @@ struct CardHoldings {
   std::uint64_t tile_bytes = 0;              // what is cut out of the frame for one run; 0: likewise
 };
 
+// A clip as a card sees it.
+struct CardClip {
+  CardFrame frame;
+  std::uint64_t source_planes_bytes = 0;  // of one frame, as its decoder gives it …
+  std::uint64_t output_planes_bytes = 0;  // … and as its encoder takes it
+  int frames_in_sight = 1;                // of the network's run
+};
+
+[[nodiscard]] RingSlots card_ring_slots(const CardClip& clip, const RingSizes& sizes);
+// Weights and what tiles take apart.
+[[nodiscard]] CardHoldings card_holdings(const CardClip& clip, const RingSlots& slots);
+// `height`, `width`: of one run, in tiles of which a frame is rendered.
+void add_tiles(const CardClip& clip, int height, int width, CardHoldings& holdings);
+
 struct CardEstimate {
   std::uint64_t context_bytes = 0;     // as it was given
   std::uint64_t held_bytes = 0;
@@ -41,5 +58,8 @@ struct CardEstimate {
 // driver for it, by sharding/allocator_model.h: what is made once and what the runs take are of different streams.
 [[nodiscard]] CardEstimate estimate_card(std::uint64_t context_bytes, const CardHoldings& holdings,
                                          const std::vector<MemoryStep>& steps);
+// The parts of that.
+[[nodiscard]] std::uint64_t held_on_card(const CardHoldings& holdings);
+[[nodiscard]] std::uint64_t run_on_card(const CardHoldings& holdings, const std::vector<MemoryStep>& steps);
 
 }  // namespace kiln::sharding

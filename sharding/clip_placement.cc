@@ -99,7 +99,7 @@ ClipPlacement weigh(const ClipPlacementRequest& request, int kind, std::size_t o
       out.left_out.push_back(other_dtype(lane, request.offers[offer].dtype));
       continue;
     }
-    const std::uint64_t needs = needed_bytes(request, lane.kind, offer);
+    const std::uint64_t needs = needed_bytes(request, lane, offer);
     const std::uint64_t holds = budget_of(request, lane);
     if (holds < needs) {
       out.left_out.push_back(too_small(lane, holds, needs));
@@ -121,7 +121,7 @@ void explain_nothing(const ClipPlacementRequest& request, std::vector<std::strin
     std::uint64_t least = 0;
     for (std::size_t i = 0; i < request.offers.size(); ++i) {
       if (dtype_of(request, lane) != request.offers[i].dtype) continue;
-      const std::uint64_t needs = needed_bytes(request, lane.kind, i);
+      const std::uint64_t needs = needed_bytes(request, lane, i);
       if (least == 0 || needs < least) least = needs;
     }
     why.push_back(least == 0 ? lane.name + ": the clip fits in no tile that the package has"
@@ -131,10 +131,11 @@ void explain_nothing(const ClipPlacementRequest& request, std::vector<std::strin
 
 }  // namespace
 
-std::uint64_t needed_bytes(const ClipPlacementRequest& request, int kind, std::size_t offer) {
-  std::uint64_t needs = request.offers[offer].activation_bytes;
+std::uint64_t needed_bytes(const ClipPlacementRequest& request, const LaneFit& lane, std::size_t offer) {
+  const TileOffer& tiles = request.offers[offer];
+  std::uint64_t needs = lane.on_card && tiles.card_bytes > 0 ? tiles.card_bytes : tiles.activation_bytes;
   for (const LearnedNeed& learned : request.learned) {
-    if (learned.kind == kind && learned.offer == offer) needs = std::max(needs, learned.budget_bytes_min);
+    if (learned.kind == lane.kind && learned.offer == offer) needs = std::max(needs, learned.budget_bytes_min);
   }
   return needs;
 }
@@ -160,8 +161,9 @@ std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request, std
     if (why != nullptr) explain_nothing(request, *why);
     return std::nullopt;
   }
-  best->reason = fmt::format("{} of {} lanes, {:.0f} MiB of activations each", best->lanes.size(), request.lanes.size(),
-                             static_cast<double>(request.offers[best->offer].activation_bytes) / kMiB);
+  const LaneFit& first = request.lanes[best->lanes.front()];
+  best->reason = fmt::format("{} of {} lanes, {:.0f} MiB {}each", best->lanes.size(), request.lanes.size(),
+                             static_cast<double>(needed_bytes(request, first, best->offer)) / kMiB, first.on_card ? "" : "of activations ");
   for (const std::string& host : best->held_back) best->reason += "; " + host;
   return best;
 }

@@ -15,7 +15,7 @@ namespace kiln::sharding {
 struct LaneFit {
   std::string name;   // for reasons: "host-a lane 0"
   int kind = 0;       // its class, numbered by the caller
-  std::uint64_t budget_bytes = 0;
+  std::uint64_t budget_bytes = 0;  // for activations; on a card for weights and buffers too
   double frames_per_second = 0.0;  // of this network, untiled or nearly; 0: not known, counts as the others' mean
   // What it may compute this clip in, best first (sharding/precision.h).
   std::vector<GraphDtype> dtypes = {GraphDtype::kFloat32};
@@ -24,6 +24,7 @@ struct LaneFit {
   double model_core_seconds = 0.0;    // that the network takes of them for one frame, untiled or nearly; little on a card
   double encode_core_seconds = 0.0;   // of media_core_seconds, what goes to encoding; 0: not told apart
   double model_frames_per_second = 0.0;  // as frames_per_second, had its model never waited; 0: not known
+  bool on_card = false;
   double matrix_rate = 0.0;           // of its card, as measured (sharding/speed_guess.h); 0: nobody measured it
 };
 
@@ -35,9 +36,10 @@ struct HostFit {
 
 // A way of tiling, as it was found for some budget.
 struct TileOffer {
-  std::uint64_t activation_bytes = 0;
+  std::uint64_t activation_bytes = 0;  // at the peak of a run
   std::int64_t computed_pixels = 0;  // of one frame, halos included: what it costs
   GraphDtype dtype = GraphDtype::kFloat32;  // of the graph: part of what fixes the bits
+  std::uint64_t card_bytes = 0;      // what all of it takes on a card; 0: not known, the activations count there too
 };
 
 // What an out-of-memory taught: a class needs more than it seemed, for that offer.
@@ -71,7 +73,7 @@ struct ClipPlacement {
 [[nodiscard]] std::optional<ClipPlacement> place_clip(const ClipPlacementRequest& request,
                                                       std::vector<std::string>* why);
 
-// What a lane needs for an offer: the walk over the graph, or what an out-of-memory taught.
-[[nodiscard]] std::uint64_t needed_bytes(const ClipPlacementRequest& request, int kind, std::size_t offer);
+// What a lane needs for an offer: the walk over the graph, or what an out-of-memory taught its class.
+[[nodiscard]] std::uint64_t needed_bytes(const ClipPlacementRequest& request, const LaneFit& lane, std::size_t offer);
 
 }  // namespace kiln::sharding

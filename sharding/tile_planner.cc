@@ -167,9 +167,9 @@ class TileSearch {
       return make_error(ErrorCode::kResourceExhausted, ExitCode::kInputRefused,
                         "{} do not fit: the smallest input of this package, {}x{}, needs {} for "
                         "activations and {} are "
-                        "allowed; raise run.activation_mib if there is more memory{}",
+                        "allowed; {}{}",
                         frame, least_->first.height, least_->first.width, mib(least_->second),
-                        mib(request_.memory_limit_bytes),
+                        mib(request_.memory_limit_bytes), request_.more_memory,
                         request_.rules.kind == TilingKind::kWhole
                             ? ", or smaller frames: this network cannot be tiled"
                             : fmt::format(", or {}", import_again(small_tile())));

@@ -74,6 +74,7 @@ struct TileRequest {
   // Peak of activations for one input of this shape; empty: nothing is known and everything fits.
   std::function<std::uint64_t(TileShape)> activation_bytes;
   std::uint64_t memory_limit_bytes = 0;  // for activations; 0: no limit
+  std::string more_memory = "raise run.activation_mib if there is more memory";  // of a refusal: what would help
   std::optional<TileShape> only;         // a shape that was planned before: no other is considered
 };
 

@@ -2,10 +2,10 @@
 #include "base/log.h"
 #include "base/sealed_file.h"
 #include "net/farm_codec.h"
+#include "sharding/ring_sizes.h"
 #include "worker/card_probe.h"
 #include "worker/farm_worker_impl.h"
 #include "worker/fault_class.h"
-#include "worker/worker_identity.h"
 
 namespace kiln::worker {
 namespace {
@@ -57,7 +57,8 @@ void FarmWorker::Impl::limit_rings(LaneHost& lane) {
   const auto found = probe_cards(probe, said);
   if (!found) return;  // the lane will say what is wrong
   for (const Card& card : found->cards) {
-    if (card.uuid == lane.place().card_uuid) lane.limit_rings(std::max<std::uint64_t>(card.free_bytes / kRingsDenominator, 1));
+    const std::uint64_t context_bytes = std::min(card.free_bytes, lane.place().context_bytes);
+    if (card.uuid == lane.place().card_uuid) lane.limit_rings(sharding::ring_limit_bytes(card.free_bytes - context_bytes));
   }
 }
 

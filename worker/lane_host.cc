@@ -23,6 +23,7 @@ std::uint64_t size_of(int fd) {
 LaneHost::LaneHost(LaneId id, LaneHostOptions options)
     : id_(id),
       options_(std::move(options)),
+      planned_ring_bytes_(options_.place.ring_bytes),
       log_path_(fmt::format("{}/lane-{}.log", options_.log_folder, id.value)) {}
 
 Status LaneHost::start() {

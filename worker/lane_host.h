@@ -44,8 +44,8 @@ class LaneHost {
 
   [[nodiscard]] Status start();
   [[nodiscard]] const LanePlace& place() const { return options_.place; }
-  // From its next start on. What was there when the worker began may be another's now.
-  void limit_rings(std::uint64_t bytes) { options_.place.ring_bytes = std::min(options_.place.ring_bytes, bytes); }
+  // From its next start on: what was there when the worker began may be another's now. Never more than then.
+  void limit_rings(std::uint64_t bytes) { options_.place.ring_bytes = std::min(planned_ring_bytes_, bytes); }
   void kill();
   [[nodiscard]] bool running() const { return process_.has_value(); }
   [[nodiscard]] int fd() const { return process_ ? process_->fd() : -1; }
@@ -91,6 +91,7 @@ class LaneHost {
 
   LaneId id_;
   LaneHostOptions options_;
+  const std::uint64_t planned_ring_bytes_;
   std::optional<LaneProcess> process_;
   std::shared_ptr<const ModelPackage> package_;
   sharding::GraphDtype dtype_ = sharding::GraphDtype::kFloat32;  // of what is loaded

@@ -5,13 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "sharding/ring_sizes.h"
+
 namespace kiln::worker {
 
 // Threads of one encoder beside a card. A software encoder's speed does not grow with its threads for long: several with
 // a few each are faster than one with all, and what one writes depends on their number.
 inline constexpr int kEncoderThreadsMax = 4;
 // Frames of each wait in memory.
-inline constexpr int kEncodersMax = 8;
+inline constexpr int kEncodersMax = sharding::kChannelsMax;
 
 struct LanePlace {
   std::string device = "cpu";  // as the lane names it: with one card visible, that is always cuda:0

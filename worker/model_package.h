@@ -10,7 +10,6 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/sha256.h"
-#include "net/farm_tasks.h"
 #include "sharding/graph/exported_graph.h"
 #include "sharding/package/package_manifest.h"
 
@@ -43,22 +42,8 @@ using PackageLoader = std::function<Result<UniqueFd>(const std::string& file, co
 [[nodiscard]] Result<ModelPackage> open_model_package(std::string manifest_text, const PackageLoader& load,
                                                       std::vector<sharding::GraphDtype> dtypes);
 
-// Peak of activations of one uncompiled run, from the graph's shapes alone.
-[[nodiscard]] Result<std::uint64_t> activation_bytes(const ModelPackage& package, const ModelPackage::Graph& graph,
-                                                     int height, int width);
-
-struct TileChoices {
-  // Dtype by dtype, by rising budget; equal shapes once, with the least budget that gave them.
-  std::vector<net::TileChoice> tiles;
-  std::string reason;                  // why there is none
-};
-struct PictureSize {
-  int height = 0;
-  int width = 0;
-};
-// The cheapest tiles of a frame for each memory budget, in each dtype that the package is open for. In the narrow ones, which cards
-// alone compute in, what the card holds of the frame itself counts as well.
-[[nodiscard]] TileChoices choose_tiles(const ModelPackage& package, PictureSize frame, PictureSize output,
-                                       std::vector<std::uint64_t> budgets_bytes);
+// The sizes that its graph leaves open, for frames of this size.
+[[nodiscard]] Result<sharding::SymbolValues> symbols_of(const ModelPackage& package, const ModelPackage::Graph& graph, int height,
+                                                        int width);
 
 }  // namespace kiln::worker

@@ -7,6 +7,7 @@
 #include "sharding/package/package_inputs.h"
 #include "worker/image_archive.h"
 #include "worker/lane_host.h"
+#include "worker/tile_choice.h"
 
 namespace kiln::worker {
 namespace {
@@ -43,9 +44,12 @@ Result<net::TaskResult> TaskResultStore::store_probe(const TaskRun& run) {
   out.output_height = done.output_height;
   out.media_tools = done.ffmpeg_version;
   for (const std::string& warning : done.warnings) out.warnings.push_back(store_.without_grants(warning));
-  TileChoices tiles = choose_tiles(*run.files.package, {static_cast<int>(done.height), static_cast<int>(done.width)},
-                                   {static_cast<int>(done.output_height), static_cast<int>(done.output_width)},
-                                   std::get<net::ProbeSpec>(run.assign.spec).budgets_bytes);
+  const auto& spec = std::get<net::ProbeSpec>(run.assign.spec);
+  TileChoices tiles = choose_tiles(
+      *run.files.package, {{static_cast<int>(done.height), static_cast<int>(done.width), done.planes_bytes},
+                           {static_cast<int>(done.output_height), static_cast<int>(done.output_width), done.output_planes_bytes},
+                           spec.budgets_bytes,
+                           spec.card_budgets_bytes});
   out.tiles = std::move(tiles.tiles);
   out.no_tiles_reason = std::move(tiles.reason);
   KILN_TRY_ASSIGN(out.description, store_.put_text(done.clip, run.assign.write_query));

@@ -7,18 +7,17 @@
 
 #include "base/sha256.h"
 #include "sharding/output_plan.h"
+#include "sharding/ring_sizes.h"
 #include "worker/card_probe.h"
 
 namespace kiln::worker {
 namespace {
 
 constexpr std::size_t kNameCharsMax = 64;
-// Of a card's memory, or of the cap: context, code, weights and what the allocator cannot use.
-constexpr std::uint64_t kReserveNumerator = 3;
-constexpr std::uint64_t kReserveDenominator = 10;
-// The least that this is: the context of a lane with LibTorch's libraries (600 and 700 MiB were seen on H100s of two drivers; this where
-// nobody measured it), the rings of the frame loop, and the rest for what is not known before.
+// The context of a lane with LibTorch's libraries: 600 and 700 MiB were seen on H100s of two drivers. This where nobody measured it.
 constexpr std::uint64_t kContextBytes = 600ULL << 20U;
+// Of a card's memory, for what programs that come later take of it; and of a cap, which is the lane's own, for what no estimate knows.
+constexpr std::uint64_t kOthersDenominator = 20;
 constexpr std::uint64_t kUnknownDenominator = 40;
 
 // In whole grains: measurements of equal cards are a few MiB apart.
@@ -94,8 +93,8 @@ int lane_count(const WorkerCapability& capability) {
 
 std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes) {
   const std::uint64_t whole = cap_bytes == 0 ? card.memory_bytes : std::min(card.memory_bytes, cap_bytes);
-  const std::uint64_t least = context_bytes(card) + whole / kRingsDenominator + whole / kUnknownDenominator;
-  const std::uint64_t reserve = std::max(whole / kReserveDenominator * kReserveNumerator, least);
+  const bool capped = cap_bytes > 0 && cap_bytes < card.memory_bytes;
+  const std::uint64_t reserve = context_bytes(card) + whole / (capped ? kUnknownDenominator : kOthersDenominator);
   const std::uint64_t free = std::min(whole, card.free_bytes);
   return free <= reserve ? 0 : (free - reserve) / kBudgetGrain * kBudgetGrain;
 }
@@ -123,8 +122,7 @@ std::vector<LanePlace> lane_places(const WorkerCapability& capability) {
     LanePlace place{"cuda:0", card.uuid, card.cores, std::min(threads, std::max(1, share)), encoder_threads, encoders};
     place.memory_fraction = memory_fraction(card, capability.vram_cap_bytes);
     place.context_bytes = card.context_bytes > 0 ? card.context_bytes : kContextBytes;
-    const std::uint64_t cap_bytes = capability.vram_cap_bytes;
-    place.ring_bytes = (cap_bytes == 0 ? card.memory_bytes : std::min(cap_bytes, card.memory_bytes)) / kRingsDenominator;
+    place.ring_bytes = sharding::ring_limit_bytes(card_budget_bytes(card, capability.vram_cap_bytes));
     places.push_back(std::move(place));
   }
   return places;

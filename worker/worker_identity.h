@@ -35,11 +35,9 @@ struct WorkerCapability {
 // Of the lanes in that hello, in its order.
 [[nodiscard]] std::vector<LanePlace> lane_places(const WorkerCapability& capability);
 [[nodiscard]] int lane_count(const WorkerCapability& capability);
-// Of a card's memory, what activations may have: free = min(device free, cap) less what a lane holds besides. In whole
-// kBudgetGrain, so that equal cards offer the same. 0: there is no room.
+// Of a card's memory, what a lane may have beside its process: weights, buffers and activations. What is free, or the cap if that is
+// less, without the process and a reserve. In whole kBudgetGrain, so that equal cards offer the same. 0: there is no room.
 inline constexpr std::uint64_t kBudgetGrain = 64ULL << 20U;
-// Of a card's memory, or of the cap: this part may be buffers of the frame loop.
-inline constexpr std::uint64_t kRingsDenominator = 8;
 [[nodiscard]] std::uint64_t card_budget_bytes(const Card& card, std::uint64_t cap_bytes);
 // What is left of the cap, beside a process's context, for an allocator on that card, as a part of its memory. 1: there is no cap.
 [[nodiscard]] double memory_fraction(const Card& card, std::uint64_t cap_bytes);

@@ -66,6 +66,7 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
       if (!there) there = package_dtypes(job);
       sharding::LaneFit fit{fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
                             lane.offer.budget_bytes, 0.0, sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)};
+      fit.on_card = is_card(lane.offer.kind);
       fit.host = table.number_of(session);
       add_speeds(lane, table.media_cost(session, media), fit);
       fit.matrix_rate = matrix_rate(lane.offer.card.speed);
@@ -109,7 +110,7 @@ std::optional<Choice> choose(const Turn& turn, const JobRecord& job, const ClipR
   request.hosts = candidates.hosts;
   request.mix_kinds = job.request.numerics == "tolerant";
   for (const net::TileChoice& tile : clip.probe->tiles) {
-    request.offers.push_back({tile.activation_bytes, tile.computed_pixels, dtype_of(tile.dtype)});
+    request.offers.push_back({tile.activation_bytes, tile.computed_pixels, dtype_of(tile.dtype), tile.card_bytes});
   }
   request.learned = learned_needs(turn, candidates, clip.probe->tiles);
   std::vector<net::Variant> variants = job.request.variants;
@@ -263,20 +264,27 @@ void plan_again(Turn& turn, const net::JobName& name, std::uint32_t index) {
 
 }  // namespace
 
-std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job) {
-  std::set<std::uint64_t> budgets;
+bool is_card(const net::LaneClass& kind) { return kind.arch != "cpu"; }
+
+ProbeBudgets probe_budgets(const Turn& turn, const JobRecord& job) {
+  std::set<std::uint64_t> hosts;
+  std::set<std::uint64_t> cards;
   for (const auto& [name, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
-      if (!unusable_reason(turn, job, {name, id}, lane)) budgets.insert(lane.offer.budget_bytes);
+      if (unusable_reason(turn, job, {name, id}, lane)) continue;
+      (is_card(lane.offer.kind) ? cards : hosts).insert(lane.offer.budget_bytes);
     }
   }
-  for (const net::Variant& variant : job.request.variants) {
-    if (variant.budget_bytes_max > 0) budgets.insert(variant.budget_bytes_max);
-  }
-  for (; budgets.size() > kBudgetsMax; ++turn.live().counters.budgets_left_out) {
-    budgets.erase(std::next(budgets.begin()));  // least and largest stay
-  }
-  return {budgets.begin(), budgets.end()};
+  const auto bounded = [&](std::set<std::uint64_t>& budgets) {
+    for (const net::Variant& variant : job.request.variants) {
+      if (variant.budget_bytes_max > 0 && !budgets.empty()) budgets.insert(variant.budget_bytes_max);
+    }
+    for (; budgets.size() > kBudgetsMax; ++turn.live().counters.budgets_left_out) {
+      budgets.erase(std::next(budgets.begin()));  // least and largest stay
+    }
+    return std::vector<std::uint64_t>(budgets.begin(), budgets.end());
+  };
+  return {bounded(hosts), bounded(cards)};
 }
 
 void plan_clips(Turn& turn) {

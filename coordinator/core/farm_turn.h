@@ -58,7 +58,13 @@ void cancel_running(Turn& turn, const JobRecord& job, const std::string& why);
 // ---- clip_planning.cc ----
 // Probed clips that have no plan yet get one; what they need compiled is wanted.
 void plan_clips(Turn& turn);
-[[nodiscard]] std::vector<std::uint64_t> probe_budgets(const Turn& turn, const JobRecord& job);
+// What the lanes that the job may use have room for, each once: on processors, and on cards.
+struct ProbeBudgets {
+  std::vector<std::uint64_t> hosts_bytes;
+  std::vector<std::uint64_t> cards_bytes;
+};
+[[nodiscard]] ProbeBudgets probe_budgets(const Turn& turn, const JobRecord& job);
+[[nodiscard]] bool is_card(const net::LaneClass& kind);
 
 // ---- lane_precision.cc ----
 // What the package has graphs of; all three where its manifest is not readable here.

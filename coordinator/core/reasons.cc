@@ -119,7 +119,8 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
   if (!plan.encoder.empty() && !encodes_with(lane.offer, plan.encoder, clip.probe->output_pixel_format)) {
     return fmt::format("its card has no {} for {}, which the clip is encoded with", plan.encoder, clip.probe->output_pixel_format);
   }
-  std::uint64_t needs = plan.tile.activation_bytes;
+  const bool buffers_count = is_card(lane.offer.kind) && plan.tile.card_bytes > 0;
+  std::uint64_t needs = buffers_count ? plan.tile.card_bytes : plan.tile.activation_bytes;
   const auto learned =
       turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});
   if (learned != turn.durable().envelopes.end()) needs = std::max(needs, learned->second);

@@ -8,7 +8,8 @@ using net::TaskKind;
 
 net::ProbeSpec probe_spec(const Turn& turn, const JobRecord& job, const TaskRecord& task) {
   const net::ClipRequest& clip = job.request.clips[task.clip];
-  return {clip.source, clip.output, probe_budgets(turn, job), probe_dtypes(turn, job)};
+  ProbeBudgets budgets = probe_budgets(turn, job);
+  return {clip.source, clip.output, std::move(budgets.hosts_bytes), probe_dtypes(turn, job), std::move(budgets.cards_bytes)};
 }
 
 net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const TaskRecord& task) {

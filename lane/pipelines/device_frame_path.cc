@@ -2,7 +2,6 @@
 
 #include "lane/gpu/device_frames.h"
 #include "lane/media/clip_info.h"
-#include "sharding/frame_memory.h"
 
 namespace kiln::lane {
 namespace {
@@ -49,16 +48,15 @@ class DeviceFramePath final : public FramePath {
   const bool outputs_can_wait_;
 };
 
-RingSlots slots_of(const SegmentSpec& spec, const RingSizes& rings, std::uint64_t value_bytes) {
+sharding::CardClip card_clip(const SegmentSpec& spec, std::uint64_t value_bytes) {
   const ClipInfo& clip = *spec.clip;
   const OutputRequest& request = spec.settings.request;
-  const std::uint64_t planes = clip.format.frame_bytes(clip.width, clip.height);
-  const std::uint64_t rgb = 3ULL * static_cast<std::uint64_t>(clip.width) * static_cast<std::uint64_t>(clip.height) * value_bytes;
-  return ring_slots(rings, static_cast<std::size_t>(spec.tile.frames), planes + rgb,
-                    request.format.frame_bytes(request.width, request.height));
+  return {{clip.height, clip.width, spec.model_scale, request.height, request.width, static_cast<int>(value_bytes)},
+          clip.format.frame_bytes(clip.width, clip.height), request.format.frame_bytes(request.width, request.height),
+          static_cast<int>(spec.tile.frames)};
 }
 
-DeviceFramesSetup setup_of(const SegmentSpec& spec, const RingSlots& slots) {
+DeviceFramesSetup setup_of(const SegmentSpec& spec, const sharding::RingSlots& slots) {
   const ClipInfo& clip = *spec.clip;
   const OutputRequest& request = spec.settings.request;
   DeviceFramesSetup out;
@@ -81,41 +79,26 @@ struct DevicePaths::Made {
   std::shared_ptr<DeviceFrames> frames;
 };
 
-DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, RingSizes rings)
+DevicePaths::DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, sharding::RingSizes rings)
     : network_(network), kernels_(std::move(kernels)), rings_(rings) {}
 DevicePaths::~DevicePaths() = default;
 
 std::uint64_t DevicePaths::value_bytes() const { return network_.dtype() == sharding::GraphDtype::kFloat32 ? 4 : 2; }
 
-std::size_t DevicePaths::channels_for(const SegmentSpec& spec) const { return slots_of(spec, rings_, value_bytes()).channels; }
+std::size_t DevicePaths::channels_for(const SegmentSpec& spec) const {
+  return sharding::card_ring_slots(card_clip(spec, value_bytes()), rings_).channels;
+}
 
 sharding::CardHoldings DevicePaths::holdings_for(const SegmentSpec& spec) const {
-  const ClipInfo& clip = *spec.clip;
-  const OutputRequest& request = spec.settings.request;
-  const RingSlots slots = slots_of(spec, rings_, value_bytes());
-  const auto rgb_bytes = [&](std::int64_t height, std::int64_t width) {
-    return 3 * static_cast<std::uint64_t>(height) * static_cast<std::uint64_t>(width) * value_bytes();
-  };
-  const sharding::CardFrame frame{clip.height, clip.width, spec.model_scale, request.height, request.width,
-                                  static_cast<int>(value_bytes())};
-  const bool whole = spec.windows.size() == 1 && spec.tile.height == clip.height && spec.tile.width == clip.width;
-  sharding::CardHoldings out;
-  out.sources = slots.sources;
-  out.planes_bytes = clip.format.frame_bytes(clip.width, clip.height);
-  out.rgb_bytes = rgb_bytes(clip.height, clip.width);
-  out.outputs = slots.outputs;
-  out.output_bytes = request.format.frame_bytes(request.width, request.height);
-  const std::uint64_t resampling = sharding::frame_buffer_bytes(frame, false);
-  if (resampling > 0) out.resampled_bytes = rgb_bytes(request.height, request.width);
-  out.scratch_bytes = resampling - out.resampled_bytes;
-  if (whole) return out;
-  out.assembled_bytes = sharding::frame_buffer_bytes(frame, true) - resampling;
-  out.tile_bytes = rgb_bytes(spec.tile.height, spec.tile.width) * static_cast<std::uint64_t>(spec.tile.frames);
+  const sharding::CardClip clip = card_clip(spec, value_bytes());
+  sharding::CardHoldings out = sharding::card_holdings(clip, sharding::card_ring_slots(clip, rings_));
+  const bool whole = spec.windows.size() == 1 && spec.tile.height == clip.frame.height && spec.tile.width == clip.frame.width;
+  if (!whole) sharding::add_tiles(clip, static_cast<int>(spec.tile.height), static_cast<int>(spec.tile.width), out);
   return out;
 }
 
 Result<std::unique_ptr<FramePath>> DevicePaths::make(const SegmentSpec& spec) {
-  const RingSlots slots = slots_of(spec, rings_, value_bytes());
+  const sharding::RingSlots slots = sharding::card_ring_slots(card_clip(spec, value_bytes()), rings_);
   DeviceFramesSetup setup = setup_of(spec, slots);
   const std::lock_guard lock(mutex_);
   if (latest_ == nullptr || latest_->setup != setup) {

@@ -8,7 +8,6 @@
 
 #include "lane/gpu/kernel_module.h"
 #include "lane/pipelines/frame_path.h"
-#include "lane/pipelines/ring_sizes.h"
 #include "lane/pipelines/segment_run.h"
 #include "sharding/card_memory.h"
 
@@ -20,7 +19,7 @@ class DeviceFrames;
 class DevicePaths {
  public:
   // `network` is borrowed and outlives it; it is on the card.
-  DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, RingSizes rings);
+  DevicePaths(Network& network, std::shared_ptr<const KernelModule> kernels, sharding::RingSizes rings);
   ~DevicePaths();
   DevicePaths(const DevicePaths&) = delete;
   DevicePaths& operator=(const DevicePaths&) = delete;
@@ -37,7 +36,7 @@ class DevicePaths {
 
   Network& network_;
   std::shared_ptr<const KernelModule> kernels_;
-  const RingSizes rings_;
+  const sharding::RingSizes rings_;
   std::mutex mutex_;
   std::unique_ptr<Made> latest_;  // guarded by mutex_
 };

@@ -37,12 +37,12 @@ UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, Upsc
     : network_(network),
       tools_(tools),
       callbacks_(std::move(callbacks)),
-      waiting_(options.channels > 1 ? kFramesInChannel : kFramesBetweenStages),
+      waiting_(sharding::frames_waiting(options.channels)),
       decoded_(std::max<std::size_t>(options.channels, 1), waiting_) {
   const std::size_t count = std::max<std::size_t>(options.channels, 1);
   if (options.kernels != nullptr) {
-    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(options.kernels), 
-                                                  RingSizes{count, waiting_, options.ring_bytes});
+    device_paths_ = std::make_unique<DevicePaths>(network_, std::move(options.kernels),
+                                                  sharding::RingSizes{count, waiting_, options.ring_bytes});
   }
   for (std::size_t i = 0; i < count; ++i) channels_.push_back(std::make_unique<Channel>(i, waiting_));
   for (const auto& channel : channels_) {

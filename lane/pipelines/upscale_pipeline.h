@@ -26,10 +26,6 @@ namespace kiln::lane {
 
 // Segments that a lane holds at once: one in the model, one being decoded ahead or still being encoded.
 inline constexpr std::size_t kSegmentsInLaneMax = 3;
-// Frames between two stages: in host memory each is a whole frame of floats, on a card a slot of a ring.
-inline constexpr std::size_t kFramesBetweenStages = 3;
-// The same where there are several channels: they make up for each other.
-inline constexpr std::size_t kFramesInChannel = 2;
 
 struct UpscaleCallbacks {  // called from the pipeline's threads
   std::function<void(const SegmentRun&)> on_progress;

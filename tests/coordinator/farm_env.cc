@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <set>
+
 #include "net/farm_limits.h"
 
 namespace kiln::coordinator::test {
@@ -207,7 +209,9 @@ void FarmEnv::finish(const net::WorkerName& worker, const net::Assign& task, dou
     result.output_pixel_format = "yuv420p";
     result.description = blob("description");
     for (const std::string& dtype : probe->dtypes) {
-      for (const std::uint64_t budget : probe->budgets_bytes) {
+      std::set<std::uint64_t> budgets(probe->budgets_bytes.begin(), probe->budgets_bytes.end());
+      budgets.insert(probe->card_budgets_bytes.begin(), probe->card_budgets_bytes.end());
+      for (const std::uint64_t budget : budgets) {
         if (budget >= needs_bytes) {
           const std::string graph(64, dtype == "float32" ? 'c' : 'd');
           result.tiles.push_back({budget, dtype == "float32" ? 0U : 1U, graph, 32, tile_width, needs_bytes, 1024, dtype});

@@ -17,7 +17,7 @@
 namespace kiln::lane {
 namespace {
 
-constexpr RingSizes kRings{1, 2, 0};
+constexpr sharding::RingSizes kRings{1, 2, 0};
 constexpr int kFrames = 24;  // some times around each ring
 
 struct DeviceCase {

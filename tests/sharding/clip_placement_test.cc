@@ -134,8 +134,25 @@ TEST(ClipPlacementTest, AVariantsLimitCountsAsIfLanesWereSmaller) {
 TEST(ClipPlacementTest, WhatAnOutOfMemoryTaughtIsNotTriedAgain) {
   ClipPlacementRequest request{{lane("a", 0, 4_GiB)}, two_offers(), {{0, 0, 4_GiB + 1}}, 0, false};
   EXPECT_EQ(place_clip(request, nullptr)->offer, 1U);
-  EXPECT_EQ(needed_bytes(request, 0, 0), 4_GiB + 1);
-  EXPECT_EQ(needed_bytes(request, 1, 0), 2_GiB);  // another class of lanes learned nothing
+  EXPECT_EQ(needed_bytes(request, request.lanes[0], 0), 4_GiB + 1);
+  EXPECT_EQ(needed_bytes(request, lane("b", 1, 4_GiB), 0), 2_GiB);  // another class of lanes learned nothing
+}
+
+TEST(ClipPlacementTest, OnACardWeightsAndBuffersCountToo) {
+  LaneFit card = lane("card", 0, 3_GiB);
+  card.on_card = true;
+  ClipPlacementRequest request{{card, lane("host", 1, 3_GiB)}, two_offers(), {}, 0, true};
+  request.offers[0].card_bytes = 3_GiB;
+  EXPECT_EQ(needed_bytes(request, card, 0), 3_GiB);
+  EXPECT_EQ(needed_bytes(request, request.lanes[1], 0), 2_GiB);
+  EXPECT_EQ(needed_bytes(request, card, 1), 200_MiB);  // nobody asked for cards
+  EXPECT_EQ(place_clip(request, nullptr)->lanes.size(), 2U);
+  request.offers[0].card_bytes = 3_GiB + 1;
+  request.mix_kinds = false;
+  request.lanes.pop_back();
+  const auto placed = place_clip(request, nullptr);
+  EXPECT_EQ(placed->offer, 1U);
+  EXPECT_EQ(placed->reason, "1 of 1 lanes, 200 MiB each");
 }
 
 // A card renders in float16, the CPU in float32; the probe found tiles in both.

@@ -20,7 +20,7 @@ ROWS = [
     ("compiled 640x360", "640x360", {}, 0, []),
     ("compiled 1280x720", "1280x720", {}, 0, []),
     ("compiled 1920x1080", "1920x1080", {}, 0, []),
-    ("compiled 1920x1080 in tiles", "1920x1080", {}, 350, []),
+    ("compiled 1920x1080 in tiles", "1920x1080", {}, 700, []),
     ("compiled 1280x720 float32", "1280x720", {"precision": "float32"}, 0, []),
     ("compiled 1280x720 to 2", "1280x720", {"scale": "2"}, 0, []),
     ("uncompiled 1280x720", "1280x720", {"executor": "uncompiled"}, 0, []),
@@ -28,6 +28,7 @@ ROWS = [
     ("uncompiled 1280x720, 2 GiB", "1280x720", {"executor": "uncompiled"}, 0, ["--vram-cap", "2GiB"]),
     ("uncompiled 1920x1080, 2 GiB", "1920x1080", {"executor": "uncompiled"}, 0, ["--vram-cap", "2GiB"]),
     ("uncompiled 3840x2160 to 2, 4 GiB", "3840x2160", {"executor": "uncompiled", "scale": "2"}, 0, ["--vram-cap", "4GiB"]),
+    ("uncompiled 3840x2160 to 2, 2 GiB", "3840x2160", {"executor": "uncompiled", "scale": "2"}, 0, ["--vram-cap", "2GiB"]),
 ]
 SECOND = [
     ("second, uncompiled 320x180", "320x180", {"executor": "uncompiled"}, 0, []),
@@ -56,6 +57,8 @@ def measured(bench, farm, use, row, package, options):
     out = {"row": name, "tiles": clip["tiles"], "tile": f"{clip['tile_width']}x{clip['tile_height']}",
            "compiled": sum(segment["frames_compiled"] for segment in clip["segments"]), "failed_tries": status["attempts_failed"],
            "before_mib": round(before / MIB, 1), "device_peak_mib": round((peak - before) / MIB, 1)}
+    if status["attempts_failed"]:
+        out["log"] = farm.log("alone")[-3000:]
     if not cards:
         return {**out, "prediction": "none: no card"}
     last = max(cards, key=lambda card: card["predicted_bytes"])

@@ -94,7 +94,7 @@ TEST_F(FarmWorkerTest, TilesAreFoundAndRenderedInEveryDtypeThatIsAskedFor) {
   start_worker();
   source_.in_place = true;
   source_.path = make_clip("clip.mkv", 4);
-  const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {1ULL << 30U}, {"bfloat16", "float16"}}));
+  const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {}, {"bfloat16", "float16"}, {1ULL << 30U}}));
   probed_ = std::get<net::ProbeResult>(done.result);
   std::erase_if(probed_.tiles, [](const net::TileChoice& tile) { return tile.budget_bytes != 1ULL << 30U; });  // smaller ones
   ASSERT_THAT(probed_.tiles, SizeIs(2));
@@ -109,24 +109,33 @@ TEST_F(FarmWorkerTest, TilesAreFoundAndRenderedInEveryDtypeThatIsAskedFor) {
   EXPECT_EQ(hashes[0], hashes[2]);
 }
 
-// In narrow dtypes, which cards alone compute in, the frame itself counts: in float32 these budgets hold the clip.
-TEST_F(FarmWorkerTest, WhatACardHoldsOfAFrameCountsInItsTiles) {
+TEST_F(FarmWorkerTest, OnACardWeightsRingsAndFramesCountInItsTiles) {
   use_package("/half", {"float16", "bfloat16"});
   start_worker();
   source_.in_place = true;
   source_.path = make_clip("clip.mkv", 4);
-  const auto probe = [&](const std::string& scale, std::uint64_t budget) {
-    output_.scale = scale;
-    const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {budget}, {"float16"}}));
+  const auto probe = [&](std::vector<std::uint64_t> budgets) {
+    const net::TaskDone done = run(assign(net::ProbeSpec{source_, output_, {}, {"float16"}, std::move(budgets)}));
     return std::get<net::ProbeResult>(done.result);
   };
-  const net::ProbeResult full = probe("", 1ULL << 30U);
-  ASSERT_THAT(full.tiles, Not(IsEmpty()));
-  const net::ProbeResult smaller = probe("1", 1ULL << 30U);
-  ASSERT_THAT(smaller.tiles, Not(IsEmpty()));
-  const std::uint64_t rows_and_output = 3ULL * 36 * (static_cast<std::uint64_t>(full.output_width) * 4 + 64 * 2);
-  EXPECT_EQ(smaller.tiles[0].activation_bytes, full.tiles[0].activation_bytes + rows_and_output);
-  const net::ProbeResult none = probe("1", rows_and_output);
+  const net::ProbeResult much = probe({1ULL << 30U, 1ULL << 36U});
+  ASSERT_THAT(much.tiles, Not(IsEmpty()));
+  net::TileChoice whole = much.tiles[0];
+  EXPECT_GT(whole.card_bytes, whole.activation_bytes);
+  EXPECT_EQ(std::count_if(much.tiles.begin(), much.tiles.end(), [&](const auto& tile) { return tile.height == whole.height; }), 1)
+      << "the same tiles for both";
+  while (whole.card_bytes < whole.budget_bytes) {  // with less room, rings are smaller
+    const auto tiles = probe({whole.card_bytes}).tiles;
+    ASSERT_THAT(tiles, Not(IsEmpty()));
+    ASSERT_EQ(tiles[0].height * tiles[0].width, whole.height * whole.width);
+    whole = tiles[0];
+  }
+  EXPECT_EQ(whole.card_bytes, whole.budget_bytes);
+  for (const net::TileChoice& tile : probe({whole.card_bytes - 1}).tiles) {
+    EXPECT_LT(tile.height * tile.width, whole.height * whole.width);
+    EXPECT_LE(tile.card_bytes, tile.budget_bytes);
+  }
+  const net::ProbeResult none = probe({1U << 20U});
   EXPECT_THAT(none.tiles, SizeIs(0));
   EXPECT_THAT(none.no_tiles_reason, HasSubstr("of the card"));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sharding/ring_sizes.h"
+
 namespace kiln::worker {
 namespace {
 
@@ -91,13 +93,14 @@ TEST(WorkerIdentityTest, LanesOnCardsOfEveryKindAreCompiledFor) {
   EXPECT_EQ(hello.lanes[1].kind.toolchain, toolchain_digest(*mixed.toolchain));
 }
 
-TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
+TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessProcessAndReserve) {
   struct Row {
     std::uint64_t total, free, cap, budget;  // MiB
   };
-  for (const Row& row : {Row{80'000, 80'000, 0, 56'000}, Row{80'000, 79'990, 0, 55'936}, Row{80'000, 30'000, 0, 5'952},
-                         Row{80'000, 24'000, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'088},
-                         Row{80'000, 1'500, 2'048, 576}, Row{2'048, 2'048, 80'000, 1'088}, Row{80'000, 80'000, 64, 0}}) {
+  // A twentieth of the card is others', a fortieth of a cap is not known.
+  for (const Row& row : {Row{80'000, 80'000, 0, 75'392}, Row{80'000, 79'990, 0, 75'328}, Row{80'000, 30'000, 0, 25'344},
+                         Row{80'000, 4'600, 0, 0}, Row{80'000, 100, 0, 0}, Row{80'000, 80'000, 2'048, 1'344},
+                         Row{80'000, 1'500, 2'048, 832}, Row{2'048, 2'048, 80'000, 1'344}, Row{80'000, 80'000, 64, 0}}) {
     Card one = card(0, "card", {9, 0}, row.total);
     one.free_bytes = row.free << 20U;
     EXPECT_EQ(card_budget_bytes(one, row.cap << 20U) >> 20U, row.budget) << row.total << " " << row.free << " " << row.cap;
@@ -105,26 +108,28 @@ TEST(WorkerIdentityTest, CardsBudgetIsWhatIsFreeOrTheCapLessTheReserve) {
   Card measured = card(0, "card", {9, 0}, 80'000);
   for (const std::uint64_t context : {680, 699, 704}) {  // few MiB make no other budget
     measured.context_bytes = context << 20U;
-    EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'024U) << context;
+    EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'280U) << context;
     EXPECT_NEAR(memory_fraction(measured, 2'048ULL << 20U), (2'048.0 - 704.0) / 80'000.0, 1e-9);
   }
   measured.context_bytes = 300ULL << 20U;  // never less than where nobody measured
-  EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'088U);
+  EXPECT_EQ(card_budget_bytes(measured, 2'048ULL << 20U) >> 20U, 1'344U);
   WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
   capped.memory_cap_bytes = 1U << 20U;  // is of CPU lanes
   capped.vram_cap_bytes = 2ULL << 30U;
-  EXPECT_EQ(worker_hello(capped).lanes[0].budget_bytes, 1'088ULL << 20U);
+  EXPECT_EQ(worker_hello(capped).lanes[0].budget_bytes, 1'344ULL << 20U);
 }
 
 TEST(WorkerIdentityTest, TheCapHoldsForTheAllocatorAndTheRings) {
   WorkerCapability capped = with_cards({card(0, "card", {9, 0}, 80'000)});
+  const auto rings = [&] { return lane_places(capped)[0].ring_bytes; };
   EXPECT_EQ(lane_places(capped)[0].memory_fraction, 1.0);
-  EXPECT_EQ(lane_places(capped)[0].ring_bytes, 10'000ULL << 20U);
+  EXPECT_EQ(rings(), sharding::ring_limit_bytes(75'392ULL << 20U));  // the part that tiles are chosen with
   capped.vram_cap_bytes = 2ULL << 30U;
   EXPECT_NEAR(lane_places(capped)[0].memory_fraction, (2'048.0 - 600.0) / 80'000.0, 1e-9);
-  EXPECT_EQ(lane_places(capped)[0].ring_bytes, 256ULL << 20U);
+  EXPECT_EQ(rings(), sharding::ring_limit_bytes(1'344ULL << 20U));
   capped.vram_cap_bytes = 100ULL << 20U;
   EXPECT_EQ(lane_places(capped)[0].memory_fraction, 0.0);
+  EXPECT_EQ(rings(), 1U);  // 0 would be anything
   capped.vram_cap_bytes = 100ULL << 30U;
   EXPECT_EQ(lane_places(capped)[0].memory_fraction, 1.0);
 }

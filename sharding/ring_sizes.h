@@ -5,7 +5,21 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace kiln::lane {
+namespace kiln::sharding {
+
+// Decoders and encoders that a lane beside a card has side by side, at most.
+inline constexpr int kChannelsMax = 8;
+// Frames between two stages: in host memory each is a whole frame of floats, on a card a slot of a ring.
+inline constexpr std::size_t kFramesBetweenStages = 3;
+// The same where there are several channels: they make up for each other.
+inline constexpr std::size_t kFramesInChannel = 2;
+[[nodiscard]] inline std::size_t frames_waiting(std::size_t channels) { return channels > 1 ? kFramesInChannel : kFramesBetweenStages; }
+
+// Of what a lane may hold on its card, the part that rings may have.
+[[nodiscard]] inline std::uint64_t ring_limit_bytes(std::uint64_t budget_bytes) {
+  constexpr std::uint64_t kDenominator = 6;
+  return std::max<std::uint64_t>(budget_bytes / kDenominator, 1);
+}
 
 struct RingSizes {
   std::size_t channels = 1;     // decoders and encoders side by side
@@ -45,4 +59,4 @@ struct RingSlots {
   return out;
 }
 
-}  // namespace kiln::lane
+}  // namespace kiln::sharding
