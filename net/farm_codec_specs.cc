@@ -70,6 +70,7 @@ void put(const SegmentSpec& in, farm::SegmentSpec& out) {
   out.set_encoder_threads(in.encoder_threads);
   out.set_dtype(wire_dtype(in.dtype));
   out.set_activation_bytes(in.activation_bytes);
+  out.set_card_bytes(in.card_bytes);
 }
 
 SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
@@ -90,6 +91,7 @@ SegmentSpec get(const farm::SegmentSpec& in, WireReader& read) {
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "SegmentSpec.encoder_threads");
   out.dtype = read.dtype(in.dtype(), "SegmentSpec.dtype");
   out.activation_bytes = read.bytes(in.activation_bytes(), "SegmentSpec.activation_bytes");
+  out.card_bytes = read.bytes(in.card_bytes(), "SegmentSpec.card_bytes");
   if (out.first >= out.last) read.refuse("SegmentSpec.last", "is not behind the first frame");
   return out;
 }

@@ -48,6 +48,7 @@ struct SegmentSpec {
   int encoder_threads = 0;       // the same for the whole clip; 0: as the lane likes
   std::string dtype = "float32";  // of the graph that is run
   std::uint64_t activation_bytes = 0;  // of its tiles, at the peak; 0: not known
+  std::uint64_t card_bytes = 0;        // on a card, with weights and buffers; 0: not known
   bool operator==(const SegmentSpec&) const = default;
 };
 struct JoinSegment {

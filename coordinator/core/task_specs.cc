@@ -29,6 +29,7 @@ net::SegmentSpec segment_spec(const Turn& turn, const JobRecord& job, const Task
   out.executor = job.request.executor;
   out.dtype = clip.plan->tile.dtype;
   out.activation_bytes = clip.plan->tile.activation_bytes;
+  out.card_bytes = clip.plan->tile.card_bytes;
   out.artifact_key = clip.plan->artifact_key;
   out.encoder_threads = clip.plan->encoder_threads;
   out.output.encoder = clip.plan->encoder;

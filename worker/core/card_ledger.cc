@@ -15,7 +15,8 @@ std::uint64_t CardLedger::run_bytes(const CardNeed& need) const {
 }
 
 std::uint64_t CardLedger::lane_bytes_with(const CardNeed& segment) const {
-  return std::max(lane_bytes_, within(room_.context_bytes + room_.ring_bytes + run_bytes(segment)));
+  const std::uint64_t beside_context = segment.lane_bytes > 0 ? segment.lane_bytes : room_.ring_bytes + run_bytes(segment);
+  return std::max(lane_bytes_, within(room_.context_bytes + beside_context));
 }
 
 std::uint64_t CardLedger::child_bytes_with(const CardNeed& compile) const {

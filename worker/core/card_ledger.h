@@ -19,6 +19,7 @@ struct CardRoom {
 struct CardNeed {
   std::uint64_t weights_bytes = 0;
   std::uint64_t activation_bytes = 0;  // of one run, at the peak; 0: not known
+  std::uint64_t lane_bytes = 0;        // of a segment: all of it, buffers too, as tiles were chosen by; 0: not known
   bool operator==(const CardNeed&) const = default;
 };
 

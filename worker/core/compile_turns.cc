@@ -30,8 +30,12 @@ std::uint64_t weights_bytes(const net::PackageRef& package) {
 
 // Nothing: it takes none of the card.
 std::optional<CardNeed> need_of(const net::Assign& assign) {
-  if (const auto* segment = std::get_if<net::SegmentSpec>(&assign.spec)) return CardNeed{weights_bytes(assign.package), segment->activation_bytes};
-  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) return CardNeed{weights_bytes(assign.package), compile->activation_bytes};
+  if (const auto* segment = std::get_if<net::SegmentSpec>(&assign.spec)) {
+    return CardNeed{weights_bytes(assign.package), segment->activation_bytes, segment->card_bytes};
+  }
+  if (const auto* compile = std::get_if<net::CompileSpec>(&assign.spec)) {
+    return CardNeed{weights_bytes(assign.package), compile->activation_bytes, 0};
+  }
   return std::nullopt;
 }
 

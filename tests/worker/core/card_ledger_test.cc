@@ -32,6 +32,10 @@ TEST(CardLedgerTest, WhatFitsBesideWhat) {
       {"large frames under 2 GiB", kSmall, {2 * kMiB, 1000 * kMiB}, {2 * kMiB, 1000 * kMiB}, false, false},
       {"a whole card", kLarge, {2 * kMiB, 5000 * kMiB}, {2 * kMiB, 5000 * kMiB}, true, true},
       {"a whole card, and nobody says how much: 0.6 of it each", kLarge, {}, {}, false, true},
+      {"under 4 GiB, all of the lane is known", {4096 * kMiB, 704 * kMiB, 548 * kMiB, 3264 * kMiB}, {2 * kMiB, 1173 * kMiB, 2960 * kMiB},
+       {2 * kMiB, 200 * kMiB}, false, true},
+      {"the same with smaller tiles", {4096 * kMiB, 704 * kMiB, 548 * kMiB, 3264 * kMiB}, {2 * kMiB, 1173 * kMiB, 1400 * kMiB},
+       {2 * kMiB, 200 * kMiB}, true, true},
       {"weights of 40 GB twice", kLarge, {40'000 * kMiB, 500 * kMiB}, {40'000 * kMiB, 500 * kMiB}, false, true},
   };
   for (const Row& row : table) {
