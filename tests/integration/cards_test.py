@@ -44,7 +44,7 @@ class CardsTest(FarmCase):
         self.assertEqual([lane["device_name"] for lane in lanes], ["NVIDIA H100 80GB HBM3", "NVIDIA GeForce RTX 3060"])
         self.assertEqual([lane["card"]["driver"] for lane in lanes], ["580.95.05"] * 2)
         self.assertEqual([lane["card"]["fp8"] for lane in lanes], [True, False])
-        self.assertEqual([lane["budget_bytes"] for lane in lanes], [1088 << 20] * 2)
+        self.assertEqual([lane["budget_bytes"] for lane in lanes], [1344 << 20] * 2)
         table = self.kiln("workers").out
         self.assertIn("card 1: NVIDIA GeForce RTX 3060, 11.5 GiB of 12.0 GiB free when it started", table)
         started = processes.wait_for("two lanes", lambda: len(found := processes.named(worker.pid, "kiln-lane")) == 2 and found)

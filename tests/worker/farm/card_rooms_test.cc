@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/units.h"
+#include "sharding/ring_sizes.h"
 
 namespace kiln::worker {
 namespace {
@@ -42,7 +43,7 @@ TEST(CardRoomsTest, EntriesAreThoseThatLanesArePlannedWith) {
   ASSERT_EQ(rooms.size(), 2U);
   const CardRoom& room = rooms.at(LaneId{0});
   EXPECT_EQ(room.context_bytes, 704_MiB) << "in whole grains";
-  EXPECT_EQ(room.ring_bytes, 256_MiB);
+  EXPECT_EQ(room.ring_bytes, sharding::ring_limit_bytes(room.activation_bytes));
   EXPECT_EQ(room.activation_bytes, card_budget_bytes(capability.cards[0], 2_GiB));
   EXPECT_EQ(rooms.at(LaneId{1}).context_bytes, 640_MiB) << "600 in whole grains";
 }

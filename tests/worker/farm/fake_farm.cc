@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -175,8 +176,8 @@ void FarmWorkerTest::TearDown() {
 void FarmWorkerTest::start_worker(std::vector<std::string> more) {
   SpawnOptions options;
   options.argv = {environment("KILN_BINARY_DIR") + "/bin/kiln", "worker", "--coordinator", coordinator_.endpoint(),
-                  "--state", folder_ / "worker", "--name", "w1", "--python", environment("KILN_PYTHON"),
-                  "--threads-per-lane", "1"};
+                  "--state", folder_ / "worker", "--name", "w1", "--threads-per-lane", "1"};
+  if (std::find(more.begin(), more.end(), "--python") == more.end()) more.insert(more.end(), {"--python", environment("KILN_PYTHON")});
   options.argv.insert(options.argv.end(), more.begin(), more.end());
   UniqueFd log(::open((folder_ / "worker.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   options.stderr_fd = log.get();
