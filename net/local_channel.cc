@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace kiln::net {
 namespace {
@@ -14,6 +15,7 @@ struct Header {
   std::uint32_t bytes = 0;
   std::uint32_t descriptors = 0;
 };
+static_assert(sizeof(Header) == 8);
 
 using Clock = std::chrono::steady_clock;
 
@@ -63,27 +65,26 @@ void take_descriptors(msghdr& message, std::vector<UniqueFd>& out) {
   }
 }
 
-// Fills `bytes`; false: the peer closed before the first byte.
-Result<bool> receive_all(int fd, std::span<char> bytes, std::vector<UniqueFd>& descriptors) {
-  std::size_t done = 0;
+constexpr ssize_t kNotYet = -1;
+
+// Bytes taken; 0: the peer closed.
+Result<ssize_t> receive_piece(int fd, std::span<char> into, int flags, std::vector<UniqueFd>& descriptors) {
   alignas(cmsghdr) ControlBuffer control;
-  while (done < bytes.size()) {
-    iovec piece{bytes.data() + done, bytes.size() - done};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t n = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == ECONNRESET) return false;
-    if (n < 0) return fail(errno_error(errno, "recvmsg"));
-    take_descriptors(message, descriptors);
-    if (n == 0 && done == 0) return false;
-    if (n == 0) return fail(make_error(ErrorCode::kUnavailable, "the peer closed in mid-message"));
-    done += static_cast<std::size_t>(n);
-  }
-  return true;
+  iovec piece{into.data(), into.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t n = -1;
+  do {
+    n = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | flags);
+  } while (n < 0 && errno == EINTR);
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return kNotYet;
+  if (n < 0 && errno == ECONNRESET) return 0;
+  if (n < 0) return fail(errno_error(errno, "recvmsg"));
+  take_descriptors(message, descriptors);
+  return n;
 }
 
 }  // namespace
@@ -127,22 +128,46 @@ Status LocalChannel::send(std::string_view bytes, const std::vector<int>& descri
 }
 
 Result<std::optional<LocalMessage>> LocalChannel::receive() {
-  LocalMessage message;
+  KILN_TRY_ASSIGN(LocalArrival arrival, advance(0));
+  return std::move(arrival.message);
+}
+
+Result<LocalArrival> LocalChannel::receive_ready() { return advance(MSG_DONTWAIT); }
+
+Result<LocalArrival> LocalChannel::advance(int flags) {
+  while (true) {
+    const bool in_head = done_ < head_.size();
+    const std::span<char> whole = in_head ? std::span<char>(head_) : std::span<char>(partial_.bytes);
+    const std::span<char> rest = whole.subspan(in_head ? done_ : done_ - head_.size());
+    if (rest.empty()) return finish();
+    KILN_TRY_ASSIGN(const ssize_t n, receive_piece(socket_.get(), rest, flags, partial_.descriptors));
+    if (n == kNotYet) return LocalArrival{};
+    if (n == 0) return LocalArrival{std::nullopt, true};
+    done_ += static_cast<std::size_t>(n);
+    if (done_ == head_.size()) KILN_TRY(begin_body());
+  }
+}
+
+Status LocalChannel::begin_body() {
   Header header;
-  KILN_TRY_ASSIGN(const bool open, receive_all(socket_.get(), {reinterpret_cast<char*>(&header), sizeof header},
-                                               message.descriptors));
-  if (!open) return std::optional<LocalMessage>();
+  std::memcpy(&header, head_.data(), sizeof header);
   if (header.bytes > kLocalMessageBytesMax) {
     return fail(make_error(ErrorCode::kDataLoss, "a message of {} bytes is announced", header.bytes));
   }
-  message.bytes.resize(header.bytes);
-  KILN_TRY_ASSIGN(const bool whole, receive_all(socket_.get(), message.bytes, message.descriptors));
-  if (header.bytes > 0 && !whole) return std::optional<LocalMessage>();
+  partial_.bytes.resize(header.bytes);
+  return {};
+}
+
+Result<LocalArrival> LocalChannel::finish() {
+  Header header;
+  std::memcpy(&header, head_.data(), sizeof header);
+  LocalMessage message = std::exchange(partial_, {});
+  done_ = 0;
   if (message.descriptors.size() != header.descriptors) {
     return fail(make_error(ErrorCode::kDataLoss, "{} descriptors announced, {} came", header.descriptors,
                            message.descriptors.size()));
   }
-  return std::optional<LocalMessage>(std::move(message));
+  return LocalArrival{std::move(message), false};
 }
 
 }  // namespace kiln::net

@@ -2,6 +2,7 @@
 // sends and one receives; they may be two.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -21,6 +22,11 @@ struct LocalMessage {
   std::vector<UniqueFd> descriptors;
 };
 
+struct LocalArrival {
+  std::optional<LocalMessage> message;  // a whole one
+  bool closed = false;                  // the peer is gone, and no message comes any more
+};
+
 class LocalChannel {
  public:
   LocalChannel() = default;
@@ -37,9 +43,18 @@ class LocalChannel {
                             std::chrono::milliseconds deadline);
   // Blocks for a whole message. nullopt: the peer closed.
   [[nodiscard]] Result<std::optional<LocalMessage>> receive();
+  // Never blocks, whatever the peer does: it may stop in the middle of a message, and the rest is taken when it comes.
+  [[nodiscard]] Result<LocalArrival> receive_ready();
 
  private:
+  [[nodiscard]] Result<LocalArrival> advance(int flags);
+  [[nodiscard]] Status begin_body();
+  [[nodiscard]] Result<LocalArrival> finish();
+
   UniqueFd socket_;
+  std::array<char, 8> head_{};  // of the message that is on its way: bytes, descriptors
+  std::size_t done_ = 0;        // of its head and body
+  LocalMessage partial_;
 };
 
 }  // namespace kiln::net

@@ -45,11 +45,12 @@ bool FarmWorker::Impl::is_running(const TaskRun& run) const {
 void FarmWorker::Impl::not_running(LaneId id, TaskKey key) { std::erase(running_[id], key); }
 
 void FarmWorker::Impl::hear_lane(LaneId id) {
-  auto message = lanes_.at(id)->receive();
-  if (!message) return lose_lane(id, message.error().message);
-  if (!*message) return lose_lane(id, "it ended");
+  const auto arrival = lanes_.at(id)->receive();
+  if (!arrival) return lose_lane(id, arrival.error().message);
+  if (arrival->closed) return lose_lane(id, "it ended");
+  if (!arrival->message) return;  // the rest of it is on its way
   post(LaneIsAlive{id});
-  on_lane(id, **message);
+  on_lane(id, *arrival->message);
 }
 
 void FarmWorker::Impl::lose_lane(LaneId id, std::string why) {

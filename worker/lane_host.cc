@@ -81,7 +81,7 @@ ExitStatus LaneHost::bury() {
   return status;
 }
 
-Result<std::optional<net::FromLane>> LaneHost::receive() { return process_->receive(); }
+Result<LaneArrival> LaneHost::receive() { return process_->receive(); }
 
 Status LaneHost::send(const net::ToLane& message, const std::vector<int>& descriptors) {
   if (!process_) return fail(make_error(ErrorCode::kUnavailable, "lane {} is not running", id_.value));

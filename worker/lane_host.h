@@ -50,7 +50,7 @@ class LaneHost {
   [[nodiscard]] bool running() const { return process_.has_value(); }
   [[nodiscard]] int fd() const { return process_ ? process_->fd() : -1; }
   [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : -1; }
-  [[nodiscard]] Result<std::optional<net::FromLane>> receive();
+  [[nodiscard]] Result<LaneArrival> receive();
   // It closed its end, or spoke nonsense: waits for it, kills it if need be.
   [[nodiscard]] ExitStatus bury();
 

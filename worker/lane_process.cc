@@ -80,11 +80,11 @@ Status LaneProcess::send(const net::ToLane& message, const std::vector<int>& des
   return channel_.send(net::encode(message), descriptors, kSendDeadline);
 }
 
-Result<std::optional<net::FromLane>> LaneProcess::receive() {
-  KILN_TRY_ASSIGN(auto message, channel_.receive());
-  if (!message) return std::optional<net::FromLane>();
-  KILN_TRY_ASSIGN(auto decoded, net::decode_from_lane(message->bytes));
-  return std::optional<net::FromLane>(std::move(decoded));
+Result<LaneArrival> LaneProcess::receive() {
+  KILN_TRY_ASSIGN(const net::LocalArrival arrival, channel_.receive_ready());
+  if (!arrival.message) return LaneArrival{std::nullopt, arrival.closed};
+  KILN_TRY_ASSIGN(auto decoded, net::decode_from_lane(arrival.message->bytes));
+  return LaneArrival{std::move(decoded), false};
 }
 
 ExitStatus LaneProcess::stop(std::chrono::milliseconds deadline) {

@@ -36,6 +36,11 @@ inline constexpr const char* kAllocatorVariable = "PYTORCH_ALLOC_CONF";  // docs
 // LD_LIBRARY_PATH of a lane: that torch's libraries first.
 [[nodiscard]] std::string library_path(const std::string& torch_folder);
 
+struct LaneArrival {
+  std::optional<net::FromLane> message;
+  bool closed = false;  // the lane closed its end, so it is ending
+};
+
 // Owned by the worker's loop thread, which also spawned it: the lane dies with that thread.
 class LaneProcess {
  public:
@@ -45,8 +50,8 @@ class LaneProcess {
   [[nodiscard]] pid_t pid() const { return process_.pid(); }
   [[nodiscard]] int fd() const { return channel_.fd(); }  // readable: call receive()
   [[nodiscard]] Status send(const net::ToLane& message, const std::vector<int>& descriptors = {});
-  // One message, which is there or on its way. nullopt: the lane closed its end, so it is ending.
-  [[nodiscard]] Result<std::optional<net::FromLane>> receive();
+  // What is there, without waiting: a lane may hang in the middle of a message.
+  [[nodiscard]] Result<LaneArrival> receive();
   // Asks, waits up to `deadline`, then kills.
   ExitStatus stop(std::chrono::milliseconds deadline);
   ExitStatus kill() { return process_.kill_and_wait(); }

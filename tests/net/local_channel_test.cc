@@ -1,6 +1,8 @@
 #include "net/local_channel.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -38,6 +40,33 @@ TEST(LocalChannelTest, SendGivesUpAtItsDeadlineWhenNobodyReads) {
   const auto status = a.send(std::string(8U << 20U, 'k'), {}, 50ms);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST(LocalChannelTest, WhatIsReadyIsTakenPieceByPieceWithoutWaiting) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd peer(ends[0]);
+  LocalChannel channel((UniqueFd(ends[1])));
+  const std::string wire("\5\0\0\0\0\0\0\0hello", 13);
+  for (int message = 0; message < 2; ++message) {
+    for (const char& byte : wire) {
+      EXPECT_FALSE(channel.receive_ready().value().message);
+      ASSERT_EQ(::write(peer.get(), &byte, 1), 1);
+    }
+    EXPECT_EQ(channel.receive_ready().value().message.value().bytes, "hello");
+  }
+}
+
+TEST(LocalChannelTest, PeerThatGoesInMidMessageHasClosed) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  UniqueFd peer(ends[0]);
+  LocalChannel channel((UniqueFd(ends[1])));
+  ASSERT_EQ(::write(peer.get(), "\5\0\0\0\0\0\0\0he", 10), 10);
+  EXPECT_FALSE(channel.receive_ready().value().closed);
+  peer.reset();
+  EXPECT_TRUE(channel.receive_ready().value().closed);
+  EXPECT_FALSE(channel.receive().value());
 }
 
 TEST(LocalChannelTest, ClosedPeerIsNoMessageAndASendError) {

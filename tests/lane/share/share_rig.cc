@@ -119,18 +119,19 @@ void ShareRig::say(const worker::GroupWords& words) {
 }
 
 void ShareRig::hear(LaneId lane) {
-  const auto message = lanes_.at(lane).receive();
-  if (!message || !*message) {
+  const auto arrival = lanes_.at(lane).receive();
+  if (arrival && !arrival->closed && !arrival->message) return;
+  if (!arrival || arrival->closed) {
     gone[lane] = steady_seconds();
     return say(groups_.on_lost(lane, "it is gone"));
   }
-  if (std::holds_alternative<net::Hello>(**message)) up.insert(lane);
-  if (const auto* opened = std::get_if<net::ShareOpened>(&**message)) return say(groups_.on_opened(lane, *opened));
-  if (const auto* ended = std::get_if<net::ShareEnded>(&**message)) {
+  if (std::holds_alternative<net::Hello>(*arrival->message)) up.insert(lane);
+  if (const auto* opened = std::get_if<net::ShareOpened>(&*arrival->message)) return say(groups_.on_opened(lane, *opened));
+  if (const auto* ended = std::get_if<net::ShareEnded>(&*arrival->message)) {
     if (!ended->why.empty()) said_ended[lane] = ended->why;
     return say(groups_.on_ended(lane, *ended));
   }
-  if (const auto* loaded = std::get_if<net::PackageLoaded>(&**message)) {
+  if (const auto* loaded = std::get_if<net::PackageLoaded>(&*arrival->message)) {
     MemberLoad& load = loads[lane];
     load.copied_bytes = loaded->weights_copied_bytes;
     load.received_bytes = loaded->weights_received_bytes;
