@@ -3,7 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include "base/text.h"
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_codec_wire.h"
 #include "net/farm_names.h"
 

@@ -1,6 +1,6 @@
 #include "net/farm_codec.h"
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_codec_wire.h"
 
 namespace kiln::net {

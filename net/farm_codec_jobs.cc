@@ -1,6 +1,6 @@
 #include "net/farm_codec_wire.h"
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 
 namespace kiln::net {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_snapshot.pb.h"
 
 namespace kiln::net {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_codec.h"
 #include "net/farm_codec_records.h"
 #include "net/farm_snapshot.h"

@@ -1,5 +1,5 @@
 // What the coordinator's journal holds: facts, never inputs. Applying them again decides nothing, so that newer code
-// reads an older journal. Fields are only ever added; net/farm.proto says how they are written.
+// reads an older journal. Fields are only ever added; net/kiln.proto says how they are written.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the coordinator answers to clients. Plain data; net/farm.proto says how it is written.
+// What the coordinator answers to clients. Plain data; net/kiln.proto says how it is written.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What clients ask the coordinator, and what it answers. Plain data; net/farm.proto says how it is written.
+// What clients ask the coordinator, and what it answers. Plain data; net/kiln.proto says how it is written.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What tasks are told and what they give. Plain data; net/farm.proto says how it is written.
+// What tasks are told and what they give. Plain data; net/kiln.proto says how it is written.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Values that the farm's messages and the coordinator's journal share. Plain data; net/farm.proto says how they are
+// Values that the farm's messages and the coordinator's journal share. Plain data; net/kiln.proto says how they are
 // written, net/farm_codec.h turns one into the other.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What workers and the coordinator say to each other. Plain data; net/farm.proto says how it is written.
+// What workers and the coordinator say to each other. Plain data; net/kiln.proto says how it is written.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A client of a Kiln farm in one file: submit, watch, cancel, fetch. docs/protocol.md and net/farm.proto are all it knows.
+"""A client of a Kiln farm in one file: submit, watch, cancel, fetch. docs/protocol.md and net/kiln.proto are all it knows.
 
-Needs pyzmq, protobuf and farm_pb2.py, which the build makes from net/farm.proto (build/release/python_pb).
+Needs pyzmq, protobuf and kiln_pb2.py, which the build makes from net/kiln.proto (build/release/python_pb).
 
     python3 kiln_client.py --coordinator tcp://host:7710 submit --model PACKAGE clip.mp4 -o large.mkv
 """
@@ -27,10 +27,16 @@ from pathlib import Path
 HERE = Path(os.path.abspath(__file__)).parent
 sys.path[:0] = [str(HERE.parent / folder) for folder in ("python_pb", "build/release/python_pb")]
 
-import farm_pb2 as pb  # noqa: E402
-import zmq  # noqa: E402
-from google.protobuf.message import DecodeError  # noqa: E402
-from zmq.utils import z85  # noqa: E402
+try:
+    import kiln_pb2 as pb
+    import zmq
+    from google.protobuf.message import DecodeError
+    from zmq.utils import z85
+except ImportError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"kiln_client: {missing}; it needs pyzmq, protobuf and kiln_pb2.py beside it or in PYTHONPATH, "
+             "which the build, or `protoc --python_out=. kiln.proto`, makes from net/kiln.proto")
 
 PROTOCOL_VERSION = 1
 ANSWER_PATIENCE_S = 20

@@ -101,7 +101,7 @@ def _bodies(folder: Path) -> list[bytes]:
     return []
 
 
-def _plain(fact, farm_pb2) -> dict:
+def _plain(fact, kiln_pb2) -> dict:
     kind = fact.WhichOneof("body")
     body = getattr(fact, kind)
     out: dict = {"kind": kind}
@@ -117,7 +117,7 @@ def _plain(fact, farm_pb2) -> dict:
     elif kind == "job_accepted":
         out["job"] = body.request.job
     elif kind == "job_controlled":
-        out["removed"] = body.verb == farm_pb2.JOB_VERB_REMOVE
+        out["removed"] = body.verb == kiln_pb2.JOB_VERB_REMOVE
     elif kind == "result_accepted" and body.result.HasField("segment"):
         segment = body.result.segment
         out |= {"first": segment.first, "last": segment.last, "wall_s": segment.wall_s, "model_s": segment.model_s,
@@ -129,9 +129,9 @@ def _plain(fact, farm_pb2) -> dict:
 
 def main() -> None:
     sys.path.insert(0, sys.argv[2])
-    import farm_pb2
+    import kiln_pb2
 
-    json.dump([_plain(farm_pb2.Fact.FromString(body), farm_pb2) for body in _bodies(Path(sys.argv[1]))], sys.stdout)
+    json.dump([_plain(kiln_pb2.Fact.FromString(body), kiln_pb2) for body in _bodies(Path(sys.argv[1]))], sys.stdout)
 
 
 if __name__ == "__main__":

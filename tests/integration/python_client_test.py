@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 import unittest
 from pathlib import Path
@@ -158,6 +159,15 @@ class PythonClientTest(FarmCase):
         given = json.dumps([["kiln_client", "--coordinator", *map(str, run)] for run in runs])
         out = self.done(self.run_command([PYTHON, "-B", "-c", CLIENTS, str(fixtures.BINARY / "python"), given]))
         return [Run(code, "", err) for code, err in json.loads(out)]
+
+    def test_file_alone_says_what_it_needs(self):
+        alone = self.folder / "alone"
+        alone.mkdir()
+        shutil.copy(fixtures.BINARY / "python" / "kiln_client.py", alone)
+        run = self.run_command([PYTHON, str(alone / "kiln_client.py"), "--help"], JOB_DEADLINE_S)
+        self.assertEqual(run.code, 1, run.err)
+        self.assertEqual(len(run.err.splitlines()), 1, run.err)
+        self.assertIn("kiln_pb2.py beside it", run.err)
 
     def test_bad_keys_and_addresses_end_as_with_kiln(self):
         key, binary, none = self.folder / "k.key", self.folder / "binary", self.folder / "none"

@@ -4,7 +4,7 @@
 #include <functional>
 #include <limits>
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_codec.h"
 #include "tests/net/farm/filled.h"
 

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "net/farm.pb.h"
+#include "net/kiln.pb.h"
 #include "net/farm_codec.h"
 #include "net/socket_types.h"
 #include "tests/net/farm/filled.h"

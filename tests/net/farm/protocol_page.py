@@ -1,4 +1,4 @@
-"""docs/protocol.md says of every message and enum of net/farm.proto each field, with its number and type, and no other."""
+"""docs/protocol.md says of every message and enum of net/kiln.proto each field, with its number and type, and no other."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def from_page(text: str) -> dict[str, Fields]:
 
 
 def main() -> None:
-    proto = from_proto((ROOT / "net" / "farm.proto").read_text(encoding="utf-8"))
+    proto = from_proto((ROOT / "net" / "kiln.proto").read_text(encoding="utf-8"))
     page = from_page((ROOT / "docs" / "protocol.md").read_text(encoding="utf-8"))
     faults = [f"{name}: is not on the page" for name in proto.keys() - page.keys()]
     faults += [f"{name}: is on the page, and nowhere else" for name in page.keys() - proto.keys()]
