@@ -41,7 +41,7 @@ def main() -> int:
         print(f"check_python: {fault}", file=sys.stderr)
     if faults:
         return 1
-    for name in ("torch", "torchvision", "spandrel", "safetensors"):
+    for name in ("torch", "torchvision", "spandrel", "safetensors", "diffusers", "transformers", "sentencepiece", "ftfy"):
         importlib.import_module(name)
     print(f"{len(wanted)} Python packages have the versions of {sys.argv[1]}")
     return 0
