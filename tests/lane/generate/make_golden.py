@@ -1,4 +1,4 @@
-"""What diffusers makes of the same numbers: for the tests of schedules and samplers.
+"""What diffusers makes of the same numbers: for the tests of schedules, samplers and first noise.
 
 python tests/lane/generate/make_golden.py --out DIR
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import itertools
 import json
 import os
@@ -19,9 +20,13 @@ import warnings
 import safetensors.torch
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers.utils.torch_utils import randn_tensor
 
 LATENTS = (1, 2, 3, 5, 7)
 SHIFTS = (1.0, 3.0, 5.0, 7.0, 8.0, 12.0)
+# Wan's at 480p, 720p and of the 5B model, and small ones: below 16 numbers torch makes them by another way.
+NOISE_SIZES = ((1, 16, 21, 60, 104), (1, 16, 21, 90, 160), (1, 48, 31, 44, 80), (1, 16, 1, 2, 2), (1, 1, 1, 3, 5), (1, 3, 1, 1, 7))
+NOISE_SEEDS = (0, 1, 42, 2**32 - 1, 2**32 + 42, 2**63 + 5)
 
 Tensors = dict[str, torch.Tensor]
 
@@ -65,6 +70,14 @@ def run_sampler(case: dict, tensors: Tensors) -> None:
     tensors[f"{case['name']}/latents"] = torch.cat(latents)
 
 
+def noise_cases() -> list[dict]:
+    cases = []
+    for size, seed in itertools.product(NOISE_SIZES, NOISE_SEEDS):
+        noise = randn_tensor(size, torch.Generator("cpu").manual_seed(seed), torch.device("cpu"), torch.float32)
+        cases.append({"size": size, "seed": seed, "sha256": hashlib.sha256(noise.numpy().tobytes()).hexdigest()})
+    return cases
+
+
 def make(out: str) -> None:
     tensors: Tensors = {}
     samplers = sampler_cases()
@@ -74,7 +87,7 @@ def make(out: str) -> None:
     os.makedirs(out)
     safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, f"{out}/tensors.safetensors")
     with open(f"{out}/cases.json", "w") as file:
-        json.dump({"samplers": samplers}, file)
+        json.dump({"samplers": samplers, "noise": noise_cases()}, file)
 
 
 def main() -> None:
