@@ -68,4 +68,9 @@ Result<at::Tensor> FlowSampler::step(const at::Tensor& prediction, const at::Ten
   }
 }
 
+at::Tensor guided(const at::Tensor& conditional, const at::Tensor& unconditional, double scale) {
+  const at::Tensor without = unconditional.to(at::kFloat);
+  return conditional.to(at::kFloat).sub(without).mul_(scale).add_(without);
+}
+
 }  // namespace kiln::lane

@@ -37,4 +37,7 @@ class FlowSampler {
   int step_ = 0;
 };
 
+// What the network says with the prompt, led away from what it says without: float32, before the sampler's step.
+[[nodiscard]] at::Tensor guided(const at::Tensor& conditional, const at::Tensor& unconditional, double scale);
+
 }  // namespace kiln::lane
