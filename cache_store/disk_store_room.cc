@@ -21,7 +21,7 @@ Status DiskStore::reserve(std::uint64_t bytes) {
       ++stats_.budget_refusals;
       return fail(io_error("store {} holds {} and may hold {}: {} more do not fit. {}", options_.root,
                            format_bytes(taken), format_bytes(options_.budget_bytes), format_bytes(bytes),
-                           options_.evicts ? "What it holds is in use; give it a larger --budget"
+                           options_.evicts ? "What it holds is in use: remove jobs that were fetched (kiln rm), or give it a larger budget"
                                            : "Remove the folder, or name another one with --state"));
     }
     eviction = std::move(*plan);

@@ -44,6 +44,7 @@ struct FarmSettings {
   FailureSettings lost_lane{8, false};
   FailureSettings bad_input{1, false};
   FailureSettings artifact_mismatch{3, false};
+  FailureSettings store_full{3, false};
 };
 
 // [worker]: the patience of `kiln worker`; the values are those of worker::WorkerRules.

@@ -13,7 +13,8 @@ coordinator::FarmRules farm_rules(const FarmSettings& settings) {
                     {net::FailureKind::kError, rule(settings.error)},
                     {net::FailureKind::kLostLane, rule(settings.lost_lane)},
                     {net::FailureKind::kBadInput, rule(settings.bad_input)},
-                    {net::FailureKind::kArtifactMismatch, rule(settings.artifact_mismatch)}};
+                    {net::FailureKind::kArtifactMismatch, rule(settings.artifact_mismatch)},
+                    {net::FailureKind::kStoreFull, rule(settings.store_full)}};
   rules.lane_failures_in_a_row = settings.lane_failures_in_a_row;
   rules.lanes_per_task = static_cast<std::size_t>(settings.lanes_per_task);
   rules.compile_attempts = settings.compile_attempts;

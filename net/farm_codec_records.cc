@@ -82,7 +82,7 @@ TaskRecord get(const farm::SnapshotTask& in, WireReader& read) {
   out.attempt.value = in.attempt();
   if (in.has_lane()) out.lane = get(in.lane(), read);
   for (const auto& one : in.failures()) {
-    out.failures[read.enumerator(one.kind(), FailureKind::kArtifactMismatch, "SnapshotFailures.kind")] = one.count();
+    out.failures[read.enumerator(one.kind(), FailureKind::kStoreFull, "SnapshotFailures.kind")] = one.count();
   }
   for (const auto& lane : in.failed_on()) out.failed_on.insert(get(lane, read));
   out.last_message = read.document(in.last_message(), kStateTextBytesMax, "SnapshotTask.last_message");

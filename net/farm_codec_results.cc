@@ -228,7 +228,7 @@ void put(const TaskFault& in, farm::TaskFault& out) {
 
 TaskFault get(const farm::TaskFault& in, WireReader& read) {
   TaskFault out;
-  out.kind = read.enumerator(in.kind(), FailureKind::kArtifactMismatch, "TaskFault.kind");
+  out.kind = read.enumerator(in.kind(), FailureKind::kStoreFull, "TaskFault.kind");
   out.code = read.label(in.code(), "TaskFault.code");
   out.message = read.text(in.message(), "TaskFault.message");
   out.exit = read.integer(in.exit(), -1, kExitMax, "TaskFault.exit");

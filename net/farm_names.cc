@@ -63,6 +63,7 @@ std::string_view to_string(FailureKind kind) {
     case FailureKind::kLostLane: return "lost_lane";
     case FailureKind::kBadInput: return "bad_input";
     case FailureKind::kArtifactMismatch: return "artifact_mismatch";
+    case FailureKind::kStoreFull: return "store_full";
   }
   return "unknown";
 }

@@ -155,6 +155,7 @@ enum class FailureKind : std::uint8_t {
   kLostLane,
   kBadInput,
   kArtifactMismatch,
+  kStoreFull,
 };
 
 struct TaskFault {

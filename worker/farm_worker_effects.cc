@@ -185,9 +185,10 @@ void FarmWorker::Impl::carry_out(const Store& effect) {
         return post(stored);
       }
       net::TaskFault fault = fault_of(*error);
+      if (is_full(*error)) fault.kind = net::FailureKind::kStoreFull;
       fault.message = store_.without_grants(std::move(fault.message));
       run->outcome = fmt::format("not stored: {}", fault.message);
-      post(TransferFailed{run->key(), std::move(fault), is_passing(*error), is_denied(*error)});
+      post(TransferFailed{run->key(), std::move(fault), is_passing(*error) || is_full(*error), is_denied(*error)});
     });
   });
 }

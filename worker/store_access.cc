@@ -231,6 +231,8 @@ bool is_passing(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDeadlineExceeded;
 }
 
+bool is_full(const Error& error) { return error.code == ErrorCode::kResourceExhausted; }
+
 bool is_denied(const Error& error) {
   return error.code == ErrorCode::kUnauthenticated || error.code == ErrorCode::kPermissionDenied;
 }

@@ -102,6 +102,8 @@ class StoreAccess {
 
 // Worth another try: nobody answered, or not in time. Refused grants: new ones may help.
 [[nodiscard]] bool is_passing(const Error& error);
+// What was to be stored found no room. Somebody may make some.
+[[nodiscard]] bool is_full(const Error& error);
 [[nodiscard]] bool is_denied(const Error& error);
 
 }  // namespace kiln::worker

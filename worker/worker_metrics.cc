@@ -37,7 +37,7 @@ void add_tasks(MetricsText& text, const WorkerState& state) {
   text.counter("kiln_worker_tasks_total", "Tasks that ended, by outcome", counters.results, {{"outcome", "done"}});
   for (const auto kind : {net::FailureKind::kOutOfMemory, net::FailureKind::kCrash, net::FailureKind::kHang,
                           net::FailureKind::kError, net::FailureKind::kLostLane, net::FailureKind::kBadInput,
-                          net::FailureKind::kArtifactMismatch}) {
+                          net::FailureKind::kArtifactMismatch, net::FailureKind::kStoreFull}) {
     const auto found = counters.failed.find(kind);
     text.counter("kiln_worker_tasks_total", "", found == counters.failed.end() ? 0 : found->second,
                  {{"outcome", to_string(kind)}});

@@ -43,7 +43,7 @@ struct FarmRules {
       {net::FailureKind::kOutOfMemory, {3, true}},      {net::FailureKind::kCrash, {3, true}},
       {net::FailureKind::kHang, {3, true}},             {net::FailureKind::kError, {3, true}},
       {net::FailureKind::kLostLane, {8, false}},        {net::FailureKind::kBadInput, {1, false}},
-      {net::FailureKind::kArtifactMismatch, {3, false}}};
+      {net::FailureKind::kArtifactMismatch, {3, false}}, {net::FailureKind::kStoreFull, {3, false}}};
   int lane_failures_in_a_row = 3;       // then it is set aside
   std::size_t lanes_per_task = 3;       // that fail a task, whatever the class: it is the task
   int compile_attempts = 2;             // of one key; then frames stay uncompiled

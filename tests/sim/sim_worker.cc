@@ -281,7 +281,7 @@ void SimWorld::store(SimWorker& one, worker::TaskKey key, bool only_log) {
   }
   if (now_ < store_full_until_) {
     note("the store takes nothing", key.task);
-    return later(one, delay, worker::TransferFailed{key, {net::FailureKind::kError, "resource_exhausted", "no room", -1}, false, false});
+    return later(one, delay, worker::TransferFailed{key, {net::FailureKind::kStoreFull, "resource_exhausted", "no room", -1}, true, false});
   }
   worker::Stored event{key, std::nullopt, {}};
   if (!only_log) event.result = result_of(found->second);

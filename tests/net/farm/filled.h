@@ -16,7 +16,7 @@ inline int values_of(JobDetail) { return static_cast<int>(JobDetail::kFrames) + 
 inline int values_of(JobVerb) { return static_cast<int>(JobVerb::kRemove) + 1; }
 inline int values_of(JobState) { return static_cast<int>(JobState::kCancelled) + 1; }
 inline int values_of(TaskKind) { return static_cast<int>(TaskKind::kNoop) + 1; }
-inline int values_of(FailureKind) { return static_cast<int>(FailureKind::kArtifactMismatch) + 1; }
+inline int values_of(FailureKind) { return static_cast<int>(FailureKind::kStoreFull) + 1; }
 
 // Fields that hang together. Called when all have a value.
 template <typename T>

@@ -21,6 +21,7 @@ void FakeStore::start() {
   cache::DiskStoreOptions options;
   options.root = root_;
   options.trusted = trusted_;
+  options.budget_bytes = budget_bytes;
   auto store = cache::open_disk_store(posix_file_system(), options);
   ASSERT_TRUE(store) << store.error().message;
   store_ = std::move(*store);

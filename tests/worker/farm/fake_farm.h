@@ -31,12 +31,14 @@ class FakeStore {
   void start();  // on the port that it had before
   void stop();
 
+  std::uint64_t budget_bytes = cache::DiskStoreOptions{}.budget_bytes;  // before start()
   std::optional<cache::UrlKey> key;  // before start(): only who has a grant comes in
   [[nodiscard]] std::string url() const { return "http://" + bound_.text(); }
   net::BlobRef put(const std::string& bytes);
   net::BlobRef put_file(const std::string& path);
   [[nodiscard]] std::string get(const net::BlobRef& blob);  // empty: it has none
   [[nodiscard]] std::uint64_t bytes_out() const { return server_->stats().bytes_out; }
+  [[nodiscard]] std::uint64_t refusals() const { return store_->stats().budget_refusals; }
   [[nodiscard]] bool has_lease(const std::string& key_hex) const;
   void trust(const std::string& public_key_hex);  // whose artifacts are taken; before start()
 

@@ -248,6 +248,22 @@ TEST_F(FarmWorkerTest, LaneThatHangsIsKilledAndItsTaskSaysSo) {
   run(assign(segment_spec(0, 5)));
 }
 
+TEST_F(FarmWorkerTest, ResultThatFindsNoRoomIsKeptAndStoredWhenThereIsSome) {
+  start_worker();
+  probe(make_clip("clip.mkv", 5));
+  store_.stop();
+  store_.budget_bytes = 1;
+  store_.start();
+  coordinator_.say(assign(segment_spec(0, 5)));
+  ASSERT_TRUE(coordinator_.wait_for([&] { return store_.refusals() > 1; }));
+  store_.stop();
+  store_.budget_bytes = 1ULL << 40U;
+  store_.start();
+  const auto done = coordinator_.hear<net::TaskDone>();
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(store_.get(std::get<net::SegmentResult>(done->result).segment).empty());
+}
+
 TEST_F(FarmWorkerTest, ImagesAreJoinedIntoOneArchive) {
   start_worker();
   output_.file_name = "shot_%04d.png";
