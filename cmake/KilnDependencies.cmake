@@ -33,6 +33,12 @@ find_library(KILN_RAPIDCHECK rapidcheck REQUIRED)
 add_library(kiln_rapidcheck INTERFACE)
 target_link_libraries(kiln_rapidcheck INTERFACE ${KILN_RAPIDCHECK})
 
+# Its pkg-config file would also link what trains models. Debian's library carries an old protobuf whose names it exports: a
+# program that is linked to both has protobuf linked statically, with hidden names.
+find_library(KILN_SENTENCEPIECE sentencepiece REQUIRED)
+add_library(kiln_sentencepiece INTERFACE)
+target_link_libraries(kiln_sentencepiece INTERFACE ${KILN_SENTENCEPIECE})
+
 # LibTorch comes from the torch wheel, through a target of our own: TorchConfig.cmake demands a CUDA toolkit.
 set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (default: that of scripts/setup)")
 if(NOT KILN_PYTHON)
