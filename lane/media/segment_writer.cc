@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "lane/media/ffmpeg_child.h"
@@ -17,12 +18,15 @@ namespace kiln::lane {
 namespace {
 
 constexpr std::size_t kPipesInLentFrame = 2;
+// That ffmpeg reads on a thread of its own while it encodes the ones before; without the word it does both in turn.
+constexpr std::string_view kFramesReadAhead = "2";
 
 std::vector<std::string> encode_arguments(const EncoderSettings& settings, const std::string& path) {
   // The pipe's headers say everything: nothing is probed, no rate is guessed from the first frames.
   std::vector<std::string> out{"-nostdin", "-hide_banner", "-v", "error", "-y", "-copyts", "-fpsprobesize", "0",
-                               "-analyzeduration", "0", "-probesize", "32", "-f", "nut", "-i", "pipe:0", "-map",
-                               "0:v:0", "-noautoscale"};
+                               "-analyzeduration", "0", "-probesize", "32", "-thread_queue_size",
+                               std::string(kFramesReadAhead), "-f", "nut", "-i", "pipe:0", "-map", "0:v:0",
+                               "-noautoscale"};
   out.insert(out.end(), settings.arguments.begin(), settings.arguments.end());
   // AV1 goes into MP4 only; everything else that is offered goes into MOV. Both keep exact times.
   const bool mp4 = settings.request.codec == Codec::kAv1;

@@ -6,7 +6,7 @@
         [--frames 1200] [--size 1280x720] [--preset ultrafast] [--scale 4]
 
 "Alone": the frames of the job's own output, as raw planes in memory, into as many encoder processes as the lane has, with the
-same threads and settings. The file is written after every round, and rounds that it holds already are not run again."""
+same threads and settings, reading ahead as those do. The file is written after every round, and rounds that it holds already are not run again."""
 
 import json
 import os
@@ -30,10 +30,11 @@ def encoders_alone(bench, output, options):
                      "csv=s=x:p=0", output]).strip().splitlines()[0].strip("x")
     frames = options.frames // options.encoders
     started = time.monotonic()
-    running = [subprocess.Popen([bench.ffmpeg, "-v", "error", "-nostdin", "-y", "-stream_loop", "-1", "-f", "rawvideo", "-pix_fmt",
-                                 "yuv420p", "-s", size, "-r", "25", "-i", raw, "-frames:v", str(frames), "-c:v", "libx264", "-preset",
-                                 options.preset, "-crf", "18", "-threads", str(options.encoder_threads), "-f", "mov",
-                                 str(bench.work / f"alone-{i}.mov")]) for i in range(options.encoders)]
+    running = [subprocess.Popen([bench.ffmpeg, "-v", "error", "-nostdin", "-y", "-stream_loop", "-1", "-thread_queue_size", "2", "-f",
+                                 "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "25", "-i", raw, "-frames:v", str(frames),
+                                 "-c:v", "libx264", "-preset", options.preset, "-crf", "18", "-threads",
+                                 str(options.encoder_threads), "-f", "mov", str(bench.work / f"alone-{i}.mov")])
+               for i in range(options.encoders)]
     codes = [one.wait() for one in running]
     if any(codes):
         raise RuntimeError(f"encoders alone: {codes}")
