@@ -16,6 +16,7 @@
 #include "lane/media/clip_description.h"
 #include "lane/media/source_input.h"
 #include "lane/output_request.h"
+#include "lane/pipelines/ending_encoders.h"
 #include "net/lane_codec.h"
 #include "sharding/package/package_tiling.h"
 
@@ -176,6 +177,16 @@ std::shared_ptr<const KernelModule> LaneSession::own_kernels() const {
   return nullptr;
 }
 
+// Lanes of the CPU render more slowly than an encoder ends, and their host's memory is full of them.
+PipelineOptions LaneSession::pipeline_options() const {
+  PipelineOptions out;
+  out.kernels = own_kernels();
+  out.channels = static_cast<std::size_t>(std::max(set_up_.encoders, 1));
+  out.ring_bytes = set_up_.ring_bytes;
+  if (set_up_.device != "cpu") out.encoders_ending = kEncodersEndingMax;
+  return out;
+}
+
 Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& descriptors) {
   // Also where the new one is refused: nothing is rendered, and no artifact bound, with what is left of two packages.
   pipeline_.reset();  // it runs the network that goes
@@ -210,9 +221,7 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   UpscaleCallbacks callbacks;
   callbacks.on_progress = [this](const SegmentRun& run) { report_progress(run); };
   callbacks.on_end = [this](const SegmentRun& run) { report_end(run); };
-  pipeline_ = std::make_unique<UpscalePipeline>(
-      *network_, tools_, std::move(callbacks),
-      PipelineOptions{own_kernels(), static_cast<std::size_t>(std::max(set_up_.encoders, 1)), set_up_.ring_bytes});
+  pipeline_ = std::make_unique<UpscalePipeline>(*network_, tools_, std::move(callbacks), pipeline_options());
 
   if (message.tile_height > 0) {
     const TileShape shape{message.tile_frames, message.tile_height, message.tile_width};

@@ -73,6 +73,7 @@ class LaneSession {
   void report_end(const SegmentRun& run);
   void ask_for_kernels();
   [[nodiscard]] std::shared_ptr<const KernelModule> own_kernels() const;
+  [[nodiscard]] PipelineOptions pipeline_options() const;
   void end_if_card_is_lost() const;
 
   net::LocalChannel channel_;

@@ -35,7 +35,8 @@ class FrameOutput {
   FrameConverter converter_;
 };
 
-// 16 bytes: XXH3-128 of the planes, canonical byte order.
+inline constexpr std::size_t kFrameHashBytes = 16;
+// So many bytes: XXH3-128 of the planes, canonical byte order.
 void append_frame_hash(std::span<const std::byte> planes, std::string& hashes);
 
 }  // namespace kiln::lane

@@ -24,6 +24,11 @@ void SegmentRun::fail_with(Error error, std::string_view failure_class) {
   cancel.cancel();  // wakes the stage that waits for an ffmpeg
 }
 
+void SegmentRun::fail_with(const Error& error) {
+  const bool bad_input = error.exit == ExitCode::kInputRefused || error.exit == ExitCode::kInputMissing;
+  fail_with(error, bad_input ? "bad_input" : "error");
+}
+
 Error SegmentRun::error() const {
   const std::lock_guard lock(mutex_);
   return error_;

@@ -72,6 +72,7 @@ struct SegmentRun {
 
   // The first failure counts; the other stages then drop what is left of this run.
   void fail_with(Error error, std::string_view failure_class);
+  void fail_with(const Error& error);  // of the class that it says itself
   [[nodiscard]] bool failed() const { return failed_.load(); }
   [[nodiscard]] Error error() const;
   [[nodiscard]] std::string failure_class() const;

@@ -1,42 +1,18 @@
 #include "lane/pipelines/upscale_pipeline.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "lane/media/frame_reader.h"
-#include "lane/media/segment_merge.h"
-#include "lane/pipelines/frame_convert.h"
 #include "lane/pipelines/host_frame_path.h"
 #include "lane/pipelines/stopwatch.h"
 
 namespace kiln::lane {
-namespace {
-
-std::string failure_class_of(const Error& error) {
-  const bool bad_input = error.exit == ExitCode::kInputRefused || error.exit == ExitCode::kInputMissing;
-  return bad_input ? "bad_input" : "error";
-}
-
-void fail_run(SegmentRun& run, const Error& error) { run.fail_with(error, failure_class_of(error)); }
-
-// The pieces become the segment's file, and go.
-Status merge_pieces(SegmentRun& run) {
-  if (run.pieces.size() == 1) return {};
-  std::vector<SegmentFile> files;
-  for (const PieceResult& piece : run.pieces) files.push_back({piece.path, piece.first_frame, piece.frame_count});
-  KILN_TRY_ASSIGN(run.bytes_written, merge_segments(*run.spec.clip, run.spec.settings, files, run.spec.path));
-  for (const SegmentFile& file : files) ::unlink(file.path.c_str());
-  return {};
-}
-
-}  // namespace
-
 UpscalePipeline::UpscalePipeline(Network& network, const MediaTools& tools, UpscaleCallbacks callbacks,
                                  PipelineOptions options)
     : network_(network),
       tools_(tools),
       callbacks_(std::move(callbacks)),
+      encoders_ending_(options.encoders_ending),
       waiting_(sharding::frames_waiting(options.channels)),
       decoded_(std::max<std::size_t>(options.channels, 1), waiting_) {
   const std::size_t count = std::max<std::size_t>(options.channels, 1);
@@ -126,9 +102,9 @@ void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
   options.cancel = &run.cancel;
   options.cpu_s = &piece->times().decode_core_s;
   auto reader = FrameReader::open(tools_, clip, {window.read_first(), window.read_end()}, options);
-  if (!reader) return fail_run(run, reader.error());
+  if (!reader) return run.fail_with(reader.error());
   auto path = make_path(run.spec);
-  if (!path) return fail_run(run, path.error());
+  if (!path) return run.fail_with(path.error());
   piece->frames = std::move(*path);
   RawFrame raw;
   while (!run.failed()) {
@@ -137,10 +113,10 @@ void UpscalePipeline::read_one(Channel& channel, const Piece& piece) {
       const Stopwatch watch(piece->times().decode_s);
       const CoreStopwatch cores(piece->times().decode_core_s, media_core_s_);
       const Result<bool> more = reader->read(raw);
-      if (!more) return fail_run(run, more.error());
+      if (!more) return run.fail_with(more.error());
       if (!*more) return;
       auto taken = piece->frames->take_in(raw.bytes);
-      if (!taken) return fail_run(run, taken.error());
+      if (!taken) return run.fail_with(taken.error());
       frame = std::move(*taken);
     }
     if (!decoded_.push(channel.number, Decoded{piece, raw.index, raw.pts, std::move(frame)})) return;
@@ -195,7 +171,7 @@ void UpscalePipeline::model_frame(Channel& channel, const Decoded& item) {
   ModelState& state = channel.model;
   state.frames[item.index] = item;
   while (const auto index = state.window->ready(item.index)) {
-    if (auto status = render(channel, *index); !status) return fail_run(*state.piece->run, status.error());
+    if (auto status = render(channel, *index); !status) return state.piece->run->fail_with(status.error());
     if (state.piece->run->failed()) return;
     state.window->advance();
     const std::int64_t oldest = state.window->oldest_needed();
@@ -236,70 +212,6 @@ Result<Executor> UpscalePipeline::choose_executor(const SegmentRun& run) {
   artifact_changed_.wait(lock, [&] { return network_.has_artifact(spec.tile) || run.failed() || stopping_; });
   if (run.failed()) return fail(run.error());
   return Executor::kCompiled;
-}
-
-// ---- encode ----
-
-// The writer is opened with the piece's first frame.
-Status UpscalePipeline::write_frame(std::optional<SegmentWriter>& writer, const Rendered& item) {
-  SegmentRun& run = *item.piece->run;
-  StageTimes& times = item.piece->times();
-  const CoreStopwatch cores(times.encode_core_s, media_core_s_);
-  KILN_TRY_ASSIGN(const auto planes, item.piece->frames->planes_of(times, *item.frame));
-  const Stopwatch watch(times.encode_s);
-  if (!writer) {
-    KILN_TRY_ASSIGN(writer, SegmentWriter::open(tools_, run.spec.settings, item.piece->path, &run.cancel,
-                                                        &times.encode_core_s));
-  }
-  append_frame_hash(planes, run.pieces[item.piece->number].frame_hashes);
-  KILN_TRY(item.piece->frames->outputs_can_wait() ? writer->lend(item.pts, planes) : writer->write(item.pts, planes));
-  if (!any_written_.exchange(true)) {
-    const std::lock_guard lock(mutex_);
-    first_frame_at_ = std::chrono::steady_clock::now();
-  }
-  return {};
-}
-
-void UpscalePipeline::write_all(Channel& channel) {
-  Piece piece;                   // of the writer, which counts in it to its end
-  std::optional<Rendered> lent;  // outlives the writer
-  std::optional<SegmentWriter> writer;
-  while (auto item = channel.rendered.pop()) {
-    decoded_.poke();  // there is room again
-    SegmentRun& run = *item->piece->run;
-    if (item->frame == nullptr) {
-      finish_piece(item->piece, writer ? &*writer : nullptr);
-      writer.reset();
-      lent.reset();
-      continue;
-    }
-    if (run.failed()) continue;
-    if (!writer) piece = item->piece;
-    if (auto status = write_frame(writer, *item); !status) fail_run(run, status.error());
-    if (item->piece->frames->outputs_can_wait()) lent = std::move(*item);  // and lets the one before go
-  }
-}
-
-void UpscalePipeline::finish_piece(const Piece& piece, SegmentWriter* writer) {
-  SegmentRun& run = *piece->run;
-  if (!run.failed() && writer == nullptr) {
-    run.fail_with(make_error(ErrorCode::kInternal, "a segment without frames"), "error");
-  }
-  if (!run.failed()) {
-    const Stopwatch watch(piece->times().encode_s);
-    const CoreStopwatch cores(piece->times().encode_core_s, media_core_s_);
-    const auto summary = writer->finish();
-    if (!summary) fail_run(run, summary.error());
-    if (summary && run.pieces.size() == 1) run.bytes_written = summary->file_bytes;
-  }
-  if (run.unwritten.fetch_sub(1) > 1) return;
-  if (!run.failed()) {
-    const Stopwatch watch(run.pieces[0].times.encode_s);
-    const CoreStopwatch cores(run.pieces[0].times.encode_core_s, media_core_s_);
-    if (auto merged = merge_pieces(run); !merged) fail_run(run, merged.error());
-  }
-  forget(run);
-  callbacks_.on_end(run);
 }
 
 }  // namespace kiln::lane

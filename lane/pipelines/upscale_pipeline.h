@@ -36,6 +36,7 @@ struct PipelineOptions {
   std::shared_ptr<const KernelModule> kernels;  // with them frames stay on the network's card between decoder and encoder
   std::size_t channels = 1;
   std::uint64_t ring_bytes = 0;  // of the card's memory, for frames between the stages; 0: anything
+  std::size_t encoders_ending = 0;  // of a channel, beside the one that is fed; at most kEncodersEndingMax
 };
 
 class UpscalePipeline {
@@ -100,6 +101,7 @@ class UpscalePipeline {
   const MediaTools& tools_;
   UpscaleCallbacks callbacks_;
   std::unique_ptr<DevicePaths> device_paths_;
+  const std::size_t encoders_ending_;
   const std::size_t waiting_;  // frames between two stages of a channel
   FairQueues<Decoded> decoded_;
   std::vector<std::unique_ptr<Channel>> channels_;

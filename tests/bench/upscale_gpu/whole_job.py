@@ -3,7 +3,7 @@
 "phases" (until the first segment was given out, until the last was stored, until it was joined, until it was in its place) and "behind_the_loop_s":
 
     python3 tests/bench/upscale_gpu/whole_job.py --bundle TAR --package DIR --out FILE.json [--device cuda:0] [--rounds 3]
-        [--frames 1200] [--size 1280x720] [--preset ultrafast] [--scale 4]
+        [--frames 1200] [--size 1280x720] [--preset ultrafast] [--scale 4] [--segment-target-ms 10000]
 
 "Alone": the frames of the job's own output, as raw planes in memory, into as many encoder processes as the lane has, with the
 same threads and settings, reading ahead as those do. The file is written after every round, and rounds that it holds already are not run again."""
@@ -47,15 +47,17 @@ def main():
     parser.add_argument("--scale", type=float, default=4)
     parser.add_argument("--encoders", type=int, default=4)
     parser.add_argument("--encoder-threads", type=int, default=4)
+    parser.add_argument("--segment-target-ms", type=int, default=10000)
     options = parser.parse_args()
     out = pathlib.Path(options.out)
     rows = json.loads(out.read_text())["rounds"] if out.exists() else []
     bench = jobs.Jobs(options.bundle, options.package, options.device)
     clip = bench.clip(options.size, options.frames)
     words = ["--codec", "h264", "--quality", "18", "--preset", options.preset, "--scale", str(options.scale), "--executor", "compiled"]
-    _, first = bench.upscale(clip, "first", *words)  # makes the artifact
+    env = {"KILN_FARM_SEGMENT_TARGET_MS": str(options.segment_target_ms)}
+    _, first = bench.upscale(clip, "first", *words, env=env)  # makes the artifact
     while len(rows) < options.rounds:
-        output, report = bench.upscale(clip, "warm", *words)
+        output, report = bench.upscale(clip, "warm", *words, env=env)
         row = jobs.lane_figures(report, options.frames)
         row["encoders_alone_fps"] = encoders_alone(bench, output, options)
         row["ratio"] = round(row["frames_per_second"] / row["encoders_alone_fps"], 3)

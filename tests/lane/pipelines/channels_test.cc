@@ -1,8 +1,12 @@
 // A pipeline with several decoders and encoders: real ffmpeg, a real network.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 
+#include "lane/pipelines/ending_encoders.h"
 #include "lane/pipelines/upscale_pipeline.h"
 #include "sharding/package/package_tiling.h"
 #include "tests/lane/engine/fixture.h"
@@ -59,7 +63,7 @@ class ChannelsTest : public MediaLab, public testing::WithParamInterface<Channel
   }
 
   // Two segments of the clip, one behind the other; the hashes of all of its frames.
-  std::string render(std::size_t channels) {
+  std::string render(std::size_t channels, std::size_t encoders_ending = 0, const MediaTools& tools = system_tools()) {
     std::promise<void> over;
     std::vector<std::string> hashes(2);
     int ended = 0;
@@ -73,7 +77,7 @@ class ChannelsTest : public MediaLab, public testing::WithParamInterface<Channel
       hashes[run.spec.task.value] = run.frame_hashes();
       if (++ended == 2) over.set_value();
     };
-    UpscalePipeline pipeline(*network_, system_tools(), std::move(callbacks), {nullptr, channels});
+    UpscalePipeline pipeline(*network_, tools, std::move(callbacks), {nullptr, channels, 0, encoders_ending});
     pipeline.submit(spec(0, 0, 40));
     pipeline.submit(spec(1, 40, kFrames));
     over.get_future().wait();
@@ -99,13 +103,33 @@ TEST_P(ChannelsTest, GiveTheFramesOfOneInTheirOrderAndTimes) {
   const std::string alone = render(1);
   ASSERT_EQ(alone.size(), std::size_t{16} * kFrames);
   const auto frames = joined();
-  EXPECT_EQ(render(3), alone);
+  EXPECT_EQ(render(3, kEncodersEndingMax), alone);
   const auto pieced = joined();
   ASSERT_EQ(pieced.size(), frames.size());
   if (GetParam().codec == Codec::kFfv1) expect_same_frames(frames, pieced);
   for (const char* left : {"segment-0.piece-0", "segment-1.piece-1"}) {
     EXPECT_NE(::access(path(left).c_str(), F_OK), 0) << left << " was left behind";
   }
+}
+
+// An ffmpeg whose encoder of the first segment, given all frames, does not end before that of the second has begun.
+MediaTools waiting_for_the_next(const std::string& folder) {
+  MediaTools tools = system_tools();
+  const std::string gate = folder + "/gate";
+  EXPECT_EQ(::mkfifo(gate.c_str(), 0600), 0);
+  const std::string real = tools.ffmpeg_path;
+  tools.ffmpeg_path = folder + "/ffmpeg-that-waits";
+  std::ofstream(tools.ffmpeg_path) << "#!/bin/bash\nexec 3<>" << gate << "\ncase \"${@: -1}\" in\n"
+                                   << "*segment-1) echo began >&3;;\n"
+                                   << "*segment-0) " << real << " \"$@\" && read -r -t 60 word <&3; exit;;\n"
+                                   << "esac\nexec " << real << " \"$@\"\n";
+  std::filesystem::permissions(tools.ffmpeg_path, std::filesystem::perms::owner_all);
+  return tools;
+}
+
+TEST_P(ChannelsTest, FeedTheNextEncoderWhileOneEnds) {
+  const std::string alone = render(1);
+  EXPECT_EQ(render(1, kEncodersEndingMax, waiting_for_the_next(folder_)), alone);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ChannelsTest,
