@@ -1,6 +1,7 @@
 #include "sharding/package/manifest_table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <toml++/toml.h>
 
 #include "base/text.h"
@@ -74,6 +75,46 @@ std::vector<std::int64_t> ManifestTable::integers(std::string_view key, std::siz
     const auto value = item.value_exact<std::int64_t>();
     if (!value || *value < 0 || *value > value_max) {
       refuse(key, fmt::format("must hold whole numbers of 0..{}", value_max));
+      return values;
+    }
+    values.push_back(*value);
+  }
+  return values;
+}
+
+std::vector<double> ManifestTable::reals(std::string_view key, std::size_t length_max) {
+  std::vector<double> values;
+  const toml::node* node = find(key, true);
+  if (node == nullptr) return values;
+  const toml::array* array = node->as_array();
+  if (array == nullptr || array->size() > length_max) {
+    refuse(key, fmt::format("must be a list of at most {} numbers", length_max));
+    return values;
+  }
+  for (const toml::node& item : *array) {
+    const auto value = item.is_number() ? item.value<double>() : std::nullopt;
+    if (!value || !std::isfinite(*value)) {
+      refuse(key, "must hold finite numbers");
+      return values;
+    }
+    values.push_back(*value);
+  }
+  return values;
+}
+
+std::vector<std::string> ManifestTable::texts(std::string_view key, std::size_t length_max) {
+  std::vector<std::string> values;
+  const toml::node* node = find(key, true);
+  if (node == nullptr) return values;
+  const toml::array* array = node->as_array();
+  if (array == nullptr || array->size() > length_max) {
+    refuse(key, fmt::format("must be a list of at most {} texts", length_max));
+    return values;
+  }
+  for (const toml::node& item : *array) {
+    const auto value = item.value_exact<std::string>();
+    if (!value) {
+      refuse(key, "must hold texts in quotes");
       return values;
     }
     values.push_back(*value);

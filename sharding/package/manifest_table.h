@@ -26,6 +26,8 @@ class ManifestTable {
   [[nodiscard]] double real(std::string_view key, double fallback);
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key, std::size_t length_max,
                                                    std::int64_t value_max);
+  [[nodiscard]] std::vector<double> reals(std::string_view key, std::size_t length_max);
+  [[nodiscard]] std::vector<std::string> texts(std::string_view key, std::size_t length_max);
   [[nodiscard]] const toml::table* table(std::string_view key);
   // The tables of `[[key]]`; none where the key is missing.
   [[nodiscard]] std::vector<const toml::table*> tables(std::string_view key, std::size_t count_max);

@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include "sharding/graph/exported_graph.h"
+#include "sharding/package/generator_rules.h"
 #include "sharding/package/manifest_table.h"
 
 namespace kiln::sharding {
@@ -30,13 +31,6 @@ bool is_inside_package(std::string_view path) {
   return true;
 }
 
-void read_file(ManifestTable& table, std::string& file, std::string& sha256) {
-  file = table.text("file");
-  sha256 = table.text("sha256");
-  if (!is_inside_package(file)) table.refuse("file", "must be a path inside the package");
-  if (!is_sha256(sha256)) table.refuse("sha256", "must be 64 lower-case hexadecimal digits");
-}
-
 Status read_tiling(const toml::table& source, std::string_view origin, Tiling& tiling) {
   ManifestTable table(source, "[tiling]", origin);
   if (auto kind = tiling_kind_from_string(table.text("kind"))) {
@@ -51,7 +45,7 @@ Status read_tiling(const toml::table& source, std::string_view origin, Tiling& t
 
 Status read_weights(const toml::table& source, std::string_view origin, PackageWeights& weights) {
   ManifestTable table(source, "[weights]", origin);
-  read_file(table, weights.file, weights.sha256);
+  read_package_file(table, weights.file, weights.sha256);
   return table.finish();
 }
 
@@ -59,7 +53,7 @@ Result<PackageGraph> read_graph(const toml::table& source, std::string_view orig
   ManifestTable table(source, "[[graph]]", origin);
   PackageGraph graph;
   graph.component = table.text("component");
-  read_file(table, graph.file, graph.sha256);
+  read_package_file(table, graph.file, graph.sha256);
   if (auto dtype = graph_dtype_from_string(table.text("dtype"))) {
     graph.dtype = *dtype;
   } else {
@@ -112,20 +106,16 @@ void read_head(ManifestTable& table, PackageManifest& manifest) {
   manifest.frames_after = table.integer("frames_after", 0, kNeighbourFramesMax, 0);
 }
 
-Status read_version(const toml::table& document, std::string_view origin) {
-  const auto version = document["format_version"].value_exact<std::int64_t>();
-  if (!version) {
-    return fail(input_refused("{}: 'format_version' is missing; this is no package of Kiln", origin));
-  }
-  if (*version == kPackageFormatVersion) return {};
-  return fail(input_refused("{}: the package has format version {}, this build reads {}: {}", origin,
-                            *version, kPackageFormatVersion,
-                            *version > kPackageFormatVersion ? "use a newer Kiln"
-                                                             : "import the model again"));
+// Beside clips it has nothing in common with the others: whoever asks for one of them cannot use it.
+Status refuse_generator(const toml::table& document, std::string_view origin) {
+  if (document["kind"].value_exact<std::string>() != "generator") return {};
+  return fail(input_refused("{}: a text-to-video model, which takes no clips: name the package of an upscaler or a module",
+                            origin));
 }
 
 Result<PackageManifest> read_document(const toml::table& document, std::string_view origin) {
-  KILN_TRY(read_version(document, origin));
+  KILN_TRY(check_package_version(document, origin));
+  KILN_TRY(refuse_generator(document, origin));
   PackageManifest manifest;
   ManifestTable table(document, "the manifest", origin);
   (void)table.integer("format_version", kPackageFormatVersion, kPackageFormatVersion);
@@ -150,6 +140,25 @@ Result<PackageManifest> read_document(const toml::table& document, std::string_v
 }
 
 }  // namespace
+
+void read_package_file(ManifestTable& table, std::string& file, std::string& sha256) {
+  file = table.text("file");
+  sha256 = table.text("sha256");
+  if (!is_inside_package(file)) table.refuse("file", "must be a path inside the package");
+  if (!is_sha256(sha256)) table.refuse("sha256", "must be 64 lower-case hexadecimal digits");
+}
+
+Status check_package_version(const toml::table& document, std::string_view origin) {
+  const auto version = document["format_version"].value_exact<std::int64_t>();
+  if (!version) {
+    return fail(input_refused("{}: 'format_version' is missing; this is no package of Kiln", origin));
+  }
+  if (*version == kPackageFormatVersion) return {};
+  return fail(input_refused("{}: the package has format version {}, this build reads {}: {}", origin,
+                            *version, kPackageFormatVersion,
+                            *version > kPackageFormatVersion ? "use a newer Kiln"
+                                                             : "import the model again"));
+}
 
 std::string_view to_string(GraphDtype dtype) {
   switch (dtype) {
