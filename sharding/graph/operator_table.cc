@@ -12,7 +12,7 @@ constexpr std::string_view kFresh[] = {
     "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_fused_rms_norm", "_log_softmax",
     "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_prelu_kernel",
     "_scaled_dot_product_flash_attention_for_cpu", "_softmax", "_to_copy", "_unsafe_index",
-    "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "_weight_norm", "abs", "acos",
+    "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa", "_upsample_nearest_exact2d", "_weight_norm", "abs", "acos",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool2d",
     "add", "addcdiv", "addcmul", "addmm", "affine_grid_generator", "all", "amax", "amin", "any",
     "arange", "argmax", "argmin", "asin", "atan", "atan2", "avg_pool1d", "avg_pool2d",
