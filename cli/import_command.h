@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "sharding/package/generator_manifest.h"
 #include "sharding/package/package_manifest.h"
 
 namespace kiln::cli {
@@ -16,5 +17,9 @@ struct CheckedPackage {
 // Reads every file of a package as a lane will: hashes, the manifest, each graph's operators and symbols.
 // What it is, or an error that names the file.
 [[nodiscard]] Result<CheckedPackage> check_package(const std::string& folder);
+
+// The same of a text-to-video model's package. Of its weights only the sizes are looked at: they are many, and were
+// hashed a moment ago.
+[[nodiscard]] Result<sharding::GeneratorManifest> check_generator_package(const std::string& folder);
 
 }  // namespace kiln::cli

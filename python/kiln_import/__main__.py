@@ -1,4 +1,4 @@
-"""`python -m kiln_import upscaler FILE -o PACKAGE` and `python -m kiln_import module pkg.mod:factory -o PACKAGE`.
+"""`python -m kiln_import upscaler FILE -o PACKAGE`, and likewise `module pkg.mod:factory`, `diffusers DIR`, `comfy FILE`.
 
 Progress goes to stdout, one line a step. A failure is one line on stderr and an exit code (failure.py)."""
 
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 BAD_CONFIG = 78
 INTERRUPTED = 130
@@ -50,10 +51,9 @@ def _terminate(_signal, _frame):
 
 
 def _import(options: argparse.Namespace) -> None:
-    from .package import check_output, write_package
+    from .package import check_output
 
     check_output(options.output)
-    started = time.monotonic()
 
     def progress(text: str) -> None:
         print(f"import: {text}", flush=True)
@@ -63,6 +63,18 @@ def _import(options: argparse.Namespace) -> None:
         import torch
 
         torch.set_num_threads(options.threads)
+    if options.command in ("diffusers", "comfy"):
+        from .wan.command import import_wan
+
+        import_wan(options, progress)
+    else:
+        _import_network(options, progress)
+
+
+def _import_network(options: argparse.Namespace, progress: Callable[[str], None]) -> None:
+    from .package import write_package
+
+    started = time.monotonic()
     if options.command == "upscaler":
         from .upscaler import load_upscaler
 
@@ -95,13 +107,31 @@ def _tile_shape(text: str) -> tuple[int, int]:
 _tile_shape.__name__ = "HEIGHTxWIDTH (8 to 4096 each)"
 
 
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not 0 < ratio < 1:
+        raise ValueError
+    return ratio
+
+
+_ratio.__name__ = "number between 0 and 1"
+
+
+def _command(commands, name: str, source: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name)
+    command.add_argument("source", metavar=source)
+    command.add_argument("-o", "--output", required=True, metavar="PACKAGE")
+    command.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), action="append", default=[],
+                         help="only graphs of this dtype; may be repeated")  # fmt: skip
+    command.add_argument("--threads", type=int, default=0)
+    return command
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kiln import", description="Makes a model package.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, source in (("upscaler", "FILE"), ("module", "PKG.MOD:FACTORY")):
-        command = commands.add_parser(name)
-        command.add_argument("source", metavar=source)
-        command.add_argument("-o", "--output", required=True, metavar="PACKAGE")
+        command = _command(commands, name, source)
         command.add_argument("--tile-shape", type=_tile_shape, action="append", default=[], metavar="HxW",
                              help="make static graphs for this input size; may be repeated")  # fmt: skip
         sizes = command.add_mutually_exclusive_group()
@@ -109,9 +139,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                            help="make graphs of fixed sizes, though open ones can be made")
         sizes.add_argument("--dynamic", dest="sizes", action="store_const", const="open",
                            help="leave the size open, however long tracing takes")  # fmt: skip
-        command.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), action="append", default=[],
-                             help="only graphs of this dtype; may be repeated")  # fmt: skip
-        command.add_argument("--threads", type=int, default=0)
+    for name, source in (("diffusers", "DIR"), ("comfy", "FILE")):
+        command = _command(commands, name, source)
+        command.add_argument("--copy", action="store_true", help="copy the weights into the package, instead of links")
+        if name == "comfy":
+            command.add_argument("--low-noise", metavar="FILE", help="the second expert of Wan 2.2")
+            command.add_argument("--text-encoder", required=True, metavar="FILE")
+            command.add_argument("--vae", required=True, metavar="FILE")
+            command.add_argument("--tokenizer", metavar="FILE", help="sentencepiece's model, where the text encoder has none")
+            command.add_argument("--boundary-ratio", type=_ratio, help="where the second expert takes over")
     options = parser.parse_args(arguments)
     options.dtype = [d for d in ("float32", "float16", "bfloat16") if not options.dtype or d in options.dtype]
     return options

@@ -29,22 +29,26 @@ GRAPH_ENTRY = "models/model.json"
 
 def to_program(traced: Trace, parameters: list[Parameter]) -> ExportedProgram:
     """The graph with exactly these parameters as inputs, in this order, whether it uses them or not."""
-    graph = _with_inputs(traced, parameters)
+    return program_of(_with_inputs(traced, parameters), traced.range_constraints)
+
+
+def program_of(graph: torch.fx.Graph, range_constraints: dict) -> ExportedProgram:
+    """A flat function: every placeholder is an input of the call, and nothing is state."""
     names = [n.name for n in graph.nodes if n.op == "placeholder"]
-    output = next(n for n in graph.nodes if n.op == "output").args[0][0]
+    outputs = [n.name for n in next(n for n in graph.nodes if n.op == "output").args[0]]
     signature = ExportGraphSignature(
         [InputSpec(InputKind.USER_INPUT, TensorArgument(name), None) for name in names],
-        [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(output.name), None)],
+        [OutputSpec(OutputKind.USER_OUTPUT, TensorArgument(name), None) for name in outputs],
     )
     in_spec = pytree.tree_flatten((tuple(range(len(names))), {}))[1]
-    out_spec = pytree.tree_flatten(0)[1]
+    out_spec = pytree.tree_flatten(0 if len(outputs) == 1 else tuple(range(len(outputs))))[1]
     call = ModuleCallSignature(
-        inputs=[TensorArgument(name) for name in names], outputs=[TensorArgument(output.name)],
+        inputs=[TensorArgument(name) for name in names], outputs=[TensorArgument(name) for name in outputs],
         in_spec=in_spec, out_spec=out_spec, forward_arg_names=names,
     )  # fmt: skip
     program = ExportedProgram(
         root=torch.nn.Module(), graph=graph, graph_signature=signature, state_dict={},
-        range_constraints=traced.range_constraints, module_call_graph=[ModuleCallEntry("", call)],
+        range_constraints=range_constraints, module_call_graph=[ModuleCallEntry("", call)],
         constants={},
     )  # fmt: skip
     program._guards_code = []  # sizes were tried one by one; the manifest holds the bounds

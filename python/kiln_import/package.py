@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import safetensors.torch
 import torch
@@ -40,23 +42,30 @@ def check_output(path: str) -> None:
 
 def write_package(path: str, network: Network, graphs: list[Graph], parameters: list[Parameter],
                   tiling: Tiling) -> None:  # fmt: skip
+    with whole_folder(path, ("graphs", "weights")) as work:
+        stored = _as_stored(network, parameters)
+        digests = {}
+        for graph in graphs:
+            digests[graph.file] = write_file(work, graph.file, graph.data)
+        weights = safetensors.torch.save({p.name: p.value for p in stored})
+        digests[WEIGHTS_FILE] = write_file(work, WEIGHTS_FILE, weights)
+        text = manifest_text(network, graphs, stored, tiling, digests)
+        write_file(work, MANIFEST_FILE, text.encode())
+
+
+@contextlib.contextmanager
+def whole_folder(path: str, folders: tuple[str, ...]) -> Iterator[str]:
+    """A work folder with these folders in it, which gets its name when all in it is written, or goes away."""
     check_output(path)
     target = os.path.abspath(path)
     work = ""
     try:
         work = tempfile.mkdtemp(prefix=f".{os.path.basename(target)}.partial-", dir=os.path.dirname(target))
         os.chmod(work, 0o755)
-        stored = _as_stored(network, parameters)
-        digests = {}
-        for folder in ("graphs", "weights"):
-            os.mkdir(os.path.join(work, folder))
-        for graph in graphs:
-            digests[graph.file] = _write_file(work, graph.file, graph.data)
-        weights = safetensors.torch.save({p.name: p.value for p in stored})
-        digests[WEIGHTS_FILE] = _write_file(work, WEIGHTS_FILE, weights)
-        text = manifest_text(network, graphs, stored, tiling, digests)
-        _write_file(work, MANIFEST_FILE, text.encode())
-        for folder in ("graphs", "weights", "."):
+        for folder in folders:
+            os.makedirs(os.path.join(work, folder))
+        yield work
+        for folder in (*folders, "."):
             _sync_folder(os.path.join(work, folder))
         check_output(path)
         os.rename(work, target)
@@ -85,7 +94,7 @@ def _as_stored(network: Network, parameters: list[Parameter]) -> list[Parameter]
     return [Parameter(p.name, stored(p.value), p.keep_dtype, p.channels_last) for p in parameters]
 
 
-def _write_file(work: str, name: str, data: bytes) -> str:
+def write_file(work: str, name: str, data: bytes) -> str:
     with open(os.path.join(work, name), "xb") as file:
         file.write(data)
         file.flush()
@@ -104,7 +113,7 @@ def _sync_folder(path: str) -> None:
 def manifest_text(network: Network, graphs: list[Graph], parameters: list[Parameter], tiling: Tiling,
                   digests: dict[str, str]) -> str:  # fmt: skip
     tables = [
-        _table("", {
+        toml_table("", {
             "format_version": FORMAT_VERSION, "kind": network.kind, "name": network.name,
             "architecture": network.architecture, "source_sha256": network.source_sha256,
             "scale": network.scale, "channels": network.channels,
@@ -112,12 +121,12 @@ def manifest_text(network: Network, graphs: list[Graph], parameters: list[Parame
             "size_square": network.size.square,
             "frames_before": network.frames_before, "frames_after": network.frames_after,
         }),
-        _table("[tiling]", {"kind": tiling.kind, "halo": tiling.halo, "difference": float(tiling.difference)}),
-        _table("[weights]", {"file": WEIGHTS_FILE, "sha256": digests[WEIGHTS_FILE]}),
+        toml_table("[tiling]", {"kind": tiling.kind, "halo": tiling.halo, "difference": float(tiling.difference)}),
+        toml_table("[weights]", {"file": WEIGHTS_FILE, "sha256": digests[WEIGHTS_FILE]}),
     ]  # fmt: skip
-    tables += [_table("[[graph]]", _graph_entry(graph, digests[graph.file])) for graph in graphs]
+    tables += [toml_table("[[graph]]", _graph_entry(graph, digests[graph.file])) for graph in graphs]
     tables += [
-        _table("[[parameter]]", {
+        toml_table("[[parameter]]", {
             "component": "network", "name": p.name, "shape": list(p.value.shape),
             "dtype": DTYPE_NAMES[p.value.dtype], "keep_dtype": p.keep_dtype, "channels_last": p.channels_last,
         })
@@ -135,7 +144,7 @@ def _graph_entry(graph: Graph, sha256: str) -> dict:
             "width_min": traced.width[0], "width_max": traced.width[1]}  # fmt: skip
 
 
-def _table(header: str, values: dict) -> str:
+def toml_table(header: str, values: dict) -> str:
     lines = [header] if header else []
     lines += [f"{name} = {_toml(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"

@@ -163,7 +163,7 @@ def _rebuild(program, role: dict[str, str], output: str, network: Network):
     for node_name, value in lifted.items():
         node = placeholders[node_name]
         if value.dim() == 0:
-            copies[node] = _scalar(graph, value, node)
+            copies[node] = scalar_node(graph, value, node)
             continue
         constant = _constant(value)
         if constant.name in constants:
@@ -182,7 +182,7 @@ def _rebuild(program, role: dict[str, str], output: str, network: Network):
             continue
         copies[node] = graph.node_copy(node, lambda n: copies[n])
         copies[node].meta = {"val": node.meta["val"]} if "val" in node.meta else {}
-        _write_dtype(copies[node])
+        write_dtype(copies[node])
     # Scalars were made between placeholders: those must come first.
     _placeholders_first(graph)
     graph.eliminate_dead_code()
@@ -191,7 +191,7 @@ def _rebuild(program, role: dict[str, str], output: str, network: Network):
     return graph, inputs, constants
 
 
-def _write_dtype(node: torch.fx.Node) -> None:
+def write_dtype(node: torch.fx.Node) -> None:
     """`zeros(...)` without a dtype takes the default of whoever runs it; the graph says which one it was traced with."""
     value = node.meta.get("val")
     if not isinstance(node.target, torch._ops.OpOverload) or not isinstance(value, torch.Tensor):
@@ -208,7 +208,7 @@ def _placeholder(graph: torch.fx.Graph, name: str, original: torch.fx.Node) -> t
     return node
 
 
-def _scalar(graph: torch.fx.Graph, value: torch.Tensor, original: torch.fx.Node) -> torch.fx.Node:
+def scalar_node(graph: torch.fx.Graph, value: torch.Tensor, original: torch.fx.Node) -> torch.fx.Node:
     """A lifted number becomes a node: hundreds of them as inputs would help nobody."""
     node = graph.call_function(
         torch.ops.aten.full.default, ([], value.item()),
@@ -240,9 +240,13 @@ def _check_targets(graph: torch.fx.Graph, network: Network) -> None:
     for node in graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
-        is_aten = isinstance(node.target, torch._ops.OpOverload) and node.target.namespace == "aten"
-        if node.op != "call_function" or not (is_aten or node.target in SYMBOL_FUNCTIONS):
+        if not is_runnable(node):
             raise refused(network.name, f"the network uses {node.target}, which is no operator that Kiln can run")
+
+
+def is_runnable(node: torch.fx.Node) -> bool:
+    is_aten = isinstance(node.target, torch._ops.OpOverload) and node.target.namespace == "aten"
+    return node.op == "call_function" and (is_aten or node.target in SYMBOL_FUNCTIONS)
 
 
 def _bounds(graph: torch.fx.Graph, constraints: dict) -> tuple[tuple[int, int], tuple[int, int]]:

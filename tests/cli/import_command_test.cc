@@ -100,6 +100,22 @@ TEST_F(ImportCommandTest, FailuresKeepTheirExitCodeAndAreOneLine) {
   }
 }
 
+TEST_F(ImportCommandTest, PackageOfATextToVideoModelIsRefusedWhereClipsAreRendered) {
+  fs::create_directory(folder_ + "/package");
+  std::ofstream(folder_ + "/package/manifest.toml") << "format_version = 1\nkind = \"generator\"\nfamily = \"wan\"\n";
+  std::ofstream(folder_ + "/clip.mp4") << "no clip";
+  SpawnOptions options;
+  options.argv = {std::string(std::getenv("KILN_BINARY_DIR")) + "/bin/kiln", "run", "upscale", "--model", "package",
+                  "clip.mp4", "-o", "out.mp4"};
+  options.working_directory = folder_;
+  const auto output = run_command(std::move(options), kDeadline);
+  ASSERT_TRUE(output) << output.error().message;
+  EXPECT_EQ(output->status.exit_code, 65);
+  EXPECT_EQ(output->err, "kiln: package/manifest.toml: a text-to-video model, which takes no clips: name the package of an "
+                         "upscaler or a module\n");
+  EXPECT_FALSE(fs::exists(folder_ + "/out.mp4"));
+}
+
 // A file of that name in the working folder would otherwise be run in the real one's place.
 TEST_F(ImportCommandTest, ModulesInTheWorkingFolderAreNotRunWhenACheckpointIsImported) {
   std::ofstream(folder_ + "/torch.py") << "open('ran', 'w')\n";

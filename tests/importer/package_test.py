@@ -48,14 +48,14 @@ class PackageTest(ImportCase):
         self.check_failing_write(errno.EROFS, 73, "not written")
 
     def check_failing_write(self, number: int, exit_code: int, words: str) -> None:
-        real = package._write_file
+        real = package.write_file
 
         def failing(work: str, name: str, data: bytes) -> str:
             if name.startswith("weights/"):
                 raise OSError(number, os.strerror(number), name)
             return real(work, name, data)
 
-        with mock.patch.object(package, "_write_file", failing):
+        with mock.patch.object(package, "write_file", failing):
             code, err = self.run_module_import(self.path("package"))
         self.assertEqual(code, exit_code, err)
         self.assertIn(words, err)
