@@ -187,6 +187,7 @@ void FarmWorker::Impl::carry_out(const Store& effect) {
       net::TaskFault fault = fault_of(*error);
       if (is_full(*error)) fault.kind = net::FailureKind::kStoreFull;
       fault.message = store_.without_grants(std::move(fault.message));
+      if (is_full(*error)) log::warn("what task {} made is kept until there is room: {}", run->assign.task, fault.message);
       run->outcome = fmt::format("not stored: {}", fault.message);
       post(TransferFailed{run->key(), std::move(fault), is_passing(*error) || is_full(*error), is_denied(*error)});
     });
