@@ -56,7 +56,8 @@ struct LaneReasons {
   std::vector<std::string> lines;
   int suitable = 0;
   int busy = 0;
-  bool class_is_here = false;  // a usable lane of the clip's class, large enough or not
+  bool class_is_here = false;  // a lane of the clip's class, though it may be too small, drained or set aside
+  std::string of_class;        // the first line of such a one that does no work at present
   std::string unfit;           // the first line of a lane that could work, but not on this clip
 };
 
@@ -67,8 +68,10 @@ LaneReasons lane_reasons(const Turn& turn, const JobRecord& job, const ClipRecor
     for (const auto& [id, lane] : session.lanes) {
       const LaneName name{worker, id};
       auto why = unusable_reason(turn, job, name, lane);
+      const bool here = planned && session.connected && !session.leaving && lane.offer.kind == clip->plan->kind;
+      out.class_is_here = out.class_is_here || here;
+      if (why && here && out.of_class.empty()) out.of_class = fmt::format("{}: {}", lane_text(name), *why);
       if (!why && planned) {
-        out.class_is_here = out.class_is_here || lane.offer.kind == clip->plan->kind;
         why = unfit_reason(turn, job, *clip, name, lane);
         if (why && out.unfit.empty()) out.unfit = fmt::format("{}: {}", lane_text(name), *why);
       }
@@ -148,7 +151,8 @@ std::vector<std::string> waiting_lines(const Turn& turn, const JobRecord& job, c
   if (lanes.suitable == 0) {
     const bool other_class = clip != nullptr && clip->plan && !lanes.class_is_here && job.request.numerics != "tolerant";
     if (other_class) return {class_line(clip->plan->kind, lanes)};
-    return {fmt::format("no lane may take it; {}", lanes.unfit.empty() ? lanes.lines.front() : lanes.unfit)};
+    const std::string& other = lanes.unfit.empty() ? lanes.lines.front() : lanes.unfit;
+    return {fmt::format("no lane may take it; {}", lanes.of_class.empty() ? other : lanes.of_class)};
   }
   if (lanes.busy == lanes.suitable) return {fmt::format("all {} lanes that may take it are busy", lanes.suitable)};
   return {"it is about to be assigned"};

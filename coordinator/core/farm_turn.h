@@ -108,6 +108,9 @@ void assign_due(Turn& turn);
 [[nodiscard]] bool waits_for_compile(const Turn& turn, const LaneName& name);
 // As people read it: "w lane 1", "w's compiler", "w's compiler of lane 1".
 [[nodiscard]] std::string lane_text(const LaneName& name);
+// Whether the task failed on that lane, or there for a reason that holds for all lanes of its worker.
+[[nodiscard]] bool failed_at(const TaskRecord& task, const LaneName& name);
+[[nodiscard]] bool other_lane_may_take(const Turn& turn, const JobRecord& job, const TaskRecord& task);
 // Why a worker does not make an artifact, busy or not.
 [[nodiscard]] std::optional<std::string> no_builder_reason(const Turn& turn, const net::CompileWanted& wanted,
                                                            const WorkerSession& session);

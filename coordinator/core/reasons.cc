@@ -94,13 +94,13 @@ std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& jo
   const WorkerSession& session = *turn.worker(name.worker);
   if (!session.connected) return fmt::format("{} is silent", name.worker);
   if (session.leaving) return fmt::format("{} is leaving", name.worker);
-  if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained", name.worker);
+  if (turn.durable().draining.contains(name.worker)) return fmt::format("{} is being drained (kiln drain {} --off)", name.worker, name.worker);
   if (!lane.up) return std::string("it is starting");
   if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {
-    return fmt::format("set aside: {}", aside->second);
+    return fmt::format("set aside until its worker is started again: {}", aside->second);
   }
   if (!job.request.pool.empty() && job.request.pool != session.hello.pool) {
-    return fmt::format("{} is not in the pool {}", name.worker, job.request.pool);
+    return fmt::format("{} is not in the pool {} (kiln worker --pool {})", name.worker, job.request.pool, job.request.pool);
   }
   return std::nullopt;
 }
@@ -127,6 +127,24 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
   if (lane.offer.budget_bytes >= needs) return std::nullopt;
   return fmt::format("it holds {:.0f} MiB, the clip's tiles need {:.0f} MiB",
                      static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
+}
+
+// What one lane cannot read its worker's others cannot either.
+bool failed_at(const TaskRecord& task, const LaneName& name) {
+  if (task.failed_on.contains(name)) return true;
+  return task.failures.contains(net::FailureKind::kBadInput) &&
+         std::any_of(task.failed_on.begin(), task.failed_on.end(), [&](const LaneName& one) { return one.worker == name.worker; });
+}
+
+bool other_lane_may_take(const Turn& turn, const JobRecord& job, const TaskRecord& task) {
+  for (const auto& [worker, session] : turn.live().workers) {
+    for (const auto& [id, lane] : session.lanes) {
+      const LaneName name{worker, id};
+      if (failed_at(task, name) || unusable_reason(turn, job, name, lane)) continue;
+      if (task.kind != net::TaskKind::kSegment || !unfit_reason(turn, job, job.clips[task.clip], name, lane)) return true;
+    }
+  }
+  return false;
 }
 
 std::optional<std::string> no_builder_reason(const Turn& turn, const net::CompileWanted& wanted, const WorkerSession& session) {

@@ -63,15 +63,7 @@ Attempt next_attempt(const Turn& turn, const TaskRecord& task) {
 
 // Another lane that may take the task, and on which it has not failed, is better.
 bool better_lane_exists(const Turn& turn, const JobRecord& job, const TaskRecord& task, const LaneName& here) {
-  if (!task.failed_on.contains(here)) return false;
-  for (const auto& [worker, session] : turn.live().workers) {
-    for (const auto& [id, lane] : session.lanes) {
-      const LaneName name{worker, id};
-      if (task.failed_on.contains(name) || unusable_reason(turn, job, name, lane)) continue;
-      if (task.kind != TaskKind::kSegment || !unfit_reason(turn, job, job.clips[task.clip], name, lane)) return true;
-    }
-  }
-  return false;
+  return failed_at(task, here) && other_lane_may_take(turn, job, task);
 }
 
 bool artifact_missing(const Turn& turn, const JobRecord& job, const ClipRecord& clip) {

@@ -69,17 +69,29 @@ void keep_artifact(Turn& turn, const std::string& key) {
 
 // A lane on which several tasks failed in a row is set aside, unless what failed there failed everywhere. Of tasks that fail there
 // in turns, since it has two, each has its own tries first: it may be the tasks, and their failure says more.
+void count_against(Turn& turn, TaskNumber number, const LaneName& name, LaneLive& lane, const std::string& why) {
+  const int failures = ++lane.failed_in_a_row[number];
+  const int in_a_row = std::max(failures, static_cast<int>(lane.failed_in_a_row.size()));
+  if (in_a_row < turn.state.rules.lane_failures_in_a_row) return;
+  if (turn.durable().set_aside.contains(name)) return;
+  turn.record(net::LaneSetAside{name.worker, name.lane, true, fmt::format("{} failures in a row, the last: {}", in_a_row, why)});
+}
+
 void blame_lane(Turn& turn, TaskNumber number, const LaneName& name, const net::TaskFault& fault) {
   LaneLive* lane = turn.lane(name);
   if (lane == nullptr) return;
   ++lane->failures;
-  if (!turn.state.rules.failures.at(fault.kind).blames_lane) return;
-  const int failures = ++lane->failed_in_a_row[number];
-  const int in_a_row = std::max(failures, static_cast<int>(lane->failed_in_a_row.size()));
-  if (in_a_row < turn.state.rules.lane_failures_in_a_row) return;
-  if (turn.durable().set_aside.contains(name)) return;
-  turn.record(net::LaneSetAside{name.worker, name.lane, true,
-                                fmt::format("{} failures in a row, the last: {}", in_a_row, fault.message)});
+  if (turn.state.rules.failures.at(fault.kind).blames_lane) count_against(turn, number, name, *lane, fault.message);
+}
+
+// Where one worker could not read a clip and another could, it was the first.
+void blame_who_could_not_read(Turn& turn, TaskNumber number, const TaskRecord& task) {
+  if (!task.failures.contains(FailureKind::kBadInput)) return;
+  for (const LaneName& name : task.failed_on) {
+    LaneLive* lane = turn.lane(name);
+    if (lane == nullptr || name.worker == task.lane.worker) continue;
+    count_against(turn, number, name, *lane, fmt::format("{} could read it, here: {}", task.lane.worker, task.last_message));
+  }
 }
 
 void take_blame_back(Turn& turn, TaskNumber number, const TaskRecord& task) {
@@ -129,6 +141,18 @@ bool was_made_again_since(const Turn& turn, TaskNumber number, const TaskRecord&
          number < artifact->second.wanted.task;
 }
 
+// A clip that one worker cannot read may be at fault, or that worker: a folder that is not mounted there, a broken ffmpeg. Where
+// another may take the task it is asked before the clip is blamed.
+bool second_opinion_is_due(const Turn& turn, const TaskRecord& before) {
+  const JobRecord* job = turn.job(before.job);
+  TaskRecord task = before;
+  task.failures[FailureKind::kBadInput] += 1;
+  task.failed_on.insert(task.lane);
+  const bool asked = std::any_of(task.failed_on.begin(), task.failed_on.end(),
+                                 [&](const LaneName& name) { return name.worker != task.lane.worker; });
+  return job != nullptr && !asked && task.kind != TaskKind::kCompile && other_lane_may_take(turn, *job, task);
+}
+
 bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
   if (turn.has_bug(SeededBug::kRetryWithoutEnd)) return false;
   const auto counted = task.failures.find(kind);
@@ -136,7 +160,8 @@ bool is_final(const Turn& turn, const TaskRecord& task, FailureKind kind) {
   const int allowed = task.kind == TaskKind::kCompile && kind != FailureKind::kLostLane
                           ? turn.state.rules.compile_attempts
                           : turn.state.rules.failures.at(kind).attempts;
-  if (tries >= allowed) return true;
+  const int in_doubt = kind == FailureKind::kBadInput ? static_cast<int>(turn.state.rules.lanes_per_task) - 1 : 0;
+  if (tries >= allowed) return tries >= allowed + in_doubt || !second_opinion_is_due(turn, task);
   if (kind == FailureKind::kLostLane) return false;
   auto lanes = task.failed_on;
   lanes.insert(task.lane);
@@ -178,6 +203,7 @@ void on_task_done(Turn& turn, const net::WorkerName& worker, const net::TaskDone
     if (segment->artifact_lost && !was_made_again_since(turn, message.task, task)) want_artifact_again(turn, task);
   }
   if (LaneLive* lane = turn.lane(task.lane); lane != nullptr) lane->failed_in_a_row.clear();
+  blame_who_could_not_read(turn, message.task, task);
   release_lane(turn, task.lane, message.task);
   if (task.kind == TaskKind::kCompile) {
     announce_artifact(turn, task.key);

@@ -224,6 +224,58 @@ TEST(FarmLossTest, EverySegmentOfAClipHasTheEncoderThatAllItsLanesHave) {
 }
 
 // The journal remembers that a lane was set aside, not whether its worker was mended and started again meanwhile.
+TEST(FarmLossTest, AWorkerThatCannotReadWhatAnotherCanFailsNoJobAndIsSetAside) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("good").no_compiler());
+  farm.submit(JobBuilder("job").executor("uncompiled").segment_frames(10));
+  farm.finish("good", farm.take_assign("good"));  // the probe
+  farm.connect(WorkerBuilder("bad").no_compiler());
+  for (bool any = true; any;) {
+    any = false;
+    for (const net::Assign& task : farm.take_assigns("bad")) farm.fail("bad", task, FailureKind::kBadInput, "no file"), any = true;
+    for (const net::Assign& task : farm.take_assigns("good")) farm.finish("good", task), any = true;
+  }
+  EXPECT_EQ(farm.job("job").ended, JobState::kDone);
+  EXPECT_TRUE(farm.state.durable.set_aside.contains(LaneName{"bad", LaneId{0}}));
+  EXPECT_EQ(farm.state.durable.set_aside.size(), 1U);
+}
+
+TEST(FarmLossTest, WhatTwoWorkersCannotReadEndsTheJobAndBlamesNeither) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a").no_compiler());
+  farm.connect(WorkerBuilder("b").no_compiler());
+  farm.submit(JobBuilder("job").executor("uncompiled"));
+  int tries = 0;
+  while (!farm.job("job").ended) {
+    ASSERT_LT(tries, 3);
+    for (const char* worker : {"a", "b"}) {
+      for (const net::Assign& task : farm.take_assigns(worker)) farm.fail(worker, task, FailureKind::kBadInput, "not a video"), ++tries;
+    }
+  }
+  EXPECT_EQ(tries, 2);
+  EXPECT_EQ(farm.job("job").ended, JobState::kFailed);
+  EXPECT_EQ(farm.status("job").summary.reason, "not a video");
+  EXPECT_TRUE(farm.state.durable.set_aside.empty());
+}
+
+TEST(FarmLossTest, AStoreWithoutRoomEndsItsJobAndSetsNoLaneAside) {
+  FarmEnv farm;
+  farm.connect(WorkerBuilder("a").no_compiler());
+  farm.submit(JobBuilder("large").executor("uncompiled"));
+  farm.submit(JobBuilder("small").executor("uncompiled"));
+  while (!farm.job("large").ended) {
+    const std::vector<net::Assign> tasks = farm.take_assigns("a");
+    ASSERT_FALSE(tasks.empty());
+    for (const net::Assign& task : tasks) {
+      task.job == "large" ? farm.fail("a", task, FailureKind::kStoreFull, "no room") : farm.finish("a", task);
+    }
+  }
+  EXPECT_EQ(farm.job("large").ended, JobState::kFailed);
+  farm.run_to_end();
+  EXPECT_EQ(farm.job("small").ended, JobState::kDone);
+  EXPECT_TRUE(farm.state.durable.set_aside.empty());
+}
+
 TEST(FarmLossTest, AWorkerThatIsStartedAgainHasNoLanesSetAside) {
   FarmEnv farm;
   farm.state.durable.set_aside[{"a", LaneId{0}}] = "three failures in a row";

@@ -247,24 +247,6 @@ TEST(FarmStepTest, ALaneThatKeepsFailingIsSetAsideAndTheJobSucceeds) {
   EXPECT_THAT(workers[0].lanes[0].why, HasSubstr("3 failures in a row"));
 }
 
-TEST(FarmStepTest, AStoreWithoutRoomEndsItsJobAndSetsNoLaneAside) {
-  FarmEnv farm;
-  farm.connect(WorkerBuilder("a").no_compiler());
-  farm.submit(JobBuilder("large").executor("uncompiled"));
-  farm.submit(JobBuilder("small").executor("uncompiled"));
-  while (!farm.job("large").ended) {
-    const std::vector<net::Assign> tasks = farm.take_assigns("a");
-    ASSERT_FALSE(tasks.empty());
-    for (const net::Assign& task : tasks) {
-      task.job == "large" ? farm.fail("a", task, FailureKind::kStoreFull, "no room") : farm.finish("a", task);
-    }
-  }
-  EXPECT_EQ(farm.job("large").ended, JobState::kFailed);
-  farm.run_to_end();
-  EXPECT_EQ(farm.job("small").ended, JobState::kDone);
-  EXPECT_TRUE(farm.state.durable.set_aside.empty());
-}
-
 TEST(FarmStepTest, BadInputEndsTheJobAtOnceAndLeavesOthersAlone) {
   FarmEnv farm;
   farm.connect(WorkerBuilder("a").no_compiler());

@@ -179,7 +179,7 @@ TEST(JobPlaceTest, OnlyLanesOfItsPoolGetAJobAndExplainSaysSo) {
   EXPECT_TRUE(farm.take_assigns("a").empty());
   EXPECT_TRUE(farm.take_assigns("c").empty());
   const auto explained = std::get<net::Explanation>(farm.ask(net::Explain{0, "job"}));
-  EXPECT_EQ(explained.lines.at(0), "no lane may take it; a lane 0: a is not in the pool blue");
+  EXPECT_EQ(explained.lines.at(0), "no lane may take it; a lane 0: a is not in the pool blue (kiln worker --pool blue)");
   EXPECT_EQ(farm.status("job").summary.reason, explained.lines[0]);
   farm.connect(WorkerBuilder("b").pool("blue").no_compiler());
   const auto workers = std::get<net::WorkerList>(farm.ask(net::ListWorkers{})).workers;

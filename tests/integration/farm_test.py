@@ -100,7 +100,8 @@ class FarmTest(FarmCase):
         second = self.submit(short, pool="blue", after=[first], priority=9)
         for worker in ("w1", "w2"):
             self.wait_for_worker(worker)
-        self.assertEqual(self.ask("explain", nowhere)["lines"][0], "no lane may take it; w1 lane 0: w1 is not in the pool green")
+        self.assertEqual(self.ask("explain", nowhere)["lines"][0],
+                         "no lane may take it; w1 lane 0: w1 is not in the pool green (kiln worker --pool green)")
         self.assertEqual(self.ask("explain", second)["lines"][0], f"it waits for {first}")
         self.ask("resume", first)
         done = {job: self.finish_job(job) for job in (second, first)}
