@@ -230,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(
         WorkerCase{"NoKey", "CompileResult.key",
                    [](auto& out) { a_result(out).mutable_compile(); }},
         WorkerCase{"UnknownFailure", "TaskFault.kind",
-                   [](auto& out) { a_fault(out).set_kind(static_cast<farm::FailureKind>(8)); }},
+                   [](auto& out) { a_fault(out).set_kind(static_cast<farm::FailureKind>(farm::FailureKind_MAX + 1)); }},
         WorkerCase{"OtherExit", "TaskFault.exit",
                    [](auto& out) { a_fault(out).set_exit(kExitMax + 1); }}));
 
