@@ -14,7 +14,7 @@ import processes
 from kiln_case import KilnCase, Run
 
 START_DEADLINE_S = 60
-JOB_DEADLINE_S = 120
+JOB_DEADLINE_S = 240
 
 
 def free_port() -> int:
