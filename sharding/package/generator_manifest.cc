@@ -4,7 +4,7 @@
 #include <toml++/toml.h>
 
 #include "sharding/package/generator_rules.h"
-#include "sharding/package/manifest_table.h"
+#include "sharding/package/manifest_fields.h"
 
 namespace kiln::sharding {
 namespace {
@@ -32,11 +32,7 @@ Result<GeneratorGraph> read_graph(const toml::table& source, std::string_view or
   GeneratorGraph graph;
   graph.component = table.text("component");
   read_package_file(table, graph.file, graph.sha256);
-  if (auto dtype = graph_dtype_from_string(table.text("dtype"))) {
-    graph.dtype = *dtype;
-  } else {
-    table.refuse("dtype", "must be \"float32\", \"float16\" or \"bfloat16\"");
-  }
+  graph.dtype = read_graph_dtype(table);
   KILN_TRY(table.finish());
   return graph;
 }
