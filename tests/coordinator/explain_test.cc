@@ -133,6 +133,14 @@ TEST(ExplainTest, WithoutALaneOfTheClipsClassBothClassesAreNamed) {
   }
 }
 
+TEST(ExplainTest, ADrainedLaneOfTheClassIsNamedWithWhatBringsItBack) {
+  ProbedFarm farm(JobBuilder("job").segment_frames(50));
+  farm.connect(WorkerBuilder("b").isa("avx512"));
+  (void)farm.ask(net::Drain{"a", true});
+  farm.finish("a", farm.segments[0]);
+  EXPECT_EQ(lines(farm, {0, "job"}).at(0), "no lane may take it; a lane 0: a is being drained (kiln drain a --off)");
+}
+
 TEST(ExplainTest, ALaneOfTheClassThatIsTooSmallOrAwayIsNamed) {
   ProbedFarm farm(JobBuilder("job").segment_frames(50));
   fall_silent(farm, {});
