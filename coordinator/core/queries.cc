@@ -162,7 +162,8 @@ std::vector<std::string> failed_lines(const Turn& turn, const JobRecord& job) {
   visit_tasks(turn.durable(), job, [&](TaskNumber number, const TaskRecord& task) {
     const bool again = task.state == TaskState::kWaiting && !task.last_message.empty();
     if (task.state != TaskState::kFailed && !again) return;
-    out.push_back(fmt::format("task {}, {}, failed: {} (kiln logs {})", number, span_name(task), task.last_message, number));
+    out.push_back(fmt::format("task {}, {}, failed{}: {} (kiln logs {})", number, span_name(task), again ? " and is tried again" : "",
+                              task.last_message, number));
   });
   return out;
 }

@@ -191,15 +191,22 @@ TEST(ExplainTest, ADependencyThatFailedIsToldFromACancelledOne) {
 TEST(ExplainTest, WhatFailedIsNamedWithItsTaskSoThatItsLogIsFound) {
   ProbedFarm farm(JobBuilder("job").executor("uncompiled").segment_frames(50));
   const TaskNumber number = farm.segments.at(0).task;
-  const std::string line = fmt::format("task {}, clip 0 frames 0 to 49, failed: because (kiln logs {})", number, number);
+  const auto line = [&](std::string_view more) {
+    return fmt::format("task {}, clip 0 frames 0 to 49, failed{}: because (kiln logs {})", number, more, number);
+  };
   net::Assign task = farm.segments[0];
+  (void)farm.ask(net::ControlJob{"job", JobVerb::kPause});
+  farm.fail("a", task, net::FailureKind::kError);
+  EXPECT_THAT(lines(farm, {0, "job"}), Contains(line(" and is tried again")));
+  (void)farm.ask(net::ControlJob{"job", JobVerb::kResume});
+  task = farm.take_assigns("a").at(0);
   for (int tries = 0; farm.job("job").ended != net::JobState::kFailed; ++tries) {
     ASSERT_LT(tries, 10);
     farm.fail("a", task, net::FailureKind::kError);
     const auto again = farm.take_assigns("a");
     if (!again.empty()) task = again.front();
   }
-  EXPECT_EQ(lines(farm, {0, "job"}).at(1), line);
+  EXPECT_EQ(lines(farm, {0, "job"}).at(1), line(""));
   EXPECT_EQ(lines(farm, {0, "job"}).at(0), farm.job("job").reason);
   farm.connect(WorkerBuilder("b"));  // the other lane is set aside
   (void)farm.ask(net::ControlJob{"job", JobVerb::kRetry});
