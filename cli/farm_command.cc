@@ -108,6 +108,7 @@ void add_results(CLI::App& app, Action& action, const Flags& flags) {
                               });
   submit->add_option("file", flags->submit.file, "Job file (docs/job-files.md)")->required();
   submit->add_flag("--wait", flags->submit.wait, "Watch it until it has ended");
+  submit->add_flag("--in-place", flags->submit.in_place, "Leave sources where they are: every worker reads them at the same path");
   submit->footer("Example:\n  kiln submit job.toml --wait");
   CLI::App* fetch = add_verb(app, action, flags, "fetch", "Copy a job's results here",
                              [](FarmLink& link, const FarmFlags& f, const GlobalOptions& global) {

@@ -124,6 +124,7 @@ Result<int> plain_command(FarmLink& link, const net::ClientRequest& request, con
 
 Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const GlobalOptions& global) {
   KILN_TRY_ASSIGN(JobDraft draft, read_job_file(options.file));
+  draft.in_place = draft.in_place || options.in_place;
   const net::JobName job = draft.request.job;
   KILN_TRY(submit_job(link, std::move(draft), [&](const std::string& path) {
     if (!global.json) show(fmt::format("sending {}", path));

@@ -13,6 +13,7 @@ namespace kiln::cli {
 struct SubmitOptions {
   std::string file;
   bool wait = false;
+  bool in_place = false;  // as the job file's key
 };
 [[nodiscard]] Result<int> submit_command(FarmLink& link, const SubmitOptions& options, const GlobalOptions& global);
 // Until the job has ended; 0 when it is done, 1 when it failed or was cancelled.

@@ -59,6 +59,22 @@ class FarmTest(FarmCase):
         self.refused(self.kiln("fetch", job, "-o", out, "--json"), 73, "in_up.mkv", "--overwrite")
         self.assertEqual(self.kiln("fetch", job, "-o", out, "--overwrite").code, 0)
 
+    def test_sources_in_place_are_read_there_and_not_sent_to_the_store(self):
+        self.start_coordinator()
+        sha256 = hashlib.sha256(self.source.read_bytes()).hexdigest()
+
+        def is_stored() -> bool:
+            return any(sha256 in path.name for path in self.farm.rglob("*"))
+
+        file = self.job_file(self.source)
+        job = self.ask("submit", file, "--in-place")["job"]
+        self.assertFalse(is_stored())
+        self.start_worker()
+        self.finish_job(job)
+        self.assertFalse(is_stored())
+        self.ask("submit", file)
+        self.assertTrue(is_stored())
+
     def test_views_show_job_worker_and_tasks(self):
         coordinator = self.start_coordinator()
         self.start_worker("w1", "--pool", "day")
