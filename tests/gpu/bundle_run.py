@@ -75,7 +75,7 @@ def torch_folder():
 
 
 def run_tests(run, folder):
-    env = dict(os.environ, KILN_TEST_FIXTURES=f"{folder}/fixtures", KILN_SOURCE_DIR=os.getcwd(),
+    env = dict(os.environ, KILN_TEST_FIXTURES=f"{folder}/fixtures", KILN_SOURCE_DIR=os.getcwd(), KILN_PYTHON=sys.executable,
                LD_LIBRARY_PATH=f"{run.root}/lib:{torch_folder()}/lib")
     done = subprocess.run([f"{folder}/gpu_tests"], capture_output=True, text=True, env=env, timeout=300, check=False)
     (run.out / "gpu_tests.log").write_text(done.stdout + done.stderr)

@@ -1,6 +1,6 @@
 """Compiles graphs for tests, all in one warm process.
 
-python tests/models/compile_graphs.py --out DIR < requests.json
+python tests/models/compile_graphs.py --out DIR [--device cpu|cuda] < requests.json
 
 requests.json: [{"name", "pt2", "isa", "inputs": [{"shape": [[least, most]...], "dtype", "strides"}...]}...]
 Without "pt2" it is a convolution that keeps its weights in the library, which no package has.
@@ -45,8 +45,8 @@ def compile_constants(compiler, request: dict) -> tuple[str, list[dict]]:
     spec = request["inputs"][0]
     shape = [low for low, _ in spec["shape"]]
     torch.manual_seed(1)
-    network = torch.nn.Conv2d(3, 3, 3, padding=1).eval().requires_grad_(False)
-    x = torch.zeros(shape)
+    network = torch.nn.Conv2d(3, 3, 3, padding=1).eval().requires_grad_(False).to(compiler._device)
+    x = torch.zeros(shape, device=compiler._device)
     library = compiler._compile_graph(torch.export.export(network, (x,)).module(), [x], request["isa"], "default")
     return library, [{**spec, "shape": [[n, n] for n in shape]}]
 
@@ -74,6 +74,7 @@ def compile_one(compiler, request: dict, out: str, folder: str, wait: bool) -> b
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     requests = json.load(sys.stdin)
     os.makedirs(options.out, exist_ok=True)
@@ -82,7 +83,7 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(folder, "inductor")
         from kiln_compile.compiler import Compiler
 
-        compiler = Compiler(folder, "g++", "tests")
+        compiler = Compiler(folder, "g++", "tests", options.device)
         # Two tests that ask for the same list share the work: what the other one is at comes last.
         left = [one for one in requests if not compile_one(compiler, one, options.out, folder, wait=False)]
         for request in left:

@@ -21,21 +21,21 @@ constexpr const char* kOpenSizes = "compact-open";
 constexpr const char* kConstants = "constants";
 constexpr std::uint64_t kJsonMax = 1U << 20U;
 
-std::string folder() {
+std::string folder(const std::string& device) {
   static const std::string kDigest = test::recipe_digest({"python/kiln_compile"});
-  return test::fixtures_folder() + "/compiled-" + kDigest;
+  return fmt::format("{}/compiled-{}-{}", test::fixtures_folder(), device, kDigest);
 }
 
 std::string name_of(const std::string& fixture, TileShape shape) {
   return fmt::format("{}-{}x{}", fixture, shape.height, shape.width);
 }
 
-std::string path_of(const std::string& name) { return folder() + "/" + name + ".so"; }
+std::string path_of(const std::string& name, const std::string& device) { return folder(device) + "/" + name + ".so"; }
 
-std::vector<cache::TensorSpec> as_signed(const std::vector<TensorSpec>& specs) {
+std::vector<cache::TensorSpec> as_signed(const std::vector<TensorSpec>& specs, const std::string& device) {
   std::vector<cache::TensorSpec> out;
   for (const TensorSpec& spec : specs) {
-    out.push_back({fmt::format("input{}", out.size()), spec.dtype, "cpu", spec.sizes, spec.sizes, spec.strides,
+    out.push_back({fmt::format("input{}", out.size()), spec.dtype, device, spec.sizes, spec.sizes, spec.strides,
                    sharding::kTensorAlignmentBytes});
   }
   return out;
@@ -63,7 +63,7 @@ Status add_requests(const CompileWish& wish, Json& requests) {
   KILN_TRY_ASSIGN(const auto network, Network::load(fixture.source()));
   for (const TileShape shape : wish.shapes) {
     KILN_TRY_ASSIGN(const auto inputs, network->input_specs(shape));
-    requests.push_back(request_for(name_of(wish.fixture, shape), fixture, shape, as_signed(inputs)));
+    requests.push_back(request_for(name_of(wish.fixture, shape), fixture, shape, as_signed(inputs, "cpu")));
   }
   return {};
 }
@@ -78,45 +78,46 @@ CompileWish both_cases(const std::string& name) {
   return wish;
 }
 
-Result<std::vector<cache::TensorSpec>> open_inputs(const Network& network) {
+Result<std::vector<cache::TensorSpec>> open_inputs(const Network& network, const std::string& device) {
   KILN_TRY_ASSIGN(const auto least, network.input_specs({1, 16, 16}));
   KILN_TRY_ASSIGN(const auto most, network.input_specs({1, 512, 512}));
-  std::vector<cache::TensorSpec> inputs = as_signed(least);
+  std::vector<cache::TensorSpec> inputs = as_signed(least, device);
   inputs[0].shape_max = most[0].sizes;
   inputs[0].strides.assign(inputs[0].shape_max.size(), cache::kStrideFollowsShape);
   return inputs;
 }
 
-std::vector<cache::TensorSpec> constants_inputs() {
-  return as_signed({{"float32", {1, 3, 16, 16}, {768, 256, 16, 1}}});
+std::vector<cache::TensorSpec> constants_inputs(const std::string& device) {
+  return as_signed({{"float32", {1, 3, 16, 16}, {768, 256, 16, 1}}}, device);
 }
 
-Status compile(const Json& all) {
+Status compile(const Json& all, const std::string& device = "cpu") {
   Json requests = Json::array();
   for (const Json& one : all) {
-    if (!std::filesystem::exists(path_of(one["name"].get<std::string>()))) requests.push_back(one);
+    if (!std::filesystem::exists(path_of(one["name"].get<std::string>(), device))) requests.push_back(one);
   }
   if (requests.empty()) return {};
-  std::filesystem::create_directories(folder());
-  const std::string list = fmt::format("{}/requests-{}.json", folder(), getpid());
+  std::filesystem::create_directories(folder(device));
+  const std::string list = fmt::format("{}/requests-{}.json", folder(device), getpid());
   std::ofstream(list) << requests;
   const std::string script = std::string(std::getenv("KILN_SOURCE_DIR")) + "/tests/models/compile_graphs.py";
-  const int code = std::system(fmt::format("'{}' '{}' --out '{}' < '{}' >&2", std::getenv("KILN_PYTHON"),
-                                           script, folder(), list).c_str());
+  const int code = std::system(fmt::format("'{}' '{}' --out '{}' --device {} < '{}' >&2", std::getenv("KILN_PYTHON"),
+                                           script, folder(device), device, list).c_str());
   std::filesystem::remove(list);
   if (code == 0) return {};
   return fail(make_error(ErrorCode::kInternal, "compile_graphs.py ended with {}", code));
 }
 
 // The outputs are as the compile child described them.
-Result<CompiledFixture> load(const std::string& name, TileShape shape, std::vector<cache::TensorSpec> inputs) {
-  CompiledFixture compiled{{kIsa, "cpu", shape, std::move(inputs), {}}, {}, path_of(name)};
-  KILN_TRY_ASSIGN(const std::string text, read_file(folder() + "/" + name + ".json", kJsonMax));
+Result<CompiledFixture> load(const std::string& name, TileShape shape, std::vector<cache::TensorSpec> inputs,
+                             const std::string& device) {
+  CompiledFixture compiled{{kIsa, device, shape, std::move(inputs), {}}, {}, path_of(name, device)};
+  KILN_TRY_ASSIGN(const std::string text, read_file(folder(device) + "/" + name + ".json", kJsonMax));
   for (const Json& output : Json::parse(text)) {
     cache::TensorSpec spec;
     spec.name = fmt::format("output{}", compiled.spec.outputs.size());
     spec.dtype = output["dtype"];
-    spec.device = "cpu";
+    spec.device = device;
     for (const Json& range : output["shape"]) {
       spec.shape_min.push_back(range[0]);
       spec.shape_max.push_back(range[1]);
@@ -144,27 +145,29 @@ Status compile_fixtures(const std::vector<std::string>& names) {
   return compile_shapes(wishes);
 }
 
-Status compile_compact() {
+Status compile_compact(const std::string& device) {
   Json requests = Json::array();
   KILN_TRY(add_requests(both_cases("compact"), requests));
   const Fixture fixture = load_fixture("compact");
   KILN_TRY_ASSIGN(const auto network, Network::load(fixture.source()));
-  KILN_TRY_ASSIGN(const auto inputs, open_inputs(*network));
+  KILN_TRY_ASSIGN(const auto inputs, open_inputs(*network, device));
   requests.push_back(request_for(kOpenSizes, fixture, {1, 16, 16}, inputs));
-  requests.push_back({{"name", kConstants}, {"isa", kIsa}, {"inputs", to_json(constants_inputs())}});
-  return compile(requests);
+  requests.push_back({{"name", kConstants}, {"isa", kIsa}, {"inputs", to_json(constants_inputs(device))}});
+  return compile(requests, device);
 }
 
-Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape) {
+Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape, const std::string& device) {
   KILN_TRY_ASSIGN(const auto inputs, network.input_specs(shape));
-  return load(name_of(name, shape), shape, as_signed(inputs));
+  return load(name_of(name, shape), shape, as_signed(inputs, device), device);
 }
 
-Result<CompiledFixture> load_open_sizes(const Network& compact) {
-  KILN_TRY_ASSIGN(auto inputs, open_inputs(compact));
-  return load(kOpenSizes, {1, 16, 16}, std::move(inputs));
+Result<CompiledFixture> load_open_sizes(const Network& compact, const std::string& device) {
+  KILN_TRY_ASSIGN(auto inputs, open_inputs(compact, device));
+  return load(kOpenSizes, {1, 16, 16}, std::move(inputs), device);
 }
 
-Result<CompiledFixture> load_with_constants() { return load(kConstants, {1, 16, 16}, constants_inputs()); }
+Result<CompiledFixture> load_with_constants(const std::string& device) {
+  return load(kConstants, {1, 16, 16}, constants_inputs(device), device);
+}
 
 }  // namespace kiln::lane

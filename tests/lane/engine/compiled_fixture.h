@@ -26,14 +26,15 @@ struct CompileWish {
 [[nodiscard]] Status compile_shapes(const std::vector<CompileWish>& wishes);
 // Both cases of every named fixture.
 [[nodiscard]] Status compile_fixtures(const std::vector<std::string>& names);
-// Both cases of compact, and the two below.
-[[nodiscard]] Status compile_compact();
+// Both cases of compact, and the two below; on the first card instead, where `device` is "cuda".
+[[nodiscard]] Status compile_compact(const std::string& device = "cpu");
 
 // One of those, by now compiled.
-[[nodiscard]] Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape);
+[[nodiscard]] Result<CompiledFixture> load_compiled(const std::string& name, const Network& network, TileShape shape,
+                                                    const std::string& device = "cpu");
 // compact as one library for every size from 16x16 to 512x512.
-[[nodiscard]] Result<CompiledFixture> load_open_sizes(const Network& compact);
+[[nodiscard]] Result<CompiledFixture> load_open_sizes(const Network& compact, const std::string& device = "cpu");
 // What no importer makes: a convolution with its weights inside.
-[[nodiscard]] Result<CompiledFixture> load_with_constants();
+[[nodiscard]] Result<CompiledFixture> load_with_constants(const std::string& device = "cpu");
 
 }  // namespace kiln::lane
