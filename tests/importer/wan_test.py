@@ -71,7 +71,8 @@ class WanPackageTest(WanCase):
         frames = self.package.decode(latents)
         self.assertEqual([f.shape[2] for f in frames], [1, 4, 4, 4])
         self.assertLess((expected.abs() == 1).float().mean().item(), 0.5)  # not only what was clamped
-        self.assert_same(torch.cat(frames, 2), expected)
+        self.assertGreater(torch.cat(frames, 2).abs().max().item(), 1)  # clamped by whoever joins them
+        self.assert_same(torch.cat(frames, 2).clamp(-1, 1), expected)
 
     def test_experts_and_all_blocks_have_one_graph(self):
         graphs = [g["component"] for g in self.package.manifest["graph"]]

@@ -11,7 +11,8 @@ CACHE_FRAMES = 2
 
 class DecoderStep(torch.nn.Module):
     """diffusers decodes frame by frame too, but its caches have three states (nothing, a mark, a tensor) and one or two
-    frames. Here they are tensors of two frames: zeros stand for what was not there, as its convolutions pad."""
+    frames. Here they are tensors of two frames: zeros stand for what was not there, as its convolutions pad. Nor is
+    anything clamped here: where tiles overlap, diffusers blends them first."""
 
     def __init__(self, config: VaeConfig):
         super().__init__()
@@ -23,7 +24,7 @@ class DecoderStep(torch.nn.Module):
     def step(self, latent, caches: list, first: bool):
         position = [0]
         frames = self.decoder(self.post_quant_conv(latent), feat_cache=caches, feat_idx=position, first_chunk=first)
-        return torch.clamp(frames, min=-1.0, max=1.0), caches[: position[0]]
+        return frames, caches[: position[0]]
 
 
 class NextFrames(DecoderStep):
