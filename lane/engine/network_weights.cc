@@ -96,15 +96,6 @@ class DeliveredWeights {
   std::uint64_t staged_bytes_ = 0;
 };
 
-c10::ScalarType to_scalar_type(sharding::GraphDtype dtype) {
-  switch (dtype) {
-    case sharding::GraphDtype::kFloat16: return c10::ScalarType::Half;
-    case sharding::GraphDtype::kBfloat16: return c10::ScalarType::BFloat16;
-    case sharding::GraphDtype::kFloat32: break;
-  }
-  return c10::ScalarType::Float;
-}
-
 }  // namespace
 
 Result<std::vector<at::Tensor>> load_weights(const sharding::PackageManifest& manifest,
@@ -118,7 +109,7 @@ Result<std::vector<at::Tensor>> load_weights(const sharding::PackageManifest& ma
   try {
     const c10::InferenceMode inference;
     std::optional<DeliveredWeights> delivered;
-    if (delivery != nullptr) delivered.emplace(*delivery, to_scalar_type(dtype), device);
+    if (delivery != nullptr) delivered.emplace(*delivery, to_torch(dtype), device);
     for (const sharding::PackageParameter& parameter : manifest.parameters) {
       if (parameter.component != component) continue;
       KILN_TRY_ASSIGN(const StoredTensor* tensor, find_stored(stored, parameter));
@@ -126,7 +117,7 @@ Result<std::vector<at::Tensor>> load_weights(const sharding::PackageManifest& ma
         KILN_TRY_ASSIGN(at::Tensor placed, delivered->add(*tensor, parameter));
         weights.push_back(std::move(placed));
       } else {
-        weights.push_back(place(*tensor, parameter, to_scalar_type(dtype), device));
+        weights.push_back(place(*tensor, parameter, to_torch(dtype), device));
       }
     }
     if (delivered) KILN_TRY(delivered->finish());

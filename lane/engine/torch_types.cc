@@ -82,6 +82,15 @@ c10::MemoryFormat to_torch(sharding::MemoryFormat format) {
   return c10::MemoryFormat::Contiguous;
 }
 
+c10::ScalarType to_torch(sharding::GraphDtype dtype) {
+  switch (dtype) {
+    case sharding::GraphDtype::kFloat16: return c10::ScalarType::Half;
+    case sharding::GraphDtype::kBfloat16: return c10::ScalarType::BFloat16;
+    case sharding::GraphDtype::kFloat32: break;
+  }
+  return c10::ScalarType::Float;
+}
+
 Result<c10::Device> open_device(std::string_view name) {
   if (name == "cpu") return c10::Device(c10::DeviceType::CPU);
   KILN_TRY_ASSIGN(const c10::DeviceIndex index, cuda_index(name));

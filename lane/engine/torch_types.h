@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "sharding/graph/exported_graph.h"
+#include "sharding/package/package_manifest.h"
 
 namespace c10 {
 struct Device;
@@ -19,6 +20,7 @@ namespace kiln::lane {
 [[nodiscard]] c10::ScalarType to_torch(sharding::ElementType type);
 [[nodiscard]] sharding::ElementType from_torch(c10::ScalarType type);
 [[nodiscard]] c10::MemoryFormat to_torch(sharding::MemoryFormat format);
+[[nodiscard]] c10::ScalarType to_torch(sharding::GraphDtype dtype);
 
 // "cpu" or "cuda:N". Asking for CUDA opens LibTorch's CUDA library and fails with the reason where there
 // is no card.
