@@ -6,15 +6,9 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "lane/core/clip_size.h"
 
 namespace kiln::lane {
-
-struct LatentSize {
-  std::int64_t channels = 16;
-  std::int64_t frames = 1;
-  std::int64_t height = 0;
-  std::int64_t width = 0;
-};
 
 // 1 x channels x frames x height x width, float32, made on the CPU wherever it is used, so that a seed means one clip: that
 // which diffusers starts from with torch.Generator("cpu").manual_seed(seed). Of the seed the lower 32 bits count, as there.

@@ -22,14 +22,16 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
-Golden load() {
+}  // namespace
+
+Golden load_golden(const std::string& name, const std::string& script, const std::vector<std::string>& folders) {
   Golden made;
-  const std::string folder =
-      environment("KILN_BINARY_DIR") + "/fixtures/generate-" + test::recipe_digest({"tests/lane/generate"});
+  const std::string folder = environment("KILN_BINARY_DIR") + "/fixtures/" + name + "-" + test::recipe_digest(folders);
+  made.folder = folder;
   if (!std::filesystem::exists(folder)) {
-    const std::string script = environment("KILN_SOURCE_DIR") + "/tests/lane/generate/make_golden.py";
-    const int code = std::system(fmt::format("'{}' '{}' --out '{}' >&2", environment("KILN_PYTHON"), script, folder).c_str());
-    EXPECT_EQ(code, 0) << script;
+    const std::string command = fmt::format("'{}' '{}/{}' --out '{}' >&2", environment("KILN_PYTHON"),
+                                            environment("KILN_SOURCE_DIR"), script, folder);
+    EXPECT_EQ(std::system(command.c_str()), 0) << script;
   }
   made.cases = nlohmann::json::parse(read_file(folder + "/cases.json", kCasesBytesMax).value_or("{}"));
   const UniqueFd fd(open((folder + "/tensors.safetensors").c_str(), O_RDONLY | O_CLOEXEC));
@@ -43,8 +45,6 @@ Golden load() {
   return made;
 }
 
-}  // namespace
-
 at::Tensor Golden::tensor(const nlohmann::json& one, const std::string& name) const {
   const auto found = tensors.find(one["name"].get<std::string>() + "/" + name);
   EXPECT_NE(found, tensors.end()) << one["name"] << name;
@@ -55,7 +55,7 @@ at::Tensor Golden::tensor(const nlohmann::json& one, const std::string& name) co
 }
 
 const Golden& golden() {
-  static const Golden kGolden = load();
+  static const Golden kGolden = load_golden("generate", "tests/lane/generate/make_golden.py", {"tests/lane/generate"});
   return kGolden;
 }
 

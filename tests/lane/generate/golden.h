@@ -1,8 +1,9 @@
-// What diffusers makes of the same numbers, by make_golden.py; made once for all tests of one build folder.
+// What diffusers makes of the same numbers, by a script; made once for all tests of one build folder.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/sealed_file.h"
 #include "lane/core/flow_schedule.h"
@@ -17,6 +18,7 @@ namespace kiln::lane {
 inline constexpr double kTolerance = 1e-6;  // of the largest number expected
 
 struct Golden {
+  std::string folder;  // that the script made
   nlohmann::json cases;
   Mapping file;
   StoredTensors tensors;
@@ -25,7 +27,11 @@ struct Golden {
   [[nodiscard]] at::Tensor tensor(const nlohmann::json& one, const std::string& name) const;
 };
 
-// Fails the test, and is empty, where it cannot be made.
+// Made by `script`, and anew where it or another .py file of `folders` has changed; paths from the repository's root. Fails
+// the test, and is empty, where it cannot be made.
+[[nodiscard]] Golden load_golden(const std::string& name, const std::string& script, const std::vector<std::string>& folders);
+
+// Of the schedules, samplers and first noises, by make_golden.py.
 [[nodiscard]] const Golden& golden();
 
 [[nodiscard]] FlowSettings settings_of(const nlohmann::json& one);
