@@ -39,6 +39,11 @@ find_library(KILN_SENTENCEPIECE sentencepiece REQUIRED)
 add_library(kiln_sentencepiece INTERFACE)
 target_link_libraries(kiln_sentencepiece INTERFACE ${KILN_SENTENCEPIECE})
 
+# Linked statically: one library less to carry.
+find_library(KILN_UTF8PROC NAMES libutf8proc.a REQUIRED)
+add_library(kiln_utf8proc INTERFACE)
+target_link_libraries(kiln_utf8proc INTERFACE ${KILN_UTF8PROC})
+
 # LibTorch comes from the torch wheel, through a target of our own: TorchConfig.cmake demands a CUDA toolkit.
 set(KILN_PYTHON "" CACHE FILEPATH "Python interpreter whose torch package is linked (default: that of scripts/setup)")
 if(NOT KILN_PYTHON)

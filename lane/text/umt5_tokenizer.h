@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lane/text/prompt_cleaning.h"
 
 namespace sentencepiece {
 class SentencePieceProcessor;
@@ -18,7 +19,6 @@ namespace kiln::lane {
 
 inline constexpr int kPromptTokens = 512;  // that Wan's networks are run with
 inline constexpr int kPromptTokensMax = 1 << 16;
-inline constexpr std::size_t kPromptBytesMax = std::size_t{1} << 20U;
 inline constexpr std::size_t kTokenizerBytesMax = std::size_t{64} << 20U;  // several times UMT5's own
 
 // What becomes of characters that the model has no piece for.

@@ -4,7 +4,8 @@ transformers' T5Tokenizer as diffusers calls it.
 python tests/lane/text/make_golden.py --out DIR
 
 DIR/spiece.model
-DIR/cases.json     {"texts": [{text, length, bytes, transformers, used}]}
+DIR/cases.json     {"texts": [{text, length, bytes, transformers, used}], "prompts": [{prompt, clean, bytes, tokens, used}]}
+                   of a prompt: WanPipeline's tokens as its text encoder is given them, and sentencepiece's of the clean text
 DIR appears when it is complete; whoever asks for it at the same time waits."""
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sentencepiece
-from transformers import T5Tokenizer
+import torch
+from diffusers import WanPipeline
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
 
 ROOT = Path(__file__).resolve().parents[3]
 CHINESE = "一只猫和一只狗在厨房里烤蛋糕。阳光透过窗户照进来，镜头缓慢推进，画面清晰，色彩鲜艳，细节丰富。"
@@ -36,6 +40,13 @@ TEXTS = (
     "قطة وكلب في المطبخ", "Кошка и собака пекут торт", "고양이와 개", "x" * 300, "a " * 600, CHINESE * 20, "🎬" * 200, "-_-;:,.!?()[]{}|\\/@#$%^&*+=~`",
 )  # fmt: skip
 LENGTHS = (512, 16, 1)
+# To be cleaned first; nothing in them is mended as wrongly encoded.
+PROMPTS = (
+    "", " \n ", "  A cat\tand a dog\r\nbake a cake  ", "“A cat” &amp;amp; ‘a dog’ &lt;b&gt;bake&lt;/b&gt; ﬁne cakes", "Ａ　ｃａｔ ﾈｺ",
+    f"{CHINESE}\n\n{CHINESE}", "cafe\u0301 ÅA\u030a 고양이 \u1100\u1161", "\x1b[1mbold\x1b[0m \ufeff\x00 &#x1F3AC; 🐈\u200d⬛ &hearts;",
+    "<b>&eacute;</b> &copy2024 &notit;",
+    "A cat and a dog bake a cake. " * 80, "&lt;b&gt; ▁ 7" * 60,
+)  # fmt: skip
 
 
 def train() -> bytes:
@@ -82,6 +93,31 @@ def t5_tokenizer(model: bytes, pieces: sentencepiece.SentencePieceProcessor) -> 
     return T5Tokenizer(vocab=vocabulary, _spm_precompiled_charsmap=character_map, extra_ids=0)
 
 
+class PipelinesTokens:
+    """Of a WanPipeline with a small UMT5: what its prompts become before the first layer."""
+
+    def __init__(self, tokenizer: T5Tokenizer, vocabulary: int) -> None:
+        config = UMT5Config(vocab_size=vocabulary, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+        encoder = UMT5EncoderModel(config)
+        encoder.register_forward_pre_hook(lambda _, given: self.given.append(given))
+        self.given: list[tuple[torch.Tensor, ...]] = []
+        self.pipeline = WanPipeline(tokenizer=tokenizer, text_encoder=encoder, vae=None, scheduler=None, transformer=None)
+
+    def __call__(self, prompt: str) -> tuple[list[int], int]:
+        self.pipeline.encode_prompt(prompt, do_classifier_free_guidance=False, max_sequence_length=512, device=torch.device("cpu"))
+        ids, mask = self.given.pop()
+        return ids[0].tolist(), int(mask[0].sum())
+
+
+def prompts(tokenizer: T5Tokenizer, pieces: sentencepiece.SentencePieceProcessor) -> Iterator[dict]:
+    tokens = PipelinesTokens(tokenizer, pieces.get_piece_size())
+    for prompt in PROMPTS:
+        clean = prompt_clean(prompt)
+        ids, used = tokens(prompt)
+        kept = [*pieces.encode(clean)[:511], pieces.eos_id()]
+        yield {"prompt": prompt, "clean": clean, "bytes": kept + [pieces.pad_id()] * (512 - len(kept)), "tokens": ids, "used": used}
+
+
 def make(out: str) -> None:
     model = train()
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -94,7 +130,7 @@ def make(out: str) -> None:
                       "transformers": said["input_ids"], "used": sum(said["attention_mask"])})  # fmt: skip
     os.makedirs(out)
     Path(out, "spiece.model").write_bytes(model)
-    Path(out, "cases.json").write_text(json.dumps({"texts": cases}))
+    Path(out, "cases.json").write_text(json.dumps({"texts": cases, "prompts": list(prompts(tokenizer, pieces))}))
 
 
 def main() -> None:

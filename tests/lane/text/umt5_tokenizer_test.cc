@@ -1,28 +1,17 @@
 // Tokens of hard texts against sentencepiece's and transformers' own, in Python.
 #include "lane/text/umt5_tokenizer.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <thread>
 
-#include "base/fd.h"
-#include "tests/base/shared_fixtures.h"
+#include "tests/lane/text/text_fixture.h"
 
 namespace kiln::lane {
 namespace {
-
-constexpr std::uint64_t kFileMax = std::uint64_t{16} << 20U;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
 
 struct Golden {
   std::string model;
@@ -31,15 +20,10 @@ struct Golden {
 
 const Golden& golden() {
   static const Golden kGolden = [] {
-    const std::string folder =
-        environment("KILN_BINARY_DIR") + "/fixtures/text-" + test::recipe_digest({"tests/lane/text"});
-    if (!std::filesystem::exists(folder)) {
-      const std::string script = environment("KILN_SOURCE_DIR") + "/tests/lane/text/make_golden.py";
-      const int code = std::system(fmt::format("'{}' '{}' --out '{}' >&2", environment("KILN_PYTHON"), script, folder).c_str());
-      EXPECT_EQ(code, 0) << script;
-    }
-    const auto cases = nlohmann::json::parse(read_file(folder + "/cases.json", kFileMax).value_or("{}"));
-    return Golden{read_file(folder + "/spiece.model", kFileMax).value_or(""), cases.value("texts", nlohmann::json::array())};
+    const std::string folder = test::text_fixture("make_golden.py", "text");
+    const std::string said = test::read_fixture(folder + "/cases.json");
+    const auto cases = nlohmann::json::parse(said.empty() ? "{}" : said);
+    return Golden{test::read_fixture(folder + "/spiece.model"), cases.value("texts", nlohmann::json::array())};
   }();
   return kGolden;
 }
