@@ -6,15 +6,18 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "lane/chores.h"
 #include "lane/engine/network.h"
 #include "lane/gpu/calibration.h"
 #include "lane/lane_session.h"
 #include "lane/media/encoder_trial.h"
+#include "lane/text/prompt_reading.h"
 
 namespace {
 
@@ -72,6 +75,17 @@ int try_encoders(const std::string& ffmpeg, const std::string& kept, const std::
   return 0;
 }
 
+// `--read-prompt SPIECE_MODEL`, the prompt on standard input: its tokens, one line of JSON.
+kiln::Status read_prompt(const std::string& model) {
+  namespace lane = kiln::lane;
+  KILN_TRY_ASSIGN(const std::string bytes, kiln::read_file(model, lane::kTokenizerBytesMax));
+  KILN_TRY_ASSIGN(const lane::Umt5Tokenizer tokenizer, lane::Umt5Tokenizer::load(std::as_bytes(std::span(bytes))));
+  KILN_TRY_ASSIGN(const std::string prompt, kiln::read_to_end(STDIN_FILENO, lane::kPromptBytesMax));
+  KILN_TRY_ASSIGN(const lane::ReadPrompt read, lane::read_prompt(tokenizer, prompt));
+  fmt::print("{}\n", lane::to_json(read));
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,6 +95,11 @@ int main(int argc, char** argv) {
   }
   if (argc == 3 && std::string_view(argv[1]) == "--calibrate") return calibrate(argv[2]);
   if (argc == 5 && std::string_view(argv[1]) == "--try-encoders") return try_encoders(argv[2], argv[3], argv[4]);
+  if (argc == 3 && std::string_view(argv[1]) == "--read-prompt") {
+    const kiln::Status read = read_prompt(argv[2]);
+    if (!read) fmt::print(stderr, "{}\n", read.error().message);
+    return read ? 0 : kiln::exit_code(read.error());
+  }
   Arguments arguments;
   if (!parse(argc, argv, arguments)) {
     fmt::print(stderr, "{}", kUsage);

@@ -1,6 +1,7 @@
 """What the two programs are linked to, and how fast `kiln` starts.
 
-With --toolkit instead: no compile line, link line or library search names a CUDA toolkit of this machine."""
+With --toolkit instead: no compile line, link line or library search names a CUDA toolkit of this machine.
+With --lane instead: `kiln-lane` names the libraries that it is meant to, and no other."""
 
 from __future__ import annotations
 
@@ -19,6 +20,10 @@ BUILD = Path(os.environ["KILN_BINARY_DIR"])
 PROGRAMS = (BUILD / "bin" / "kiln", BUILD / "bin" / "kiln-lane")
 START_MS_MAX = 20.0
 START_RUNS = 21
+# What a lane names itself, beyond the base system's: libraries are added on purpose, with a row in THIRD_PARTY.md.
+LANE_NEEDS = {"libc10.so", "libcrypto.so.3", "libfmt.so.9", "libsentencepiece.so.0", "libsodium.so.23", "libspdlog.so.1.10", "libtomlplusplus.so.3",
+              "libtorch_cpu.so", "libxxhash.so.0"}
+BASE_SYSTEM = re.compile(r"(ld-linux.*|lib(c|m|mvec|dl|rt|pthread|resolv|util|stdc\+\+|gcc_s|asan|ubsan|tsan))\.so")
 NOT_IN_KILN = re.compile(r"lib(torch|c10|mpi|open-rte|open-pal|cuda|cudart|nvrtc|nccl|python)")
 
 
@@ -61,6 +66,16 @@ def check_kiln() -> None:
     finish(faults, f"{len(needed(kiln))} libraries of kiln, which starts in {milliseconds:.1f} ms")
 
 
+def check_lane() -> None:
+    own = {name for name in needed(PROGRAMS[1]) if not BASE_SYSTEM.match(name)}
+    faults = [f"kiln-lane needs {name}, which it is not meant to" for name in sorted(own - LANE_NEEDS)]
+    faults += [f"kiln-lane does not need {name}" for name in sorted(LANE_NEEDS - own)]
+    # Of two copies of protobuf in one process one must be hidden; sentencepiece's is not.
+    shown = re.findall(r" [TWVR] (.*google::protobuf::.*)", output("nm", "-DC", "--defined-only", PROGRAMS[1]))
+    faults += [f"kiln-lane shows {name}, as sentencepiece does" for name in shown[:3]]
+    finish(faults, f"{len(own)} libraries of kiln-lane")
+
+
 def toolkit_paths(text: str) -> set[str]:
     """Paths of a CUDA toolkit in a command or a list of libraries; those inside Python's wheels are none."""
     paths = re.findall(r"(?:(?<=^)|(?<=[\s=:\[,\"'LI]))(/[^\s:\],\"']+)", text)
@@ -83,4 +98,4 @@ def check_toolkit() -> None:
 
 
 if __name__ == "__main__":
-    check_toolkit() if "--toolkit" in sys.argv else check_kiln()
+    {"--toolkit": check_toolkit, "--lane": check_lane}.get("".join(sys.argv[1:]), check_kiln)()
