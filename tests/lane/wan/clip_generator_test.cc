@@ -57,13 +57,13 @@ TEST(WanClipTest, EveryStepAndEveryFrameIsThatOfWanPipeline) {
     const GeneratorPackage package = open_package(package_folder(one));
     const MadeClip made = make_clip(package, settings_of_clip(one), tokens_of_clip(package, one));
     ASSERT_TRUE(made.status) << made.status.error().message;
-    EXPECT_LE(step_error(made, one), kWanTolerance) << one;
-    EXPECT_LE(relative_error(as_pictures(made.frames), wan_tensor(one, "whole")), kWanTolerance) << one;
+    expect_same(step_error(made, one), name_of(one));
+    expect_same(relative_error(as_pictures(made.frames), wan_tensor(one, "whole")), name_of(one));
     GenerateSettings in_tiles = settings_of_clip(one);
     in_tiles.tiles = DecodeTiles{wan_golden().cases["tiles"]["size"], wan_golden().cases["tiles"]["stride"]};
     const MadeClip tiled = make_clip(package, in_tiles, tokens_of_clip(package, one));
     ASSERT_TRUE(tiled.status) << tiled.status.error().message;
-    EXPECT_LE(relative_error(as_pictures(tiled.frames), wan_tensor(one, "tiled")), kWanTolerance) << one;
+    expect_same(relative_error(as_pictures(tiled.frames), wan_tensor(one, "tiled")), name_of(one));
   }
 }
 
@@ -85,15 +85,14 @@ double mistaken_error(const nlohmann::json& one, const std::function<void(Genera
 
 TEST(WanClipTest, OneTokenMoreIsSeen) {
   for (const auto& one : wan_golden().cases["clips"]) {
-    EXPECT_GT(mistaken_error(one, [](GenerateSettings&, ClipTokens& tokens) { ++tokens.prompt.used; }), kWanMistake) << one;
+    expect_mistake(mistaken_error(one, [](GenerateSettings&, ClipTokens& tokens) { ++tokens.prompt.used; }), name_of(one));
   }
 }
 
 TEST(WanClipTest, AnotherGuidanceOrNegativePromptIsSeen) {
   const auto& one = clip("wan22", "unipc", 6);
-  EXPECT_GT(mistaken_error(one, [](GenerateSettings& settings, ClipTokens&) { settings.guidance.low_noise_scale.reset(); }),
-            kWanMistake);
-  EXPECT_GT(mistaken_error(one, [](GenerateSettings&, ClipTokens& tokens) { tokens.negative = tokens.prompt; }), kWanMistake);
+  expect_mistake(mistaken_error(one, [](GenerateSettings& settings, ClipTokens&) { settings.guidance.low_noise_scale.reset(); }));
+  expect_mistake(mistaken_error(one, [](GenerateSettings&, ClipTokens& tokens) { tokens.negative = tokens.prompt; }));
 }
 
 // The last latents, from those that `one` starts with, by the steps that `settings` name.
@@ -112,7 +111,7 @@ TEST(WanClipTest, AScheduleThatIsOffByOneStepIsSeen) {
     settings.flow.first_step = 1;  // of the noise that step 0 starts from
     const auto found = sampled(one, settings, std::nullopt);
     ASSERT_TRUE(found) << found.error().message;
-    EXPECT_GT(relative_error(*found, latents_after(one, one["steps"])), kWanMistake) << one;
+    expect_mistake(relative_error(*found, latents_after(one, one["steps"])), name_of(one));
   }
 }
 
@@ -123,12 +122,12 @@ TEST(WanClipTest, StepsCanBeRunInParts) {
     settings.flow.last_step = 3;
     const auto first = sampled(one, settings, std::nullopt);
     ASSERT_TRUE(first) << first.error().message;
-    EXPECT_LE(relative_error(*first, latents_after(one, 3)), kWanTolerance);
+    expect_same(relative_error(*first, latents_after(one, 3)));
     settings.flow.first_step = 3;
     settings.flow.last_step = -1;
     const auto last = sampled(one, settings, *first);
     ASSERT_TRUE(last) << last.error().message;
-    EXPECT_LE(relative_error(*last, latents_after(one, 4)), kWanTolerance);
+    expect_same(relative_error(*last, latents_after(one, 4)));
   }
 }
 
@@ -142,7 +141,7 @@ TEST(WanClipTest, SwappedExpertsAreSeen) {
     text.replace(text.find("name = \"swapped\""), 16, first);
   });
   const GeneratorPackage package = open_package(folder.path());
-  EXPECT_GT(step_error(make_clip(package, settings_of_clip(one), tokens_of_clip(package, one)), one), kWanMistake);
+  expect_mistake(step_error(make_clip(package, settings_of_clip(one), tokens_of_clip(package, one)), one));
 }
 
 TEST(WanClipTest, APackageOfSymbolicLinksGivesTheSame) {
@@ -150,7 +149,7 @@ TEST(WanClipTest, APackageOfSymbolicLinksGivesTheSame) {
   const auto& one = clip("wan21", "euler", 1);
   link_package(package_folder(one), folder.path());
   const GeneratorPackage package = open_package(folder.path());
-  EXPECT_LE(step_error(make_clip(package, settings_of_clip(one), tokens_of_clip(package, one)), one), kWanTolerance);
+  expect_same(step_error(make_clip(package, settings_of_clip(one), tokens_of_clip(package, one)), one));
 }
 
 TEST(WanClipTest, ProgressSaysStageStepAndSeconds) {

@@ -18,7 +18,7 @@ DecodeTiles golden_tiles() { return {wan_golden().cases["tiles"]["size"], wan_go
 // A clip's last latents as diffusers has them, so that what is compared is the decoder alone.
 struct Decoding {
   explicit Decoding(const nlohmann::json& one_) : one(one_), package(open_package(package_folder(one_))) {
-    auto created = LatentDecoder::create(package, kFloat32, "cpu");
+    auto created = LatentDecoder::create(package, kFloat32, wan_device());
     EXPECT_TRUE(created) << created.error().message;
     decoder.emplace(std::move(*created));
     const at::Tensor all = wan_tensor(one, "latents");
@@ -46,15 +46,15 @@ TEST(LatentDecoderTest, EveryFrameIsThatOfTheWholeDecoder) {
     ASSERT_EQ(frames.size(), 3U);
     EXPECT_EQ(frames[0].size(2), 1);
     EXPECT_EQ(frames[1].size(2), 4);
-    EXPECT_LE(relative_error(as_pictures(frames), wan_tensor(one, "whole")), kWanTolerance) << one;
+    expect_same(relative_error(as_pictures(frames), wan_tensor(one, "whole")), name_of(one));
   }
 }
 
 TEST(LatentDecoderTest, EveryFrameInTilesIsThatOfDiffusersTiles) {
   for (const auto& one : wan_golden().cases["clips"]) {
     const auto frames = Decoding(one).frames(golden_tiles());
-    EXPECT_LE(relative_error(as_pictures(frames), wan_tensor(one, "tiled")), kWanTolerance) << one;
-    EXPECT_GT(relative_error(as_pictures(frames), wan_tensor(one, "whole")), kWanMistake) << one;
+    expect_same(relative_error(as_pictures(frames), wan_tensor(one, "tiled")), name_of(one));
+    expect_mistake(relative_error(as_pictures(frames), wan_tensor(one, "whole")), name_of(one));
   }
 }
 
@@ -76,10 +76,10 @@ double error_without_cache(const Decoding& decoding, std::optional<std::size_t> 
 
 TEST(LatentDecoderTest, EachCacheThatIsDroppedIsSeen) {
   const Decoding decoding(wan_golden().cases["clips"][0]);
-  EXPECT_LE(error_without_cache(decoding, std::nullopt), kWanTolerance);
+  expect_same(error_without_cache(decoding, std::nullopt));
   const std::size_t caches = decoding.package.manifest().find_component("decoder_next")->inputs.size() - 1;
   ASSERT_GT(caches, 10U);
-  for (std::size_t i = 0; i < caches; ++i) EXPECT_GT(error_without_cache(decoding, i), kWanMistake) << i;
+  for (std::size_t i = 0; i < caches; ++i) expect_mistake(error_without_cache(decoding, i), std::to_string(i));
 }
 
 TEST(LatentDecoderTest, ASinkThatFailsAndAStopEndIt) {

@@ -17,7 +17,7 @@ double text_error(const nlohmann::json& one, int tokens_more) {
   const GeneratorPackage package = open_package(package_folder(one));
   auto tokens = tokens_of(package, one["prompt"], one["tokens"]);
   tokens.used += tokens_more;
-  const auto encoder = PromptEncoder::create(package, kFloat32, "cpu");
+  const auto encoder = PromptEncoder::create(package, kFloat32, wan_device());
   EXPECT_TRUE(encoder) << encoder.error().message;
   const auto states = encoder->encode(std::vector{tokens});
   EXPECT_TRUE(states) << states.error().message;
@@ -26,14 +26,14 @@ double text_error(const nlohmann::json& one, int tokens_more) {
 
 TEST(WanTextTest, StatesAreThoseOfTheWholeEncoderAndZeroBehindTheLastToken) {
   ASSERT_EQ(wan_golden().cases["texts"].size(), 8U);
-  for (const auto& one : wan_golden().cases["texts"]) EXPECT_LE(text_error(one, 0), kWanTolerance) << one;
+  for (const auto& one : wan_golden().cases["texts"]) expect_same(text_error(one, 0), name_of(one));
 }
 
 TEST(WanTextTest, OneTokenMoreIsSeen) {
   for (const auto& one : wan_golden().cases["texts"]) {
     const GeneratorPackage package = open_package(package_folder(one));
     if (tokens_of(package, one["prompt"], one["tokens"]).used == one["tokens"]) continue;
-    EXPECT_GT(text_error(one, 1), kWanMistake) << one;
+    expect_mistake(text_error(one, 1), name_of(one));
   }
 }
 
@@ -41,18 +41,18 @@ TEST(WanTextTest, PromptsGoThroughTogetherAsTheyDoAlone) {
   const auto& one = wan_golden().cases["texts"][0];
   const auto& other = wan_golden().cases["texts"][2];
   const GeneratorPackage package = open_package(package_folder(one));
-  const auto encoder = PromptEncoder::create(package, kFloat32, "cpu");
+  const auto encoder = PromptEncoder::create(package, kFloat32, wan_device());
   ASSERT_TRUE(encoder) << encoder.error().message;
   const auto states = encoder->encode(std::vector{tokens_of(package, one["prompt"], one["tokens"]),
                                                   tokens_of(package, other["prompt"], other["tokens"])});
   ASSERT_TRUE(states) << states.error().message;
   const at::Tensor expected = at::cat({wan_tensor(one, "states"), wan_tensor(other, "states")});
-  EXPECT_LE(relative_error(*states, expected), kWanTolerance);
+  expect_same(relative_error(*states, expected));
 }
 
 TEST(WanTextTest, ATokenThatTheEncoderDoesNotKnowIsRefused) {
   const GeneratorPackage package = open_package(package_folder(wan_golden().cases["texts"][0]));
-  const auto encoder = PromptEncoder::create(package, kFloat32, "cpu");
+  const auto encoder = PromptEncoder::create(package, kFloat32, wan_device());
   ASSERT_TRUE(encoder);
   const auto states = encoder->encode(std::vector{PromptTokens{{5, 96, 1}, 3, 0}});
   ASSERT_FALSE(states);
@@ -64,7 +64,7 @@ struct Loaded {
   explicit Loaded(const nlohmann::json& one_)
       : one(one_), package(open_package(package_folder(one_))), timestep(one_["timestep"]),
         latents(wan_tensor(one_, "latents")), text(wan_tensor(one_, "text")) {
-    auto created = FlowTransformer::create(package, kFloat32, "cpu");
+    auto created = FlowTransformer::create(package, kFloat32, wan_device());
     EXPECT_TRUE(created) << created.error().message;
     transformer.emplace(std::move(*created));
     const Status status = transformer->load_expert(one["weights"].get<std::string>());
@@ -94,16 +94,17 @@ TEST(WanTransformerTest, StemEveryBlockAndHeadAreThoseOfTheWhole) {
         {"hidden", state.hidden}, {"states", state.text}, {"modulation", state.modulation},
         {"cosines", state.cosines}, {"sines", state.sines}};
     for (const auto& [name, tensor] : found) {
-      EXPECT_LE(relative_error(tensor, wan_tensor(one, name)), kWanTolerance) << one << name;
+      expect_same(relative_error(tensor, wan_tensor(one, name)), name_of(one) + " " + name);
     }
     ASSERT_EQ(loaded.transformer->block_count(), 2);
     for (std::int64_t i = 0; i < 2; ++i) {
       ASSERT_TRUE(loaded.transformer->block(i, state));
-      EXPECT_LE(relative_error(state.hidden, wan_tensor(one, "block-" + std::to_string(i))), kWanTolerance) << one << i;
+      const std::string name = "block-" + std::to_string(i);
+      expect_same(relative_error(state.hidden, wan_tensor(one, name)), name_of(one) + " " + name);
     }
     const auto said = loaded.transformer->head(state, loaded.latents);
     ASSERT_TRUE(said) << said.error().message;
-    EXPECT_LE(relative_error(*said, wan_tensor(one, "said")), kWanTolerance) << one;
+    expect_same(relative_error(*said, wan_tensor(one, "said")), name_of(one));
     const auto predicted = loaded.transformer->predict(loaded.latents, loaded.timestep, loaded.text);
     ASSERT_TRUE(predicted);
     EXPECT_TRUE(predicted->equal(*said));
@@ -116,7 +117,7 @@ TEST(WanTransformerTest, PositionsThatAreOffAreSeen) {
     TransformerState state = loaded.stem();
     state.cosines = at::ones_like(state.cosines);
     state.sines = at::zeros_like(state.sines);
-    EXPECT_GT(loaded.error_from(state), kWanMistake) << one;
+    expect_mistake(loaded.error_from(state), name_of(one));
   }
 }
 
@@ -126,22 +127,22 @@ TEST(WanTransformerTest, SwappedGatesAreSeen) {
     TransformerState state = loaded.stem();
     const auto rows = state.modulation.unbind(1);  // shift, scale and gate of attention, and of the feed-forward
     state.modulation = at::stack({rows[0], rows[1], rows[5], rows[3], rows[4], rows[2]}, 1);
-    EXPECT_GT(loaded.error_from(state), kWanMistake) << one;
+    expect_mistake(loaded.error_from(state), name_of(one));
   }
 }
 
 TEST(WanTransformerTest, TheOtherExpertIsSeen) {
   const auto& one = wan_golden().cases["transformers"][1];
   Loaded loaded(one);
-  EXPECT_LE(loaded.error_from(loaded.stem()), kWanTolerance);
+  expect_same(loaded.error_from(loaded.stem()));
   ASSERT_TRUE(loaded.transformer->load_expert("transformer_2"));
-  EXPECT_GT(loaded.error_from(loaded.stem()), kWanMistake);
+  expect_mistake(loaded.error_from(loaded.stem()));
 }
 
 TEST(WanTransformerTest, WithoutWeightsItSaysSo) {
   const auto& one = wan_golden().cases["transformers"][0];
   const GeneratorPackage package = open_package(package_folder(one));
-  auto transformer = FlowTransformer::create(package, kFloat32, "cpu");
+  auto transformer = FlowTransformer::create(package, kFloat32, wan_device());
   ASSERT_TRUE(transformer);
   EXPECT_FALSE(transformer->predict(wan_tensor(one, "latents"), 1, wan_tensor(one, "text")));
   const Status loaded = transformer->load_expert("transformer_3");

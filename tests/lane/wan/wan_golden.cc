@@ -1,14 +1,27 @@
 #include "tests/lane/wan/wan_golden.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <span>
 
+#include "lane/engine/torch_types.h"
+
 namespace kiln::lane {
+
+std::string wan_device() {
+  const char* given = std::getenv("KILN_WAN_DEVICE");
+  const std::string device = given == nullptr ? "cpu" : given;
+  at::globalContext().setAllowTF32CuDNN(false);  // the tolerance is float32's
+  return device;
+}
 
 const Golden& wan_golden() {
   at::set_num_threads(1);  // as make_wan.py: networks as small as these are not for several
@@ -18,7 +31,24 @@ const Golden& wan_golden() {
   return kGolden;
 }
 
-at::Tensor wan_tensor(const nlohmann::json& one, const std::string& name) { return wan_golden().tensor(one, name); }
+at::Tensor wan_tensor(const nlohmann::json& one, const std::string& name) {
+  const auto device = open_device(wan_device());
+  EXPECT_TRUE(device) << device.error().message;
+  return wan_golden().tensor(one, name).to(*device);
+}
+
+std::string name_of(const nlohmann::json& one) { return one["name"]; }
+
+void expect_same(double error, const std::string& what) {
+  fmt::print(stderr, "{} same within {:.1e}\n", what, error);
+  EXPECT_LE(error, kWanTolerance) << what;
+}
+
+void expect_mistake(double error, const std::string& what) {
+  fmt::print(stderr, "{} mistake of {:.1e}\n", what, error);
+  EXPECT_GT(error, kWanMistake) << what;
+  EXPECT_TRUE(std::isfinite(error)) << what;
+}
 
 std::string package_folder(const nlohmann::json& one) {
   return wan_golden().folder + "/" + one["package"].get<std::string>();
@@ -38,6 +68,7 @@ GenerateSettings settings_of_clip(const nlohmann::json& one) {
   settings.guidance.scale = one["scale"];
   if (!one["low_noise_scale"].is_null()) settings.guidance.low_noise_scale = one["low_noise_scale"].get<double>();
   settings.seed = one["seed"];
+  settings.device = wan_device();
   return settings;
 }
 

@@ -14,9 +14,19 @@ namespace kiln::lane {
 inline constexpr double kWanTolerance = 1e-4;             // of the largest number expected
 inline constexpr double kWanMistake = 10 * kWanTolerance;  // so much at least comes of a mistake
 
+// The CPU, or what KILN_WAN_DEVICE says: the same tests on a card.
+[[nodiscard]] std::string wan_device();
+
 // By make_wan.py.
 [[nodiscard]] const Golden& wan_golden();
+// On that device, as all that is compared.
 [[nodiscard]] at::Tensor wan_tensor(const nlohmann::json& one, const std::string& name);
+
+[[nodiscard]] std::string name_of(const nlohmann::json& one);
+
+// Of relative errors, which are printed too. A mistake that leaves nothing to compare is none that was seen.
+void expect_same(double error, const std::string& what = {});
+void expect_mistake(double error, const std::string& what = {});
 
 // The package of a case.
 [[nodiscard]] std::string package_folder(const nlohmann::json& one);
