@@ -51,11 +51,15 @@ class Jobs:
         self.ffprobe = str(self.root / "bin" / "ffprobe")
 
     def clip(self, size, frames):
-        """The bundle's clip, scaled and repeated. Long ones are encoded in a hurry."""
+        """The bundle's clip, scaled and repeated. Long ones repeat the packets of a short one, which was encoded in a hurry."""
         path = str(self.work / f"clip-{size}-{frames}.mp4")
-        preset = "fast" if frames <= CAREFUL_FRAMES_MAX else "ultrafast"
+        repeated = frames > CAREFUL_FRAMES_MAX
+        first = str(self.work / f"clip-{size}-repeated.mp4") if repeated else path
         run([self.ffmpeg, "-v", "error", "-y", "-stream_loop", "-1", "-i", str(self.root / "share" / "clip.mp4"), "-vf",
-             f"scale={size.replace('x', ':')}", "-an", "-frames:v", str(frames), "-c:v", "libx264", "-preset", preset, "-g", "48", path])
+             f"scale={size.replace('x', ':')}", "-an", "-frames:v", str(CAREFUL_FRAMES_MAX if repeated else frames), "-c:v", "libx264",
+             "-preset", "ultrafast" if repeated else "fast", "-g", "48", first])
+        if repeated:
+            run([self.ffmpeg, "-v", "error", "-y", "-stream_loop", "-1", "-i", first, "-c", "copy", "-frames:v", str(frames), path])
         return path
 
     def upscale(self, clip, name, *more, env=None):
