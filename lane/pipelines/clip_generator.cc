@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lane/engine/torch_types.h"
+#include "lane/engine/weight_read_ahead.h"
 #include "lane/pipelines/flow_sampler.h"
 #include "lane/pipelines/flow_transformer.h"
 #include "lane/pipelines/initial_noise.h"
@@ -83,6 +84,7 @@ class StepRun {
                     FlowTransformer::create(package_, settings_.precision.transformer, settings_.device));
     KILN_TRY_ASSIGN(FlowSampler sampler, FlowSampler::create(settings_.flow));
     const int total = static_cast<int>(plan.guidance.steps.size());
+    std::optional<WeightReadAhead> next_expert;
     for (int i = 0; i < total; ++i) {
       const GuidedStep& step = plan.guidance.steps[static_cast<std::size_t>(i)];
       double seconds = 0;
@@ -90,6 +92,8 @@ class StepRun {
         const Stopwatch watch(seconds);
         KILN_TRY(check_stop(callbacks_.stop));
         KILN_TRY(transformer.load_expert(plan.expert_of(step)));
+        // As soon as the first expert needs the disk no more: how long reading takes against its steps is not known.
+        if (i == 0 && plan.guidance.switch_step) next_expert.emplace(package_, plan.experts.back());
         KILN_TRY_ASSIGN(const at::Tensor said, predict(transformer, step, timestep_of(plan, sampler), latents));
         KILN_TRY_ASSIGN(latents, sampler.step(said, latents));
         KILN_TRY(check_numbers(latents, sampler.next_step()));

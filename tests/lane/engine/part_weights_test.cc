@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lane/engine/weight_read_ahead.h"
 #include "tests/base/temp_folder.h"
 
 namespace kiln::lane {
@@ -160,6 +161,14 @@ TEST_F(PartWeightsTest, MayLieBehindLinks) {
   EXPECT_TRUE(weights->load("block", 0, sharding::GraphDtype::kFloat32, "cpu"));
   std::filesystem::remove(elsewhere / "a");
   EXPECT_NE(error_of_open().find("a.safetensors: No such file"), std::string::npos);
+}
+
+TEST_F(PartWeightsTest, AreReadAheadFileByFileAndWhatCannotBeReadIsLeftToTheirReader) {
+  ASSERT_TRUE(open());
+  EXPECT_EQ(WeightReadAhead(*package_, "one").finish(), sizes_["a.safetensors"] + sizes_["b.safetensors"]);
+  EXPECT_EQ(WeightReadAhead(*package_, "another").finish(), 0U);
+  std::filesystem::remove(folder_ / "weights/b.safetensors");
+  EXPECT_EQ(WeightReadAhead(*package_, "one").finish(), sizes_["a.safetensors"]);
 }
 
 }  // namespace
