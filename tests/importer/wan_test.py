@@ -215,6 +215,15 @@ class WanRefusalTest(WanCase):
             save_file(tensors, path)
             self.check(folder, 65, name, words)
 
+    def test_weights_that_are_no_numbers_are_named(self):
+        for name, bad in (("decoder.conv_in.weight", float("nan")), ("decoder.norm_out.gamma", float("-inf"))):
+            folder = self.broken()
+            path = os.path.join(folder, "vae/diffusion_pytorch_model.safetensors")
+            tensors = load_file(path)
+            tensors[name].view(-1)[-1] = bad
+            save_file(tensors, path)
+            self.check(folder, 65, "vae/diffusion_pytorch_model.safetensors", name, "NaN or infinite")
+
     def test_unknown_settings_are_refused(self):
         rows = (
             ("transformer/config.json", {"sliding_window": 7}, ("unknown field sliding_window", "Known are")),

@@ -50,7 +50,7 @@ def _write(options: argparse.Namespace, model: WanModel, progress: Callable[[str
         dtypes = [d for d in options.dtype if d != "float16" or component.part != NO_HALF] or ["float32"]
         progress(f"tracing {component.name}, {', '.join(dtypes)}")
         graphs += [make_graph(component, dtype) for dtype in dtypes]
-    verb = "copying" if options.copy else "linking and hashing"
+    verb = "copying and reading" if options.copy else "linking and reading"
     progress(f"{verb} the weights")
     write_wan_package(options.output, model, components, entries, graphs, options.copy)
     return len(graphs), len(entries)

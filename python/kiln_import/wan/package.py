@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import hashlib
 import os
 import shutil
 
@@ -15,6 +14,7 @@ from .configs import model_name
 from .parts import rope_tables
 from .sources import TableEntry, WanModel
 from .trace_graph import GraphBytes
+from .weight_check import checked_digest
 
 TABLES_FILE = "weights/tables.safetensors"
 TOKENIZER_FILE = "tokenizer/spiece.model"
@@ -31,7 +31,7 @@ def write_wan_package(path: str, model: WanModel, components: list[Component], e
         digests = {graph.file: write_file(work, graph.file, graph.data) for graph in graphs}
         digests[TABLES_FILE] = write_file(work, TABLES_FILE, safetensors.torch.save(tables))
         digests[TOKENIZER_FILE] = write_file(work, TOKENIZER_FILE, model.tokenizer)
-        digests |= _place_weights(work, files, copy)
+        digests |= _place_weights(work, files, entries, copy)
         sizes = {name: os.stat(os.path.join(work, name)).st_size for name in (*files.values(), TABLES_FILE)}
         text = manifest_text(model, components, graphs, entries, files, digests, sizes)
         write_file(work, MANIFEST_FILE, text.encode())
@@ -47,7 +47,9 @@ def _package_files(model: WanModel, entries: list[TableEntry]) -> dict[str, str]
     return names
 
 
-def _place_weights(work: str, files: dict[str, str], copy: bool) -> dict[str, str]:
+def _place_weights(work: str, files: dict[str, str], entries: list[TableEntry], copy: bool) -> dict[str, str]:
+    used = {tensor for entry in entries for tensor in (entry.tensor.stored, entry.tensor.scale) if tensor is not None}
+
     def place(item: tuple[str, str]) -> tuple[str, str]:
         source, name = item
         target = os.path.join(work, name)
@@ -55,9 +57,9 @@ def _place_weights(work: str, files: dict[str, str], copy: bool) -> dict[str, st
             shutil.copyfile(source, target)
         else:
             _link(os.path.realpath(source), target)
-        with open(target, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if copy:
+        digest = checked_digest(target, (tensor for tensor in used if tensor.file == source), source)
+        if copy:
+            with open(target, "rb") as file:
                 os.fsync(file.fileno())
         return name, digest
 
