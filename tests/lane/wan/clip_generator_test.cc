@@ -83,6 +83,26 @@ double mistaken_error(const nlohmann::json& one, const std::function<void(Genera
   return step_error(make_clip(package, settings, tokens), one);
 }
 
+double mean_error(const at::Tensor& found, const at::Tensor& expected) {
+  return found.sub(expected).norm().div(expected.norm()).item<double>();
+}
+
+TEST(WanClipTest, HalfPrecisionIsAsNearToSinglePrecisionAsDiffusersIs) {
+  const auto& half = wan_golden().cases["half"];
+  const GeneratorPackage package = open_package(package_folder(half));
+  GenerateSettings settings = settings_of_clip(half);
+  settings.precision.text = settings.precision.transformer = sharding::GraphDtype::kBfloat16;
+  const MadeClip made = make_clip(package, settings, tokens_of_clip(package, half));
+  ASSERT_TRUE(made.status) << made.status.error().message;
+  const auto last = [](const at::Tensor& latents) { return latents.narrow(0, latents.size(0) - 1, 1); };
+  const at::Tensor exact = last(wan_golden().tensor({{"name", half["of"]}}, "latents"));
+  const double ours = mean_error(made.latents.back().cpu(), exact);
+  const double theirs = mean_error(last(wan_golden().tensor(half, "latents")), exact);
+  fmt::print(stderr, "bfloat16: {:.3f}, of diffusers {:.3f}\n", ours, theirs);
+  EXPECT_GT(theirs, kWanMistake);
+  EXPECT_LE(ours, 1.25 * theirs);
+}
+
 TEST(WanClipTest, OneTokenMoreIsSeen) {
   for (const auto& one : wan_golden().cases["clips"]) {
     expect_mistake(mistaken_error(one, [](GenerateSettings&, ClipTokens& tokens) { ++tokens.prompt.used; }), name_of(one));

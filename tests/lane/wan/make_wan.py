@@ -10,6 +10,7 @@ DIR appears when it is complete; whoever asks for it at the same time waits."""
 from __future__ import annotations
 
 import argparse
+import copy
 import fcntl
 import functools
 import itertools
@@ -27,6 +28,11 @@ import safetensors.torch  # noqa: E402
 import sentencepiece  # noqa: E402
 import torch  # noqa: E402
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline  # noqa: E402
+from kiln_import.wan.diffusers_folder import read_folder  # noqa: E402
+from kiln_import.wan.package import write_wan_package  # noqa: E402
+from kiln_import.wan.parts import components_of  # noqa: E402
+from kiln_import.wan.sources import tensor_table  # noqa: E402
+from kiln_import.wan.trace_graph import make_graph  # noqa: E402
 from make_golden import t5_tokenizer  # noqa: E402
 from wan_models import BOUNDARY_RATIO, TinyWan  # noqa: E402
 
@@ -131,13 +137,27 @@ def run_clip(case: dict, pipeline: WanPipeline, tensors: Tensors) -> None:
     tensors[f"{name}/latents"] = torch.cat(latents)
 
 
-def write_package(experts: int, folder: str) -> None:
-    from kiln_import.__main__ import main as kiln_import
+def half_case(clips: list[dict], tensors: Tensors) -> dict:
+    """One of the clips, with text and transformers in bfloat16, but for what diffusers keeps in float32."""
+    of = next(one for one in clips if (one["package"], one["solver"], one["scale"]) == ("wan22", "unipc", 6.0))
+    wan = copy.deepcopy(tiny_wan(2))
+    wan.text_encoder.bfloat16()
+    for model in wan.transformers:
+        kept = set(model._keep_in_fp32_modules)
+        for name, parameter in model.named_parameters():  # as it loads them
+            parameter.data = parameter.data.to(torch.float32 if kept & set(name.split(".")) else torch.bfloat16)
+    case = {**of, "name": "half", "of": of["name"]}
+    run_clip(case, pipeline_of(wan, of["solver"]), tensors)
+    return case
 
-    source = f"{folder}-source"
-    tiny_wan(experts).save(source)
-    if kiln_import(["diffusers", source, "-o", folder, "--dtype", "float32"]) != 0:
-        raise SystemExit("the import failed")
+
+def write_package(experts: int, folder: str, dtypes: tuple[str, ...]) -> None:
+    """As `kiln import diffusers` does; the decoder in float32 alone, since its graphs take longest to trace."""
+    tiny_wan(experts).save(f"{folder}-source")
+    model = read_folder(f"{folder}-source")
+    components = components_of(model.text, model.transformer, model.vae)
+    graphs = [make_graph(c, dtype) for c in components for dtype in (dtypes if c.part != "vae" else ("float32",))]
+    write_wan_package(folder, model, components, tensor_table(model, components), graphs, copy=False)
 
 
 def make(out: str) -> None:
@@ -145,8 +165,9 @@ def make(out: str) -> None:
     tensors: Tensors = {}
     with torch.no_grad():
         cases = {"texts": text_cases(tensors), "transformers": transformer_cases(tensors), "clips": clip_cases(tensors), "tiles": TILES}
-    for experts, name in ((1, "wan21"), (2, "wan22")):
-        write_package(experts, f"{out}/{name}")
+        cases["half"] = half_case(cases["clips"], tensors)
+    write_package(1, f"{out}/wan21", ("float32",))
+    write_package(2, f"{out}/wan22", ("float32", "bfloat16"))
     safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, f"{out}/tensors.safetensors")
     Path(out, "cases.json").write_text(json.dumps(cases))
 
