@@ -24,13 +24,14 @@ bool computes_in(int capability, GraphDtype dtype) {
 
 // Half the bytes, twice the speed; of the two halves the one whose steps an 8-bit picture does not show. bfloat16 stands
 // last: a network that was trained in it, and overflows the other, is imported in it alone.
-std::vector<GraphDtype> order_of(Precision precision) {
+std::vector<GraphDtype> order_of(Precision precision, DtypeTaste taste) {
   switch (precision) {
     case Precision::kAuto: break;
     case Precision::kFloat32: return {GraphDtype::kFloat32};
     case Precision::kFloat16: return {GraphDtype::kFloat16};
     case Precision::kBfloat16: return {GraphDtype::kBfloat16};
   }
+  if (taste == DtypeTaste::kGenerators) return {GraphDtype::kBfloat16, GraphDtype::kFloat32, GraphDtype::kFloat16};
   return {GraphDtype::kFloat16, GraphDtype::kFloat32, GraphDtype::kBfloat16};
 }
 
@@ -63,10 +64,10 @@ int compute_capability(std::string_view arch) {
 }
 
 std::vector<GraphDtype> lane_dtypes(std::string_view arch, Precision precision,
-                                    const std::vector<GraphDtype>& of_package) {
+                                    const std::vector<GraphDtype>& of_package, DtypeTaste taste) {
   const int capability = compute_capability(arch);
   std::vector<GraphDtype> out;
-  for (const GraphDtype dtype : order_of(precision)) {
+  for (const GraphDtype dtype : order_of(precision, taste)) {
     const bool there = std::find(of_package.begin(), of_package.end(), dtype) != of_package.end();
     if (there && computes_in(capability, dtype)) out.push_back(dtype);
   }

@@ -21,10 +21,17 @@ enum class Precision {
 // 90 of "sm_90", 120 of "sm_120"; 0 for everything else.
 [[nodiscard]] int compute_capability(std::string_view arch);
 
+// Which half precision is the better one.
+enum class DtypeTaste {
+  kPictures,    // float16: the steps of an 8-bit picture do not show, as bfloat16's do
+  kGenerators,  // bfloat16: what such models are trained in
+};
+
 // What a lane of `arch` may compute in, best first, out of what the package has graphs of. Empty: this package does not
 // run there as it is asked for.
 [[nodiscard]] std::vector<GraphDtype> lane_dtypes(std::string_view arch, Precision precision,
-                                                  const std::vector<GraphDtype>& of_package);
+                                                  const std::vector<GraphDtype>& of_package,
+                                                  DtypeTaste taste = DtypeTaste::kPictures);
 
 // Each once, in the manifest's order.
 [[nodiscard]] std::vector<GraphDtype> dtypes_of(const PackageManifest& manifest);
