@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "lane/media/clip_description.h"
 #include "lane/media/segment_join.h"
+#include "lane/media/shot_clip.h"
 #include "lane/media/source_input.h"
 #include "lane/output_request.h"
 #include "sharding/output_plan.h"
@@ -31,7 +32,10 @@ Result<net::ProbeDone> probe(const MediaTools& tools, const net::ProbeTask& task
     }
     source.image_rate = *rate;
   }
-  KILN_TRY_ASSIGN(const ClipInfo clip, probe_clip(tools, source));
+  const bool is_shot = task.shot.frames > 0;
+  const ShotClip shot{task.source, task.shot.width, task.shot.height, task.shot.frames,
+                      task.frame_rate.empty() ? kShotRateUsual : source.image_rate};
+  KILN_TRY_ASSIGN(const ClipInfo clip, is_shot ? describe_shot(shot) : probe_clip(tools, source));
   sharding::ScaleRatio scale{task.network_scale, 1};
   if (!task.scale.empty()) {
     KILN_TRY_ASSIGN(scale, sharding::parse_scale(task.scale));

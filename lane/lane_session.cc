@@ -21,7 +21,6 @@
 #include "sharding/package/package_tiling.h"
 
 namespace kiln::lane {
-namespace {
 
 std::uint64_t resident_bytes() {
   unsigned long long pages = 0;
@@ -32,6 +31,8 @@ std::uint64_t resident_bytes() {
   std::fclose(file);
   return read == 2 ? resident * static_cast<unsigned long long>(::sysconf(_SC_PAGESIZE)) : 0;
 }
+
+namespace {
 
 std::vector<net::TensorSpec> wire_tensors(const std::vector<TensorSpec>& specs) {
   std::vector<net::TensorSpec> out;
@@ -94,6 +95,7 @@ int LaneSession::run() {
   }
   receiver.join();
   if (value == 0) pipeline_.reset();
+  if (value == 0) shots_.reset();
   return value;
 }
 
@@ -188,9 +190,7 @@ PipelineOptions LaneSession::pipeline_options() const {
 }
 
 Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& descriptors) {
-  // Also where the new one is refused: nothing is rendered, and no artifact bound, with what is left of two packages.
-  pipeline_.reset();  // it runs the network that goes
-  network_.reset();
+  unload();  // also where the new one is refused
   if (descriptors.size() != message.graphs.size() + 1) {
     return fail(make_error(ErrorCode::kDataLoss, "{} graphs come with {} descriptors", message.graphs.size(),
                            descriptors.size()));
@@ -231,6 +231,12 @@ Status LaneSession::on_message(const net::LoadPackage& message, Descriptors& des
   }
   outbox_.send(loaded);
   return {};
+}
+
+void LaneSession::unload() {
+  pipeline_.reset();  // it runs the network that goes
+  network_.reset();
+  shots_.reset();
 }
 
 Result<net::PackageLoaded> LaneSession::load_network(const NetworkSource& source, std::uint64_t share) {
@@ -282,7 +288,7 @@ Status LaneSession::on_message(const net::OfferArtifact& message, Descriptors& d
     return {};
   }
   outbox_.send(net::ArtifactBound{message.key});
-  pipeline_->artifact_arrived();
+  if (pipeline_ != nullptr) pipeline_->artifact_arrived();
   return {};
 }
 
@@ -321,17 +327,23 @@ Status LaneSession::on_message(const net::JoinTask& message, Descriptors&) {
 }
 
 Status LaneSession::on_message(const net::SegmentTask& message, Descriptors&) {
-  auto spec = plan_segment(message);
+  const bool is_shot = message.shot.frames > 0;
+  auto spec = is_shot ? plan_shot(message) : plan_segment(message);
   if (!spec) {
     outbox_.send(net::LaneTaskFailed{message.task, message.attempt, {spec.error(), "error"}});
     return {};
   }
-  pipeline_->submit(std::move(*spec));
+  if (is_shot) {
+    shots_->submit(std::move(*spec), message.shot);
+  } else {
+    pipeline_->submit(std::move(*spec));
+  }
   return {};
 }
 
 Status LaneSession::on_message(const net::Cancel& message, Descriptors&) {
   if (pipeline_ != nullptr) pipeline_->cancel(message.task);
+  if (shots_ != nullptr) shots_->cancel(message.task);
   return {};
 }
 
@@ -364,12 +376,16 @@ Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) cons
   spec.windows = sharding::tile_windows(spec.clip->height, spec.clip->width, tile, sharding::tiling_rules(manifest_));
   spec.model_scale = static_cast<int>(manifest_.scale);
   KILN_TRY_ASSIGN(spec.executor, executor_choice_from_string(task.executor));
+  KILN_TRY_ASSIGN(spec.settings, plan_output(task, *spec.clip));
+  return spec;
+}
+
+Result<EncoderSettings> LaneSession::plan_output(const net::SegmentTask& task, const ClipInfo& clip) const {
   OutputWish wish{task.codec,        task.output, task.pixel_format, task.output_width,
                   task.output_height, task.quality,   task.preset,       encoder_threads(task.encoder_threads),
                   task.encoder};
-  KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(*spec.clip, wish));
-  KILN_TRY_ASSIGN(spec.settings, plan_encoder(tools_, *spec.clip, request));
-  return spec;
+  KILN_TRY_ASSIGN(const OutputRequest request, make_output_request(clip, wish));
+  return plan_encoder(tools_, clip, request);
 }
 
 void LaneSession::report_progress(const SegmentRun& run) {

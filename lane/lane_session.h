@@ -17,6 +17,7 @@
 #include "lane/lane_share.h"
 #include "lane/media/media_tools.h"
 #include "lane/outbox.h"
+#include "lane/pipelines/shot_pipeline.h"
 #include "lane/pipelines/upscale_pipeline.h"
 #include "lane/segment_report.h"
 #include "net/local_channel.h"
@@ -54,6 +55,7 @@ class LaneSession {
   void handle(const net::ToLane& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::SetUp& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::LoadPackage& message, Descriptors& descriptors);
+  [[nodiscard]] Status on_message(const net::LoadGenerator& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::DefineClip& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::OfferArtifact& message, Descriptors& descriptors);
   [[nodiscard]] Status on_message(const net::ProbeTask& message, Descriptors& descriptors);
@@ -69,6 +71,13 @@ class LaneSession {
   [[nodiscard]] Result<net::PackageLoaded> load_network(const NetworkSource& source, std::uint64_t share);
   [[nodiscard]] Result<SegmentSpec> plan_segment(const net::SegmentTask& task) const;
   [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
+  // Of a shot (lane_session_shots.cc).
+  [[nodiscard]] Result<SegmentSpec> plan_shot(const net::SegmentTask& task) const;
+  [[nodiscard]] Result<EncoderSettings> plan_output(const net::SegmentTask& task, const ClipInfo& clip) const;
+  void report_shot(const SegmentRun& run, const net::StageProgress& stage);
+  void report_shot_end(const SegmentRun& run);
+  void unload();  // nothing is rendered, and no artifact bound, with what is left of two packages
+
   void report_progress(const SegmentRun& run);
   void report_end(const SegmentRun& run);
   void ask_for_kernels();
@@ -94,6 +103,7 @@ class LaneSession {
   SegmentReports reports_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<UpscalePipeline> pipeline_;  // after network_: it ends first
+  std::unique_ptr<ShotPipeline> shots_;  // in place of the two
   BoundedQueue<Result<Incoming>> incoming_{kIncomingMax};
   BoundedQueue<std::function<void()>> chores_{kChoresMax};
   std::thread chore_thread_;

@@ -79,27 +79,32 @@ net::CardMemory SegmentReports::card_memory(const SegmentRun& run, const Network
 }
 
 net::SegmentDone SegmentReports::done(const SegmentRun& run, const Network& network) {
-  net::SegmentDone done;
-  done.task = run.spec.task;
-  done.attempt = run.spec.attempt;
-  done.frames = run.frames_done.load();
-  done.frames_compiled = run.frames_compiled.load();
+  net::SegmentDone out = done(run);
+  out.card = card_memory(run, network);
+  return out;
+}
+
+net::SegmentDone SegmentReports::done(const SegmentRun& run) {
+  net::SegmentDone out;
+  out.task = run.spec.task;
+  out.attempt = run.spec.attempt;
+  out.frames = run.frames_done.load();
+  out.frames_compiled = run.frames_compiled.load();
   const StageTimes times = shares_of(run.times(), run.wall_s);
-  done.decode_s = times.decode_s;
-  done.model_s = times.model_s;
-  done.encode_s = times.encode_s;
-  done.wall_s = run.wall_s;
-  done.wait_decode_s = times.wait_decode_s;
-  done.wait_encode_s = times.wait_encode_s;
-  done.decode_core_s = times.decode_core_s;
-  done.model_core_s = run.model_core_s;
-  done.encode_core_s = times.encode_core_s;
-  done.frame_hashes = run.frame_hashes();
-  done.bytes_written = run.bytes_written;
-  done.settings_digest = run.spec.settings.digest;
-  if (run.first_frame_at) done.first_frame_s = seconds_since_start(*run.first_frame_at);
-  done.card = card_memory(run, network);
-  return done;
+  out.decode_s = times.decode_s;
+  out.model_s = times.model_s;
+  out.encode_s = times.encode_s;
+  out.wall_s = run.wall_s;
+  out.wait_decode_s = times.wait_decode_s;
+  out.wait_encode_s = times.wait_encode_s;
+  out.decode_core_s = times.decode_core_s;
+  out.model_core_s = run.model_core_s;
+  out.encode_core_s = times.encode_core_s;
+  out.frame_hashes = run.frame_hashes();
+  out.bytes_written = run.bytes_written;
+  out.settings_digest = run.spec.settings.digest;
+  if (run.first_frame_at) out.first_frame_s = seconds_since_start(*run.first_frame_at);
+  return out;
 }
 
 }  // namespace kiln::lane

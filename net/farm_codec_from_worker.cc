@@ -119,6 +119,7 @@ void put(const TaskProgress& in, farm::TaskProgress& out) {
   out.set_frames_done(in.frames_done);
   out.set_frames_compiled(in.frames_compiled);
   out.set_resident_bytes(in.resident_bytes);
+  if (!in.stage.stage.empty()) put(in.stage, *out.mutable_stage());
 }
 
 TaskProgress get(const farm::TaskProgress& in, WireReader& read) {
@@ -128,6 +129,7 @@ TaskProgress get(const farm::TaskProgress& in, WireReader& read) {
   out.frames_done = read.frames(in.frames_done(), "TaskProgress.frames_done");
   out.frames_compiled = read.frames(in.frames_compiled(), "TaskProgress.frames_compiled");
   out.resident_bytes = read.bytes(in.resident_bytes(), "TaskProgress.resident_bytes");
+  out.stage = get(in.stage(), read);
   return out;
 }
 

@@ -128,6 +128,7 @@ void put(const JobStatus& in, farm::JobStatus& out) {
   out.set_results_dropped(in.results_dropped);
   out.set_compiling(in.compiling);
   out.set_clips_total(in.clips_total);
+  for (const auto& item : in.shots) put(item, *out.add_shots());
 }
 
 JobStatus get(const farm::JobStatus& in, WireReader& read) {
@@ -152,6 +153,9 @@ JobStatus get(const farm::JobStatus& in, WireReader& read) {
   out.results_dropped = in.results_dropped();
   out.compiling = in.compiling();
   out.clips_total = in.clips_total();
+  if (read.may_hold(in.shots().size(), kTasksListedMax, "JobStatus.shots")) {
+    for (const auto& item : in.shots()) out.shots.push_back(get(item, read));
+  }
   return out;
 }
 

@@ -55,7 +55,7 @@ void put(const JobRequest& in, farm::JobRequest& out) {
 JobRequest get(const farm::JobRequest& in, WireReader& read) {
   JobRequest out;
   out.job = read.job(in.job(), "JobRequest.job");
-  out.kind = read.enumerator(in.kind(), JobKind::kNoop, "JobRequest.kind");
+  out.kind = read.enumerator(in.kind(), JobKind::kGenerate, "JobRequest.kind");
   out.title = read.text(in.title(), "JobRequest.title");
   out.owner = read.label(in.owner(), "JobRequest.owner");
   out.pool = read.label(in.pool(), "JobRequest.pool");

@@ -35,6 +35,7 @@ namespace {
 void put(const PackageFile& in, farm::PackageFile& out) {
   out.set_path(in.path);
   put(in.blob, *out.mutable_blob());
+  out.set_place(in.place);
 }
 
 PackageFile get(const farm::PackageFile& in, WireReader& read) {
@@ -42,6 +43,8 @@ PackageFile get(const farm::PackageFile& in, WireReader& read) {
   out.path = read.relative_path(in.path(), "PackageFile.path");
   out.blob = get(in.blob(), read);
   if (out.blob.sha256.empty()) read.refuse("PackageFile.blob", "names no blob");
+  out.place = read.path(in.place(), "PackageFile.place");
+  if (!out.place.empty() && !out.place.starts_with('/')) read.refuse("PackageFile.place", "is not absolute");
   return out;
 }
 
@@ -63,6 +66,7 @@ void put(const ClipSource& in, farm::ClipSource& out) {
   out.set_in_place(in.in_place);
   out.set_path(in.path);
   put(in.blob, *out.mutable_blob());
+  if (in.is_shot()) put(in.shot, *out.mutable_shot());
 }
 
 ClipSource get(const farm::ClipSource& in, WireReader& read) {
@@ -70,6 +74,7 @@ ClipSource get(const farm::ClipSource& in, WireReader& read) {
   out.in_place = in.in_place();
   out.path = read.path(in.path(), "ClipSource.path");
   out.blob = get(in.blob(), read);
+  if (in.has_shot()) out.shot = get(in.shot(), read);
   if (out.in_place && !out.path.starts_with('/')) read.refuse("ClipSource.path", "is in place and not absolute");
   return out;
 }
@@ -225,6 +230,7 @@ void put(const LaneOffer& in, farm::LaneOffer& out) {
   out.set_budget_bytes(in.budget_bytes);
   out.set_encoder_threads(in.encoder_threads);
   if (!in.card.uuid.empty()) put(in.card, *out.mutable_card());
+  out.set_generates(in.generates);
 }
 
 LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
@@ -235,6 +241,7 @@ LaneOffer get(const farm::LaneOffer& in, WireReader& read) {
   out.budget_bytes = read.bytes(in.budget_bytes(), "LaneOffer.budget_bytes");
   out.encoder_threads = read.integer(in.encoder_threads(), 0, kThreadsMax, "LaneOffer.encoder_threads");
   if (in.has_card()) out.card = get(in.card(), read);
+  out.generates = in.generates();
   return out;
 }
 

@@ -19,6 +19,7 @@ inline constexpr std::size_t kTextBytesMax = 4096;   // messages, reasons, title
 inline constexpr std::size_t kPathBytesMax = 4096;
 inline constexpr std::size_t kManifestBytesMax = 4U << 20U;
 inline constexpr std::size_t kKeysBytesMax = 1U << 20U;
+inline constexpr std::size_t kPromptBytesMax = 16U << 10U;  // a text encoder reads some 2 KiB of it
 
 // Numbers of entries.
 inline constexpr std::size_t kClipsMax = 10'000;        // of a job
@@ -52,6 +53,8 @@ inline constexpr int kThreadsMax = 4'096;
 inline constexpr int kNumaNodesMax = 4'096;
 inline constexpr int kCoresMax = 65'536;
 inline constexpr int kExitMax = 255;
+inline constexpr int kStepsMax = 1'000;           // of a shot: as many as a model is trained with
+inline constexpr double kGuidanceMax = 1'000.0;  // of a shot, and of its shift
 inline constexpr std::int64_t kFrameHashBytes = 16;
 
 }  // namespace kiln::net

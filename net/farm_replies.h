@@ -80,6 +80,14 @@ struct LaneShare {  // of one job
   double encode_core_s = 0.0;
   bool operator==(const LaneShare&) const = default;
 };
+struct ShotStanding {
+  std::uint64_t task = 0;
+  std::uint32_t clip = 0;
+  WorkerName worker;
+  LaneId lane;
+  StageProgress stage;
+  bool operator==(const ShotStanding&) const = default;
+};
 struct JobStatus {
   JobSummary summary;
   std::uint64_t revision = 0;
@@ -95,6 +103,7 @@ struct JobStatus {
   std::uint64_t results_dropped = 0;  // that came too late, since the coordinator's start
   bool compiling = false;  // an artifact of it is being made
   std::uint64_t clips_total = 0;
+  std::vector<ShotStanding> shots{};  // those that lanes are at
   bool operator==(const JobStatus&) const = default;
 };
 struct JobList {

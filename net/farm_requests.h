@@ -11,7 +11,7 @@
 
 namespace kiln::net {
 
-enum class JobKind : std::uint8_t { kUpscale, kNoop };
+enum class JobKind : std::uint8_t { kUpscale, kNoop, kGenerate };
 
 struct ClipRequest {
   ClipSource source;

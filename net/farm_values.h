@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "net/farm_limits.h"
+#include "net/shot.h"
 
 namespace kiln::net {
 
@@ -33,6 +34,7 @@ struct BlobRef {
 struct PackageFile {
   std::string path;
   BlobRef blob;
+  std::string place{};  // absolute: every worker sees it there, and the store need not have it; empty: it is in the store
   bool operator==(const PackageFile&) const = default;
 };
 struct PackageRef {
@@ -40,11 +42,13 @@ struct PackageRef {
   bool operator==(const PackageRef&) const = default;
 };
 
-// Where a clip comes from: a blob, or a path that every worker sees (`in_place`).
+// Where a clip comes from: a blob, a path that every worker sees (`in_place`), or words (`shot`).
 struct ClipSource {
   bool in_place = false;
   std::string path;  // in place: absolute; else the file's name, for messages and the container's kind
   BlobRef blob;
+  Shot shot{};
+  [[nodiscard]] bool is_shot() const { return shot.frames > 0; }
   bool operator==(const ClipSource&) const = default;
 };
 
@@ -124,6 +128,7 @@ struct LaneOffer {
   std::uint64_t budget_bytes = 0;
   int encoder_threads = 1;
   CardFacts card;  // of a lane on a card
+  bool generates = false;  // it renders shots
   bool operator==(const LaneOffer&) const = default;
 };
 

@@ -68,6 +68,7 @@ struct TaskProgress {
   std::int64_t frames_done = 0;
   std::int64_t frames_compiled = 0;
   std::uint64_t resident_bytes = 0;
+  StageProgress stage{};  // of a shot
   bool operator==(const TaskProgress&) const = default;
 };
 struct TaskDone {  // sent again until ResultTaken comes

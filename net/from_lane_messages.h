@@ -9,10 +9,11 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "net/card_memory.h"
+#include "net/shot.h"
 
 namespace kiln::net {
 
-inline constexpr std::uint32_t kLaneProtocol = 3;
+inline constexpr std::uint32_t kLaneProtocol = 4;
 
 struct TensorSpec {
   std::string dtype;
@@ -82,6 +83,7 @@ struct Progress {
   std::int64_t frames_done = 0;
   std::int64_t frames_compiled = 0;
   std::uint64_t resident_bytes = 0;
+  StageProgress stage{};  // of a shot
 };
 struct SegmentDone {
   TaskId task;

@@ -135,6 +135,11 @@ void put(const Progress& in, pb::Progress& out) {
   out.set_frames_done(in.frames_done);
   out.set_frames_compiled(in.frames_compiled);
   out.set_resident_bytes(in.resident_bytes);
+  if (in.stage.stage.empty()) return;
+  out.mutable_stage()->set_stage(in.stage.stage);
+  out.mutable_stage()->set_done(in.stage.done);
+  out.mutable_stage()->set_total(in.stage.total);
+  out.mutable_stage()->set_each_s(in.stage.each_s);
 }
 
 Progress get(const pb::Progress& in) {
@@ -144,6 +149,7 @@ Progress get(const pb::Progress& in) {
   out.frames_done = in.frames_done();
   out.frames_compiled = in.frames_compiled();
   out.resident_bytes = in.resident_bytes();
+  out.stage = {in.stage().stage(), in.stage().done(), in.stage().total(), in.stage().each_s()};
   return out;
 }
 

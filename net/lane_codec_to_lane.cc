@@ -81,6 +81,35 @@ OfferArtifact get(const pb::OfferArtifact& in) {
   return out;
 }
 
+void put(const Shot& in, pb::Shot& out) {
+  out.set_prompt(in.prompt);
+  out.set_negative_prompt(in.negative_prompt);
+  out.set_width(in.width);
+  out.set_height(in.height);
+  out.set_frames(in.frames);
+  out.set_steps(in.steps);
+  out.set_guidance(in.guidance);
+  out.set_low_noise_guidance(in.low_noise_guidance);
+  out.set_shift(in.shift);
+  out.set_solver(in.solver);
+  out.set_seed(in.seed);
+}
+
+Shot get(const pb::Shot& in) {
+  return {in.prompt(), in.negative_prompt(),    in.width(), in.height(), in.frames(), in.steps(),
+          in.guidance(), in.low_noise_guidance(), in.shift(), in.solver(), in.seed()};
+}
+
+void put(const LoadGenerator& in, pb::LoadGenerator& out) {
+  out.set_manifest(in.manifest);
+  out.set_dtype(in.dtype);
+  for (const auto& item : in.files) out.add_files(item);
+}
+
+LoadGenerator get(const pb::LoadGenerator& in) {
+  return {in.manifest(), in.dtype(), {in.files().begin(), in.files().end()}};
+}
+
 void put(const ProbeTask& in, pb::ProbeTask& out) {
   out.set_task(in.task.value);
   out.set_source(in.source);
@@ -92,6 +121,7 @@ void put(const ProbeTask& in, pb::ProbeTask& out) {
   out.set_deinterlace(in.deinterlace);
   out.set_frame_rate(in.frame_rate);
   out.set_pixel_format(in.pixel_format);
+  if (in.shot.frames > 0) put(in.shot, *out.mutable_shot());
 }
 
 ProbeTask get(const pb::ProbeTask& in) {
@@ -106,6 +136,7 @@ ProbeTask get(const pb::ProbeTask& in) {
   out.deinterlace = in.deinterlace();
   out.frame_rate = in.frame_rate();
   out.pixel_format = in.pixel_format();
+  out.shot = get(in.shot());
   return out;
 }
 
@@ -128,6 +159,7 @@ void put(const SegmentTask& in, pb::SegmentTask& out) {
   out.set_output(in.output);
   out.set_encoder_threads(in.encoder_threads);
   out.set_encoder(in.encoder);
+  if (in.shot.frames > 0) put(in.shot, *out.mutable_shot());
 }
 
 SegmentTask get(const pb::SegmentTask& in) {
@@ -150,6 +182,7 @@ SegmentTask get(const pb::SegmentTask& in) {
   out.output = in.output();
   out.encoder_threads = in.encoder_threads();
   out.encoder = in.encoder();
+  out.shot = get(in.shot());
   return out;
 }
 
@@ -273,6 +306,7 @@ struct ToLanePut {
   void operator()(const OpenShare& in) const { put(in, *out.mutable_open_share()); }
   void operator()(const ShareId& in) const { put(in, *out.mutable_share_id()); }
   void operator()(const ShareOver& in) const { put(in, *out.mutable_share_over()); }
+  void operator()(const LoadGenerator& in) const { put(in, *out.mutable_load_generator()); }
 };
 
 Result<ToLane> open(const pb::ToLane& in) {
@@ -303,6 +337,8 @@ Result<ToLane> open(const pb::ToLane& in) {
       return get(in.share_id());
     case pb::ToLane::kShareOver:
       return get(in.share_over());
+    case pb::ToLane::kLoadGenerator:
+      return get(in.load_generator());
     case pb::ToLane::BODY_NOT_SET:
       break;
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "net/shot.h"
 
 namespace kiln::net {
 
@@ -30,6 +31,11 @@ struct LoadPackage {  // descriptors: each graph's .pt2, then the weights
   std::int64_t tile_height = 0;
   std::int64_t tile_width = 0;
   std::uint64_t share = 0;  // epoch of the group with which it loads; 0: alone
+};
+struct LoadGenerator {  // descriptors: each of the files
+  std::string manifest;
+  std::string dtype;  // of text encoder and transformer
+  std::vector<std::string> files;  // names in the package
 };
 struct OpenShare {
   std::uint64_t epoch = 0;
@@ -72,6 +78,7 @@ struct ProbeTask {
   bool deinterlace = false;
   std::string frame_rate;
   std::string pixel_format;
+  Shot shot{};
 };
 struct SegmentTask {
   TaskId task;
@@ -92,6 +99,7 @@ struct SegmentTask {
   std::string output;
   int encoder_threads = 0;  // those of the set-up
   std::string encoder{};    // of cards; empty: software
+  Shot shot{};
 };
 struct JoinTask {
   TaskId task;
@@ -115,6 +123,6 @@ struct Cancel {
 struct Shutdown {};
 
 using ToLane = std::variant<SetUp, LoadPackage, DefineClip, OfferArtifact, ProbeTask, SegmentTask, JoinTask,
-                            Cancel, Shutdown, OfferKernels, OpenShare, ShareId, ShareOver>;
+                            Cancel, Shutdown, OfferKernels, OpenShare, ShareId, ShareOver, LoadGenerator>;
 
 }  // namespace kiln::net

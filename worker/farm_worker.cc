@@ -228,7 +228,7 @@ void FarmWorker::Impl::hear_signals() {
   while (::read(signals_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) post(StopAsked{});
 }
 
-// A lane that loads, probes or joins says nothing for long, but it and its children use the processor.
+// A lane that loads, probes, joins or is at a step of a shot says nothing for long, but it and its children use the processor.
 void FarmWorker::Impl::look_at_lanes() {
   const auto now = Clock::now();
   if (now - looked_at_ < kLaneLookInterval) return;
@@ -236,7 +236,8 @@ void FarmWorker::Impl::look_at_lanes() {
   for (auto& [id, lane] : lanes_) {
     const std::vector<RunPtr> runs = running_on(id);
     const bool has_chore = std::any_of(runs.begin(), runs.end(), [](const RunPtr& run) {
-      return !std::holds_alternative<net::SegmentSpec>(run->assign.spec);
+      const auto* segment = std::get_if<net::SegmentSpec>(&run->assign.spec);
+      return segment == nullptr || segment->source.is_shot();
     });
     const bool silent_work = has_chore || (!runs.empty() && lane->loading());
     if (silent_work && lane->running() && lane->has_worked()) post(LaneIsAlive{id});

@@ -148,6 +148,11 @@ Status FarmWorker::Impl::run_on_lane(TaskRun& run, LaneHost& lane) {
 Status FarmWorker::Impl::run_segment(TaskRun& run, LaneHost& lane) {
   const auto& spec = std::get<net::SegmentSpec>(run.assign.spec);
   KILN_TRY_ASSIGN(const sharding::GraphDtype dtype, sharding::graph_dtype_from_string(spec.dtype));
+  if (spec.source.is_shot()) {
+    KILN_TRY(lane.use_generator(run.files.generator, dtype));
+    KILN_TRY_ASSIGN(const ClipId shot, lane.use_clip({spec.description.sha256, {}}, run.files.description->get()));
+    return lane.send(segment_task(run, shot));
+  }
   KILN_TRY(lane.use_package(run.files.package, dtype, share_for(run)));
   KILN_TRY_ASSIGN(const ClipId clip,
                   lane.use_clip({spec.description.sha256, run.files.location}, run.files.description->get()));

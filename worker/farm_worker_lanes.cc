@@ -126,7 +126,7 @@ void FarmWorker::Impl::on_lane(LaneId id, const net::FromLane& message) {
 void FarmWorker::Impl::on_task(LaneId id, TaskRun& run, const net::FromLane& message) {
   if (const auto* progress = std::get_if<net::Progress>(&message)) {
     return post(RunProgressed{{run.assign.task, run.assign.attempt, progress->frames_done, progress->frames_compiled,
-                               progress->resident_bytes}});
+                               progress->resident_bytes, progress->stage}});
   }
   if (const auto* failed = std::get_if<net::LaneTaskFailed>(&message)) {
     not_running(id, run.key());

@@ -12,10 +12,10 @@ namespace {
 constexpr std::chrono::milliseconds kGatherDelay{50};
 constexpr double kBytesPerMib = 1024.0 * 1024.0;
 
-// What a task has its lane load; empty: nothing.
+// What a task has its lane load and others may load with it; empty: nothing. Lanes read a generator's files for themselves.
 std::string weights_of(const net::Assign& assign) {
   const auto* segment = std::get_if<net::SegmentSpec>(&assign.spec);
-  if (segment == nullptr || assign.package.files.empty()) return {};
+  if (segment == nullptr || segment->source.is_shot() || assign.package.files.empty()) return {};
   return fmt::format("{}/{}", assign.package.files.front().blob.sha256, segment->dtype);
 }
 

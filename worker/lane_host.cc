@@ -56,6 +56,7 @@ Status LaneHost::start() {
 void LaneHost::forget() {
   process_.reset();
   package_.reset();
+  generator_.reset();
   clips_.clear();
   clips_defined_ = 0;
   offered_.clear();
@@ -66,6 +67,7 @@ void LaneHost::forget() {
 
 void LaneHost::unload() {
   package_.reset();
+  generator_.reset();
   offered_.clear();
   loading_ = false;
 }
@@ -103,6 +105,28 @@ Status LaneHost::use_package(std::shared_ptr<const ModelPackage> package, shardi
   descriptors.push_back(package->weights.get());
   KILN_TRY(send(load, descriptors));
   package_ = std::move(package);
+  generator_.reset();
+  dtype_ = dtype;
+  offered_.clear();
+  loading_ = true;
+  return {};
+}
+
+Status LaneHost::use_generator(std::shared_ptr<const GeneratorFiles> files, sharding::GraphDtype dtype) {
+  if (generator_ && generator_->digest == files->digest && dtype_ == dtype) return {};
+  net::LoadGenerator load;
+  load.manifest = files->manifest_text;
+  load.dtype = sharding::to_string(dtype);
+  std::vector<int> descriptors;
+  for (const auto* shelf : {&files->parts, &files->weights}) {
+    for (const GeneratorFiles::File& file : *shelf) {
+      load.files.push_back(file.name);
+      descriptors.push_back(file.fd.get());
+    }
+  }
+  KILN_TRY(send(load, descriptors));
+  generator_ = std::move(files);
+  package_.reset();
   dtype_ = dtype;
   offered_.clear();
   loading_ = true;

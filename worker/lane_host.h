@@ -14,6 +14,7 @@
 #include "worker/artifact_builder.h"
 #include "worker/lane_place.h"
 #include "worker/lane_process.h"
+#include "worker/generator_files.h"
 #include "worker/model_package.h"
 
 namespace kiln::worker {
@@ -58,6 +59,8 @@ class LaneHost {
   // Loads its graphs of that dtype, unless they are what is loaded; with the group of that epoch (0: alone).
   [[nodiscard]] Status use_package(std::shared_ptr<const ModelPackage> package, sharding::GraphDtype dtype,
                                    std::uint64_t share = 0);
+  // Opens its files, unless they are what is open.
+  [[nodiscard]] Status use_generator(std::shared_ptr<const GeneratorFiles> files, sharding::GraphDtype dtype);
   // As a task names them: HASH/DTYPE of what was sent to it last.
   [[nodiscard]] bool has_loaded(const std::string& weights) const;
   [[nodiscard]] Result<ClipId> use_clip(const LaneClip& clip, int description_fd);
@@ -94,6 +97,7 @@ class LaneHost {
   const std::uint64_t planned_ring_bytes_;
   std::optional<LaneProcess> process_;
   std::shared_ptr<const ModelPackage> package_;
+  std::shared_ptr<const GeneratorFiles> generator_;  // in its place
   sharding::GraphDtype dtype_ = sharding::GraphDtype::kFloat32;  // of what is loaded
   std::map<LaneClip, ClipId> clips_;
   std::uint32_t clips_defined_ = 0;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 
+#include "base/file_system.h"
 #include "base/log.h"
 #include "cache_store/verified_file.h"
 #include "sharding/package/package_inputs.h"
@@ -43,10 +44,10 @@ std::uint64_t keep(std::vector<std::shared_ptr<const T>>& shelf, const std::shar
   return 1;
 }
 
-const net::BlobRef* find_file(const net::PackageRef& package, const std::string& path) {
+const net::PackageFile* find_file(const net::PackageRef& package, const std::string& path) {
   const auto found = std::find_if(package.files.begin(), package.files.end(),
                                   [&](const net::PackageFile& file) { return file.path == path; });
-  return found == package.files.end() ? nullptr : &found->blob;
+  return found == package.files.end() ? nullptr : &*found;
 }
 
 // What the task runs or looks at; before there were others all was float32.
@@ -62,6 +63,16 @@ Result<std::vector<sharding::GraphDtype>> dtypes_of(const net::TaskSpec& spec) {
     out.push_back(dtype);
   }
   return out;
+}
+
+// Of tasks that have one.
+const net::ClipSource* source_of(const net::TaskSpec& spec) {
+  return std::visit(
+      [](const auto& body) -> const net::ClipSource* {
+        if constexpr (requires { body.source; }) return &body.source;
+        return nullptr;
+      },
+      spec);
 }
 
 Error wrong_key(const std::string& here, const std::string& wanted) {
@@ -96,7 +107,14 @@ tl::expected<TaskFiles, TaskFileFetcher::Failure> TaskFileFetcher::fetch(const n
 }
 
 Status TaskFileFetcher::fetch_into(const net::Assign& assign, TaskFiles& files) {
-  if (!std::holds_alternative<net::JoinSpec>(assign.spec)) {
+  const net::ClipSource* source = source_of(assign.spec);
+  const bool is_join = std::holds_alternative<net::JoinSpec>(assign.spec);
+  if (source != nullptr && source->is_shot() && !is_join) {
+    const bool renders = std::holds_alternative<net::SegmentSpec>(assign.spec);
+    KILN_TRY_ASSIGN(files.generator, fetch_generator(assign.package, renders));
+    return renders ? fetch_description(std::get<net::SegmentSpec>(assign.spec).description, files) : Status{};
+  }
+  if (!is_join) {
     KILN_TRY_ASSIGN(auto dtypes, dtypes_of(assign.spec));
     KILN_TRY_ASSIGN(files.package, fetch_package(assign.package, std::move(dtypes)));
   }
@@ -131,6 +149,14 @@ Result<BlobPin> TaskFileFetcher::fetch_blob(const net::BlobRef& blob) {
   return cache_.adopt(blob, file.path());
 }
 
+Result<UniqueFd> TaskFileFetcher::load_sealed(const net::PackageRef& package, const std::string& file, const Digest& expected) {
+  const net::PackageFile* named = find_file(package, file);
+  if (named == nullptr) return fail(input_refused("{}: the manifest names it, the job's package lacks it", file));
+  if (named->blob.sha256 != expected.hex()) return fail(input_refused("{}: is not what the manifest names", file));
+  KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(named->blob));
+  return cache::load_sealed_verified(pin->path(), expected);
+}
+
 Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const net::PackageRef& ref,
                                                                           std::vector<sharding::GraphDtype> dtypes) {
   const std::lock_guard lock(package_mutex_);
@@ -154,17 +180,40 @@ Result<std::shared_ptr<const ModelPackage>> TaskFileFetcher::fetch_package(const
   }
   KILN_TRY_ASSIGN(const BlobPin manifest_file, fetch_blob(manifest));
   KILN_TRY_ASSIGN(std::string text, read_file(manifest_file->path(), sharding::kManifestBytesMax));
-  const PackageLoader load = [&](const std::string& file, const Digest& expected) -> Result<UniqueFd> {
-    const net::BlobRef* blob = find_file(ref, file);
-    if (blob == nullptr) return fail(input_refused("{}: the manifest names it, the job's package lacks it", file));
-    if (blob->sha256 != expected.hex()) return fail(input_refused("{}: is not what the manifest names", file));
-    KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(*blob));
-    return cache::load_sealed_verified(pin->path(), expected);
-  };
+  const PackageLoader load = [&](const std::string& file, const Digest& expected) { return load_sealed(ref, file, expected); };
   KILN_TRY_ASSIGN(ModelPackage opened, open_model_package(std::move(text), load, std::move(dtypes)));
   const auto package = std::make_shared<const ModelPackage>(std::move(opened));
   packages_let_go_ += keep(packages_, package, kPackagesKept);
   return package;
+}
+
+Result<std::shared_ptr<const GeneratorFiles>> TaskFileFetcher::fetch_generator(const net::PackageRef& ref, bool with_weights) {
+  const std::lock_guard lock(package_mutex_);
+  if (ref.files.empty() || ref.files[0].path != "manifest.toml") {
+    return fail(input_refused("a package that does not begin with its manifest.toml"));
+  }
+  for (const auto& known : generators_) {
+    if (known->digest.hex() != ref.files[0].blob.sha256 || (with_weights && known->weights.empty())) continue;
+    const auto generator = known;
+    packages_let_go_ += keep(generators_, generator, kPackagesKept);
+    return generator;
+  }
+  KILN_TRY_ASSIGN(const BlobPin manifest_file, fetch_blob(ref.files[0].blob));
+  KILN_TRY_ASSIGN(std::string text, read_file(manifest_file->path(), sharding::kManifestBytesMax));
+  GeneratorLoaders load;
+  load.sealed = [&](const std::string& file, const Digest& expected) { return load_sealed(ref, file, expected); };
+  load.weights = [&](const sharding::GeneratorFile& file) -> Result<GeneratorFiles::File> {
+    const net::PackageFile* named = find_file(ref, file.file);
+    if (named == nullptr || named->blob.sha256 != file.sha256) return fail(input_refused("{}: is not what the manifest names", file.file));
+    if (!named->place.empty()) return open_in_place(file, named->place);
+    KILN_TRY_ASSIGN(const BlobPin pin, fetch_blob(named->blob));
+    KILN_TRY_ASSIGN(UniqueFd fd, posix_file_system().open_for_read(pin->path()));
+    return GeneratorFiles::File{file.file, std::move(fd), pin};
+  };
+  KILN_TRY_ASSIGN(GeneratorFiles opened, open_generator(std::move(text), load, with_weights));
+  const auto generator = std::make_shared<const GeneratorFiles>(std::move(opened));
+  packages_let_go_ += keep(generators_, generator, kPackagesKept);
+  return generator;
 }
 
 Status TaskFileFetcher::fetch_description(const net::BlobRef& blob, TaskFiles& files) {
@@ -178,7 +227,7 @@ Status TaskFileFetcher::fetch_description(const net::BlobRef& blob, TaskFiles& f
 
 // What is here as a whole is read here; else the lane reads what it needs, out of the store.
 Status TaskFileFetcher::find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files) {
-  if (source.in_place) return {};
+  if (source.in_place || source.is_shot()) return {};
   files.source = cache_.find(source.blob);
   if (!files.source && reads_all && source.blob.bytes <= cache_.budget_bytes() / kWholeSourceShare) {
     KILN_TRY_ASSIGN(files.source, fetch_blob(source.blob));

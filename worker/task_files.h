@@ -12,6 +12,7 @@
 #include "net/farm_worker_messages.h"
 #include "worker/artifact_maker.h"
 #include "worker/blob_cache.h"
+#include "worker/generator_files.h"
 #include "worker/model_package.h"
 #include "worker/store_access.h"
 
@@ -25,6 +26,7 @@ inline constexpr std::uint64_t kWholeSourceShare = 4;
 
 struct TaskFiles {
   std::shared_ptr<const ModelPackage> package;
+  std::shared_ptr<const GeneratorFiles> generator;  // of a shot, in its place
   std::shared_ptr<const UniqueFd> description;  // sealed
   std::string location;                         // of the source, for lanes; empty: where its description says
   std::vector<BlobPin> segments;                // of a join
@@ -63,8 +65,10 @@ class TaskFileFetcher {
  private:
   [[nodiscard]] Status fetch_into(const net::Assign& assign, TaskFiles& files);
   [[nodiscard]] Result<BlobPin> fetch_blob(const net::BlobRef& blob);
+  [[nodiscard]] Result<UniqueFd> load_sealed(const net::PackageRef& package, const std::string& file, const Digest& expected);
   [[nodiscard]] Result<std::shared_ptr<const ModelPackage>> fetch_package(const net::PackageRef& package,
                                                                           std::vector<sharding::GraphDtype> dtypes);
+  [[nodiscard]] Result<std::shared_ptr<const GeneratorFiles>> fetch_generator(const net::PackageRef& package, bool with_weights);
   [[nodiscard]] Status fetch_description(const net::BlobRef& blob, TaskFiles& files);
   [[nodiscard]] Status find_source(const net::ClipSource& source, bool reads_all, TaskFiles& files);
   // Looks at all of them: what is lost is rendered again, all at once.
@@ -76,6 +80,7 @@ class TaskFileFetcher {
   const CompileIdentities compiles_;
   std::mutex package_mutex_;  // held while one is opened: lanes that want the same wait for it
   std::vector<std::shared_ptr<const ModelPackage>> packages_;  // latest use last
+  std::vector<std::shared_ptr<const GeneratorFiles>> generators_;  // likewise
   std::atomic<std::uint64_t> packages_let_go_ = 0;
   std::mutex artifact_mutex_;
   std::vector<std::shared_ptr<const ReadyArtifact>> ready_;  // likewise

@@ -45,6 +45,13 @@ Result<net::TaskResult> TaskResultStore::store_probe(const TaskRun& run) {
   out.media_tools = done.ffmpeg_version;
   for (const std::string& warning : done.warnings) out.warnings.push_back(store_.without_grants(warning));
   const auto& spec = std::get<net::ProbeSpec>(run.assign.spec);
+  KILN_TRY_ASSIGN(out.description, store_.put_text(done.clip, run.assign.write_query));
+  if (spec.source.is_shot()) {
+    ShotChoices shot = choose_for_shot(*run.files.generator, spec.source.shot, spec.dtypes);
+    out.tiles = std::move(shot.choices);
+    out.no_tiles_reason = std::move(shot.reason);
+    return out;
+  }
   TileChoices tiles = choose_tiles(
       *run.files.package, {{static_cast<int>(done.height), static_cast<int>(done.width), done.planes_bytes},
                            {static_cast<int>(done.output_height), static_cast<int>(done.output_width), done.output_planes_bytes},
@@ -52,7 +59,6 @@ Result<net::TaskResult> TaskResultStore::store_probe(const TaskRun& run) {
                            spec.card_budgets_bytes});
   out.tiles = std::move(tiles.tiles);
   out.no_tiles_reason = std::move(tiles.reason);
-  KILN_TRY_ASSIGN(out.description, store_.put_text(done.clip, run.assign.write_query));
   return out;
 }
 

@@ -43,7 +43,8 @@ net::ProbeTask probe_task(const TaskRun& run) {
   out.output = leaf_of(spec.output.file_name);
   out.codec = spec.output.codec;
   out.scale = spec.output.scale;
-  out.network_scale = run.files.package->manifest.scale;
+  out.shot = spec.source.shot;
+  if (run.files.package) out.network_scale = run.files.package->manifest.scale;
   out.deinterlace = spec.output.deinterlace;
   out.frame_rate = spec.output.frame_rate;
   out.pixel_format = spec.output.pixel_format;
@@ -71,6 +72,7 @@ net::SegmentTask segment_task(const TaskRun& run, ClipId clip) {
   out.output = leaf_of(spec.output.file_name);
   out.encoder_threads = spec.encoder_threads;
   out.encoder = spec.output.encoder;
+  out.shot = spec.source.shot;
   return out;
 }
 

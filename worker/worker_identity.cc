@@ -62,6 +62,7 @@ net::LaneOffer card_offer(const WorkerCapability& capability, const Card& card) 
   offer.kind.device_name = card.name;
   offer.budget_bytes = card_budget_bytes(card, capability.vram_cap_bytes);
   offer.card = card_facts(capability, card);
+  offer.generates = true;
   return offer;
 }
 
@@ -71,6 +72,7 @@ net::LaneOffer cpu_offer(const WorkerCapability& capability, int threads) {
   offer.kind.threads = threads;
   if (capability.toolchain) offer.kind.toolchain = toolchain_digest(*capability.toolchain);
   offer.budget_bytes = activation_bytes(capability);
+  offer.generates = true;
   return offer;
 }
 

@@ -59,13 +59,12 @@ Candidates find_candidates(const Turn& turn, const JobRecord& job, std::uint32_t
   const std::string media = media_key(job, clip);
   const bool autotuned = is_autotuned(job.request.compile);
   const auto precision = sharding::precision_from_string(job.request.precision).value_or(sharding::Precision::kAuto);
-  std::optional<std::vector<sharding::GraphDtype>> there;  // a manifest is long: read once there is somebody to plan for
   for (const auto& [name, session] : turn.live().workers) {
     for (const auto& [id, lane] : session.lanes) {
       if (unusable_reason(turn, job, {name, id}, lane)) continue;
-      if (!there) there = package_dtypes(job);
       sharding::LaneFit fit{fmt::format("{} lane {}", name, id.value), kind_number(out, lane.offer.kind),
-                            lane.offer.budget_bytes, 0.0, sharding::lane_dtypes(lane.offer.kind.arch, precision, *there)};
+                            lane.offer.budget_bytes, 0.0,
+                            sharding::lane_dtypes(lane.offer.kind.arch, precision, package_dtypes(turn, job), taste_of(job))};
       fit.on_card = is_card(lane.offer.kind);
       fit.host = table.number_of(session);
       add_speeds(lane, table.media_cost(session, media), fit);
@@ -152,7 +151,7 @@ sharding::CompileKey artifact_key(const sharding::PackageManifest& manifest, con
 std::string want_artifact(Turn& turn, const net::JobName& name, const net::LaneClass& kind, const net::TileChoice& tile,
                           const net::WorkerHello* builder) {
   const JobRecord& job = *turn.job(name);
-  if (job.request.executor == "uncompiled" || builder == nullptr) return {};
+  if (job.request.executor == "uncompiled" || builder == nullptr || generates(job)) return {};
   const auto manifest = sharding::parse_package_manifest(job.request.manifest, "manifest.toml");
   const net::CompileSettings words = code_settings(job.request.compile);
   const auto settings = sharding::compile_settings_of(words);
@@ -213,6 +212,7 @@ void plan_clip(Turn& turn, const net::JobName& name, std::uint32_t index) {
     std::string reason = clip.probe->no_tiles_reason.empty() && !why.empty() ? why.front() : clip.probe->no_tiles_reason;
     // Without any tiles it is the clip or the package that does not do, whatever lanes there are.
     const ExitCode exit = clip.probe->tiles.empty() ? ExitCode::kInputRefused : ExitCode::kFailed;
+    if (generates(job)) reason += "; fewer frames or a smaller size take less";
     return end_job(turn, name, net::JobState::kFailed, fmt::format("{}: no lane holds it; {}", source, reason),
                    static_cast<int>(exit));
   }

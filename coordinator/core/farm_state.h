@@ -16,6 +16,7 @@
 #include "net/farm_records.h"
 #include "net/farm_requests.h"
 #include "net/farm_worker_messages.h"
+#include "sharding/package/package_manifest.h"
 
 namespace kiln::coordinator {
 
@@ -53,6 +54,7 @@ struct LaneTask {
   TaskNumber number = 0;
   FarmTime assigned_at{0};  // or told again
   std::int64_t frames_done = 0;  // of a segment
+  net::StageProgress stage{};    // of a shot
 };
 
 // What one frame takes of the cores of its host.
@@ -127,6 +129,7 @@ struct Live {
   std::map<net::JobName, std::uint64_t> revisions;  // of jobs that are kept
   std::map<net::JobName, std::uint64_t> results_dropped;  // of attempts that were no longer valid
   std::map<net::JobName, std::map<std::string, int>> artifact_losses;  // by key, of jobs that have not ended
+  std::map<net::JobName, std::vector<sharding::GraphDtype>> package_dtypes;  // of packages that were asked about: their manifests are long
   std::set<net::JobName> changed;  // since waiters were last looked at
   std::map<TaskNumber, FarmTime> orphans;  // running when the coordinator began: until when their worker may come back
   bool dirty = false;  // something could be assigned

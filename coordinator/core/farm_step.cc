@@ -131,7 +131,9 @@ KeepBlobs needs_of(const Durable& durable, const net::JobName& name) {
   const auto add = [&](const net::BlobRef& blob) {
     if (!blob.sha256.empty()) out.insert(blob.sha256);
   };
-  for (const net::PackageFile& file : job.request.package.files) add(file.blob);
+  for (const net::PackageFile& file : job.request.package.files) {
+    if (file.place.empty()) add(file.blob);
+  }
   for (std::size_t i = 0; i < job.clips.size(); ++i) {
     const ClipRecord& clip = job.clips[i];
     if (!job.request.clips[i].source.in_place) add(job.request.clips[i].source.blob);

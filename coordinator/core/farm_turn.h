@@ -8,6 +8,7 @@
 
 #include "coordinator/core/farm_step.h"
 #include "sharding/package/package_manifest.h"
+#include "sharding/precision.h"
 
 namespace kiln::coordinator {
 
@@ -68,7 +69,10 @@ struct ProbeBudgets {
 
 // ---- lane_precision.cc ----
 // What the package has graphs of; all three where its manifest is not readable here.
-[[nodiscard]] std::vector<sharding::GraphDtype> package_dtypes(const JobRecord& job);
+[[nodiscard]] const std::vector<sharding::GraphDtype>& package_dtypes(const Turn& turn, const JobRecord& job);
+[[nodiscard]] sharding::DtypeTaste taste_of(const JobRecord& job);
+// Its clips are shots.
+[[nodiscard]] bool generates(const JobRecord& job);
 // In what the lanes that the job may use compute it, for the tiles that a probe finds.
 [[nodiscard]] std::vector<std::string> probe_dtypes(const Turn& turn, const JobRecord& job);
 // Whether a lane of that class can take part in a clip that is computed in `dtype`.

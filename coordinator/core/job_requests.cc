@@ -6,7 +6,9 @@
 #include "coordinator/core/farm_turn.h"
 #include "net/farm_limits.h"
 #include "sharding/compile_settings.h"
+#include "sharding/package/generator_manifest.h"
 #include "sharding/package/package_manifest.h"
+#include "sharding/shot_rules.h"
 
 namespace kiln::coordinator {
 namespace {
@@ -26,12 +28,8 @@ void refuse(Turn& turn, const ClientAsked& asked, Error error) {
   reply(turn, asked, net::Refused{std::move(error)});
 }
 
-Status check_upscale(const net::JobRequest& request) {
+Status check_outputs(const net::JobRequest& request) {
   if (request.clips.empty()) return fail(make_error(ErrorCode::kInvalidArgument, "{}: it has no clip", request.job));
-  auto manifest = sharding::parse_package_manifest(request.manifest, "manifest.toml");
-  if (!manifest) return fail(manifest.error());
-  KILN_TRY_ASSIGN(const auto settings, sharding::compile_settings_of(request.compile));
-  if (auto lacks = sharding::find_unavailable(settings)) return fail(std::move(lacks->error));
   std::set<std::string> names;
   for (const net::ClipRequest& clip : request.clips) {
     if (!names.insert(clip.output.file_name).second) {
@@ -42,6 +40,33 @@ Status check_upscale(const net::JobRequest& request) {
       return fail(make_error(ErrorCode::kInvalidArgument, "{}: an output is a file's name, not a path: {}", request.job,
                              clip.output.file_name));
     }
+  }
+  return {};
+}
+
+Status check_generate(const net::JobRequest& request) {
+  KILN_TRY(check_outputs(request));
+  KILN_TRY_ASSIGN(const auto manifest, sharding::parse_generator_manifest(request.manifest, "manifest.toml"));
+  if (request.executor == "compiled") {
+    return fail(make_error(ErrorCode::kInvalidArgument, "{}: shots are not compiled yet; executor any or uncompiled", request.job));
+  }
+  for (const net::ClipRequest& clip : request.clips) {
+    if (!clip.source.is_shot()) return fail(make_error(ErrorCode::kInvalidArgument, "{}: a clip that is no shot", request.job));
+    if (const Status good = sharding::check_shot(manifest, sharding::shot_wish_of(clip.source.shot)); !good) {
+      return fail(good.error().with_context(fmt::format("{}: {}", request.job, clip.source.path)));
+    }
+  }
+  return {};
+}
+
+Status check_upscale(const net::JobRequest& request) {
+  KILN_TRY(check_outputs(request));
+  auto manifest = sharding::parse_package_manifest(request.manifest, "manifest.toml");
+  if (!manifest) return fail(manifest.error());
+  KILN_TRY_ASSIGN(const auto settings, sharding::compile_settings_of(request.compile));
+  if (auto lacks = sharding::find_unavailable(settings)) return fail(std::move(lacks->error));
+  for (const net::ClipRequest& clip : request.clips) {
+    if (clip.source.is_shot()) return fail(make_error(ErrorCode::kInvalidArgument, "{}: a shot, and its job upscales", request.job));
     if (clip.source.in_place ? clip.source.path.empty() : clip.source.blob.sha256.empty()) {
       return fail(make_error(ErrorCode::kInvalidArgument, "{}: a clip has no source", request.job));
     }
@@ -62,6 +87,7 @@ Status check_submission(Turn& turn, const net::JobRequest& request) {
     }
   }
   if (request.kind == net::JobKind::kUpscale) return check_upscale(request);
+  if (request.kind == net::JobKind::kGenerate) return check_generate(request);
   if (request.noop_tasks < 1 || request.noop_tasks > net::kNoopTasksMax) {
     return fail(make_error(ErrorCode::kInvalidArgument, "{}: 1 to {} tasks", request.job, net::kNoopTasksMax));
   }
@@ -121,6 +147,7 @@ void on_control(Turn& turn, const ClientAsked& asked, const net::ControlJob& con
     turn.effects.emplace_back(KeepBlobs{control.job, {}});
     turn.live().results_dropped.erase(control.job);
     turn.live().revisions.erase(control.job);
+    turn.live().package_dtypes.erase(control.job);
   }
   turn.changed(control.job);
   reply(turn, asked, net::Done{});

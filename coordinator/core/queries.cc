@@ -221,6 +221,22 @@ net::JobSummary summary_of(const Turn& turn, const net::JobName& name, const Job
   return out;
 }
 
+namespace {
+
+std::vector<net::ShotStanding> shots_at_work(const Turn& turn, const JobRecord& job) {
+  std::vector<net::ShotStanding> out;
+  if (!generates(job)) return out;
+  for (const TaskNumber number : job.running) {
+    const TaskRecord* task = turn.task(number);
+    const LaneLive* lane = task == nullptr || task->kind != net::TaskKind::kSegment ? nullptr : turn.lane(task->lane);
+    const LaneTask* on_lane = lane == nullptr ? nullptr : lane->find(number);
+    if (on_lane != nullptr) out.push_back({number, task->clip, task->lane.worker, task->lane.lane, on_lane->stage});
+  }
+  return out;
+}
+
+}  // namespace
+
 net::JobStatus status_of(const Turn& turn, const JobRecord& job, const net::GetJob& ask) {
   const net::JobName& name = ask.job;
   net::JobStatus out;
@@ -232,6 +248,7 @@ net::JobStatus status_of(const Turn& turn, const JobRecord& job, const net::GetJ
   }
   for (const auto& [lane, share] : job.shares) out.lanes.push_back(share);
   out.running_tasks.assign(job.running.begin(), job.running.end());
+  out.shots = shots_at_work(turn, job);
   out.compiles = job.compiles;
   out.store_hits = job.store_hits;
   out.compile_s = job.compile_s;

@@ -99,6 +99,7 @@ std::optional<std::string> unusable_reason(const Turn& turn, const JobRecord& jo
   if (const auto aside = turn.durable().set_aside.find(name); aside != turn.durable().set_aside.end()) {
     return fmt::format("set aside until its worker is started again: {}", aside->second);
   }
+  if (generates(job) && !lane.offer.generates) return std::string("it renders no shots");
   if (!job.request.pool.empty() && job.request.pool != session.hello.pool) {
     return fmt::format("{} is not in the pool {} (kiln worker --pool {})", name.worker, job.request.pool, job.request.pool);
   }
@@ -125,8 +126,8 @@ std::optional<std::string> unfit_reason(const Turn& turn, const JobRecord& job, 
       turn.durable().envelopes.find({lane.offer.kind, plan.tile.graph_sha256, plan.tile.height, plan.tile.width});
   if (learned != turn.durable().envelopes.end()) needs = std::max(needs, learned->second);
   if (lane.offer.budget_bytes >= needs) return std::nullopt;
-  return fmt::format("it holds {:.0f} MiB, the clip's tiles need {:.0f} MiB",
-                     static_cast<double>(lane.offer.budget_bytes) / kMiB, static_cast<double>(needs) / kMiB);
+  return fmt::format("it holds {:.0f} MiB, the {} {:.0f} MiB", static_cast<double>(lane.offer.budget_bytes) / kMiB,
+                     generates(job) ? "shot needs" : "clip's tiles need", static_cast<double>(needs) / kMiB);
 }
 
 // What one lane cannot read its worker's others cannot either.

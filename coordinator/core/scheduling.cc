@@ -131,8 +131,10 @@ bool assign_new_segment(Turn& turn, const JobTurn& one, const LaneName& name, La
     const ClipRecord& clip = one.job->clips[i];
     if (!clip.plan || clip.frontier >= clip.probe->frames || artifact_missing(turn, *one.job, clip)) continue;
     if (unfit_reason(turn, *one.job, clip, name, lane)) continue;
-    const sharding::SegmentCut piece = cut(turn, *one.job, i, name, lane);
-    turn.live().counters.segments_lengthened += frames_least(clip) > turn.state.rules.segment_frames_min ? 1U : 0U;
+    const bool is_shot = one.job->request.clips[i].source.is_shot();
+    const sharding::SegmentCut piece =
+        is_shot ? sharding::SegmentCut{clip.probe->frames, "a shot, which one lane renders"} : cut(turn, *one.job, i, name, lane);
+    turn.live().counters.segments_lengthened += !is_shot && frames_least(clip) > turn.state.rules.segment_frames_min ? 1U : 0U;
     net::Assigned fact = assignment(turn.durable().next_task, Attempt{1}, TaskKind::kSegment, one.name);
     fact.clip = i;
     fact.first = clip.frontier;

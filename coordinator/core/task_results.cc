@@ -236,6 +236,7 @@ void on_progress(Turn& turn, const net::WorkerName& worker, const net::TaskProgr
   LaneTask* on_lane = lane == nullptr ? nullptr : lane->find(message.task);
   if (on_lane == nullptr) return;
   on_lane->frames_done = message.frames_done;
+  on_lane->stage = message.stage;
   const bool dirty = turn.live().dirty;
   turn.changed(task.job);
   turn.live().dirty = dirty || takes_segment(turn, *lane);  // else progress makes nothing assignable

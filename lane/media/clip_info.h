@@ -23,7 +23,7 @@ struct ClipSource {
   std::string location{};      // where its bytes are, a path or a URL; empty: at `path`, which else is only its name
 };
 
-enum class SourceKind : std::uint8_t { kFile, kImageSequence };
+enum class SourceKind : std::uint8_t { kFile, kImageSequence, kWords };  // kWords: it is generated
 
 struct ClipFrame {
   std::int64_t pts = 0;       // ticks of ClipInfo::time_base

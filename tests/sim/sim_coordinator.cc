@@ -3,12 +3,14 @@
 
 #include "coordinator/durable_snapshot.h"
 #include "tests/coordinator/farm_env.h"
+#include "tests/sharding/generator_sample.h"
 #include "tests/sim/sim_world.h"
 
 namespace kiln::sim {
 namespace {
 
 constexpr Millis kTick{50};
+constexpr int kEveryGenerates = 4;  // jobs
 constexpr Millis kAskAgain{3'000};
 constexpr Millis kRestartMax{6'000};
 
@@ -16,6 +18,15 @@ net::JobRequest request_of(int number) {
   coordinator::test::JobBuilder job(fmt::format("job-{}", number));
   job.executor(number % 3 == 0 ? "compiled" : "any");
   job.segment_frames(number % 2 == 0 ? 0 : 15);
+  if (number % kEveryGenerates != kEveryGenerates - 1) return job.request;
+  job.request.kind = net::JobKind::kGenerate;
+  job.request.executor = "any";
+  job.request.manifest = kiln::test::sample_generator();
+  for (net::ClipRequest& clip : job.request.clips) {
+    clip.source = {};
+    clip.source.path = "shot";
+    clip.source.shot = {"a fox", "", 832, 480, 81, 30, 6.0, 0.0, 5.0, "unipc", 7};
+  }
   return job.request;
 }
 
@@ -148,7 +159,9 @@ void SimWorld::submit(int number) {
   const net::JobRequest request = request_of(number);
   if (acknowledged_.contains(request.job)) return;
   for (const net::PackageFile& file : request.package.files) blobs_[file.blob.sha256].fresh = true;
-  for (const net::ClipRequest& clip : request.clips) blobs_[clip.source.blob.sha256].fresh = true;
+  for (const net::ClipRequest& clip : request.clips) {
+    if (!clip.source.is_shot()) blobs_[clip.source.blob.sha256].fresh = true;
+  }
   note("submitted", static_cast<std::uint64_t>(number));
   if (coordinator_.up && !(faulty() && chance(profile_.loss))) {
     apply(coordinator::ClientAsked{fmt::format("submit-{}", number), 1, true, "", net::Submit{request}});

@@ -35,6 +35,7 @@ net::WorkerHello identity_of(const SimWorker& one, int lanes) {
     offer.kind.isa = "avx2";
     offer.kind.toolchain = "tools";
     offer.budget_bytes = kBudget;
+    offer.generates = i % 2 == 0;
     hello.lanes.push_back(offer);
   }
   return hello;
@@ -155,13 +156,18 @@ std::optional<std::string> SimWorld::missing_input(const net::Assign& assign) co
     for (const net::JoinSegment& one : join->segments) needed.push_back(one.blob);
   }
   for (const net::BlobRef& blob : needed) {
-    if (!blobs_.contains(blob.sha256)) return blob.sha256;
+    if (!blob.sha256.empty() && !blobs_.contains(blob.sha256)) return blob.sha256;
   }
   return std::nullopt;
 }
 
 void SimWorld::prepare(SimWorker& one, const net::Assign& assign) {
   const worker::TaskKey key = worker::key_of(assign);
+  const auto* segment = std::get_if<net::SegmentSpec>(&assign.spec);
+  if (segment != nullptr && segment->source.is_shot()) {
+    if (assign.lane.value % 2 != 0) wrong("a lane that renders no shots was given one");
+    if (segment->first != 0 || segment->last != profile_.clip_frames) wrong("a part of a shot was assigned");
+  }
   one.tasks[key] = assign;
   const auto missing = missing_input(assign);
   const coordinator::JobRecord* job = nullptr;

@@ -1,6 +1,8 @@
 // Each bound, one step beyond: the message is refused, and the error names the field.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <functional>
 #include <limits>
 
@@ -99,6 +101,24 @@ INSTANTIATE_TEST_SUITE_P(
                   [](auto& job) { job.set_manifest(std::string(kManifestBytesMax + 1, 'a')); }},
         BoundCase{"ManyClips", "JobRequest.clips",
                   [](auto& job) { repeat(*job.mutable_clips(), kClipsMax + 1, farm::ClipRequest(job.clips(0))); }}));
+
+farm::Shot& a_shot(farm::JobRequest& job) { return *a_source(job).mutable_shot(); }
+
+INSTANTIATE_TEST_SUITE_P(
+    Shots, FarmBoundTest,
+    ::testing::Values(
+        BoundCase{"LongPrompt", "Shot.prompt", [](auto& job) { a_shot(job).set_prompt(std::string(kPromptBytesMax + 1, 'a')); }},
+        BoundCase{"LongNegativePrompt", "Shot.negative_prompt",
+                  [](auto& job) { a_shot(job).set_negative_prompt(std::string(kPromptBytesMax + 1, 'a')); }},
+        BoundCase{"NegativeWidth", "Shot.width", [](auto& job) { a_shot(job).set_width(-16); }},
+        BoundCase{"NoFrames", "Shot.frames", [](auto& job) { a_shot(job).set_frames(0); }},
+        BoundCase{"ManyFrames", "Shot.frames", [](auto& job) { a_shot(job).set_frames(kFramesMax + 1); }},
+        BoundCase{"ManySteps", "Shot.steps", [](auto& job) { a_shot(job).set_steps(kStepsMax + 1); }},
+        BoundCase{"HugeGuidance", "Shot.guidance", [](auto& job) { a_shot(job).set_guidance(kGuidanceMax * 2); }},
+        BoundCase{"NegativeGuidance", "Shot.low_noise_guidance", [](auto& job) { a_shot(job).set_low_noise_guidance(-1.0); }},
+        BoundCase{"ShiftWithoutNumber", "Shot.shift", [](auto& job) { a_shot(job).set_shift(std::nan("")); }},
+        BoundCase{"OtherSolver", "Shot.solver", [](auto& job) { a_shot(job).set_solver("dpm"); }},
+        BoundCase{"RelativePlace", "PackageFile.place", [](auto& job) { a_file(job).set_place("weights/a"); }}));
 
 INSTANTIATE_TEST_SUITE_P(
     Files, FarmBoundTest,

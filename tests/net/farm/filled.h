@@ -11,7 +11,7 @@
 
 namespace kiln::net::test {
 
-inline int values_of(JobKind) { return static_cast<int>(JobKind::kNoop) + 1; }
+inline int values_of(JobKind) { return static_cast<int>(JobKind::kGenerate) + 1; }
 inline int values_of(JobDetail) { return static_cast<int>(JobDetail::kFrames) + 1; }
 inline int values_of(JobVerb) { return static_cast<int>(JobVerb::kRemove) + 1; }
 inline int values_of(JobState) { return static_cast<int>(JobState::kCancelled) + 1; }
@@ -32,6 +32,13 @@ inline void agree(CompileSettings& value) {
 inline void agree(CompileSpec& value) { value.dtype = "float16"; }
 inline void agree(CompileWanted& value) { value.dtype = "float16"; }
 inline void agree(TileChoice& value) { value.dtype = "bfloat16"; }
+inline void agree(PackageFile& value) { value.place = "/" + value.place; }
+inline void agree(Shot& value) {
+  value.guidance = 6.0;
+  value.low_noise_guidance = 3.5;
+  value.shift = 5.0;
+  value.solver = "unipc";
+}
 inline void agree(ClipSource& value) { value.path = "/" + value.path; }
 inline void agree(SegmentSpec& value) {
   value.last = value.first + 7;
