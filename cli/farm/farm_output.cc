@@ -88,10 +88,36 @@ std::string job_text(const net::JobStatus& status) {
   return out;
 }
 
+namespace {
+
+// The first that has said something.
+std::string shots_text(const net::JobStatus& status) {
+  for (const net::ShotStanding& shot : status.shots) {
+    if (shot.stage.stage.empty()) continue;
+    return fmt::format("; shot {}: {}", shot.clip + 1, stage_text(shot.stage));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string stage_text(const net::StageProgress& stage) {
+  if (stage.stage.empty()) return "begins";
+  if (stage.stage == "text") return "text is encoded";
+  const bool steps = stage.stage == "steps";
+  std::string out = fmt::format("{} {}/{}", steps ? "step" : "decoded", stage.done, stage.total);
+  if (stage.each_s > 0.0) {
+    const double left_s = static_cast<double>(stage.total - stage.done) * stage.each_s;
+    out += fmt::format("  {:.1f} s {}  {} left{}", stage.each_s, steps ? "a step" : "each", format_seconds(left_s),
+                       steps ? ", then decoding" : "");
+  }
+  return out;
+}
+
 std::string job_line(const net::JobStatus& status) {
   const net::JobSummary& job = status.summary;
   return fmt::format("{}: {}, frames {}, {} tasks run{}", job.job, to_string(job.state), frames_text(job),
-                     status.running_tasks.size(), status.compiling ? ", compiling" : "");
+                     status.running_tasks.size(), status.compiling ? ", compiling" : "") + shots_text(status);
 }
 
 std::string worker_table(const net::WorkerList& list) {

@@ -14,6 +14,8 @@ namespace kiln::cli {
 
 [[nodiscard]] std::string job_table(const net::JobList& list);
 [[nodiscard]] std::string job_text(const net::JobStatus& status);
+// "step 12/30  4.1 s a step  1m14s left, then decoding"
+[[nodiscard]] std::string stage_text(const net::StageProgress& stage);
 [[nodiscard]] std::string job_line(const net::JobStatus& status);  // for watching: one line without its end
 [[nodiscard]] std::string worker_table(const net::WorkerList& list);
 [[nodiscard]] std::string farm_text(const net::FarmStatus& status);

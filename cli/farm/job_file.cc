@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/output_name.h"
 #include "base/text.h"
+#include "cli/farm/job_shots.h"
 #include "cli/farm/job_table.h"
 #include "net/farm_limits.h"
 #include "net/farm_names.h"
@@ -27,7 +28,8 @@ constexpr std::array kJobKeys{"title"sv,    "model"sv,          "owner"sv,    "p
                               "executor"sv, "numerics"sv,       "after"sv,    "in_place"sv, "segment_frames"sv,
                               "codec"sv,    "quality"sv,        "preset"sv,   "pixel_format"sv, "scale"sv,
                               "frame_rate"sv, "deinterlace"sv,  "encoder"sv, "precision"sv, "clip"sv,     "variant"sv,
-                              "compile"sv};
+                              "compile"sv,  "shot"sv,           "negative_prompt"sv, "size"sv, "frames"sv,    "steps"sv,
+                              "cfg"sv,      "cfg_low_noise"sv,  "shift"sv,    "solver"sv, "seed"sv};
 constexpr std::array kClipKeys{"source"sv, "output"sv,       "codec"sv,      "quality"sv,    "preset"sv,
                                "scale"sv,  "pixel_format"sv, "frame_rate"sv, "deinterlace"sv, "encoder"sv};
 constexpr std::array kVariantKeys{"name"sv, "budget_mib"sv};
@@ -43,7 +45,9 @@ constexpr std::array kCompileKeys{"backend"sv,
 constexpr std::size_t kNameDigits = 8;
 constexpr std::size_t kSlugCharsMax = 40;
 
-void read_output(JobTable& reader, net::OutputSettings& out) {
+}  // namespace
+
+void read_output_settings(JobTable& reader, net::OutputSettings& out) {
   static constexpr std::array kCodecs{""sv, "h264"sv, "hevc"sv, "av1"sv, "ffv1"sv, "prores"sv, "png"sv};
   reader.choice("codec", out.codec, kCodecs);
   reader.number("quality", out.quality, -1, net::kQualityMax);
@@ -55,6 +59,20 @@ void read_output(JobTable& reader, net::OutputSettings& out) {
   static constexpr std::array kEncoders{""sv, "software"sv, "hardware"sv, "auto"sv};
   reader.choice("encoder", out.encoder, kEncoders);
 }
+
+void read_output_name(JobTable& reader, const toml::table& table, net::OutputSettings& out, std::set<std::string>& names) {
+  reader.text("output", out.file_name);
+  const std::string& name = out.file_name;
+  if (name.find('/') != std::string::npos || name == "." || name == "..") {
+    reader.wrong(table, "'output' is a file's name, not a path; kiln fetch says into which folder");
+  }
+  if (const Status known = check_output_name(name); !name.empty() && !known) reader.wrong(table, known.error().message);
+  if (!name.empty() && !names.insert(name).second) {
+    reader.wrong(table, fmt::format("'{}' is the output of another clip already", name));
+  }
+}
+
+namespace {
 
 std::string absolute(const std::string& folder, const std::string& path) {
   return (fs::path(path).is_absolute() ? fs::path(path) : fs::path(folder) / path).lexically_normal().string();
@@ -70,19 +88,11 @@ Status read_clips(JobTable& job, JobDraft& draft, const net::OutputSettings& def
     reader.allow(kClipKeys);
     net::ClipRequest clip;
     clip.output = defaults;
-    read_output(reader, clip.output);
+    read_output_settings(reader, clip.output);
     std::string source;
     reader.text("source", source);
-    reader.text("output", clip.output.file_name);
     if (source.empty()) reader.wrong(*table, "a clip needs 'source'");
-    const std::string& name = clip.output.file_name;
-    if (name.find('/') != std::string::npos || name == "." || name == "..") {
-      reader.wrong(*table, "'output' is a file's name, not a path; kiln fetch says into which folder");
-    }
-    if (const Status known = check_output_name(name); !name.empty() && !known) reader.wrong(*table, known.error().message);
-    if (!name.empty() && !names.insert(name).second) {
-      reader.wrong(*table, fmt::format("'{}' is the output of another clip already", name));
-    }
+    read_output_name(reader, *table, clip.output, names);
     clip.source.path = absolute(folder, source);
     if (!is_one_line(clip.source.path)) reader.wrong(*table, "'source' has a control character in its path; rename it");
     if (clip.source.path.size() > net::kPathBytesMax) reader.wrong(*table, "'source' is too long");
@@ -152,6 +162,20 @@ void read_job(JobTable& reader, JobDraft& draft) {
   reader.number("segment_frames", request.segment_frames, 0, 100'000);
 }
 
+// Keys of the one kind of job in the other.
+void check_mixture(JobTable& reader, const toml::table& table) {
+  static constexpr std::array kOfClips{"scale"sv, "deinterlace"sv, "segment_frames"sv, "compile"sv};
+  const bool shots = table.contains("shot");
+  if (shots && table.contains("clip")) return reader.wrong_at("shot", "a job has [[clip]] or [[shot]], not both");
+  for (const std::string_view key : shots ? std::span<const std::string_view>(kOfClips) : std::span(kShotSettingKeys)) {
+    if (table.contains(key)) reader.wrong_at(key, fmt::format("'{}' is for jobs with [[{}]]", key, shots ? "clip" : "shot"));
+  }
+  const auto* executor = table.get_as<std::string>("executor");
+  if (shots && executor != nullptr && executor->get() == "compiled") {
+    reader.wrong_at("executor", "shots are not compiled yet: \"any\" or \"uncompiled\"");
+  }
+}
+
 // Two clips of one name would fall over each other: a number tells them apart.
 void name_outputs(std::vector<net::ClipRequest>& clips) {
   std::set<std::string> taken;
@@ -178,16 +202,19 @@ Result<JobDraft> parse_job_file(std::string_view text, const std::string& origin
   JobTable reader(table, origin);
   read_job(reader, draft);
   net::OutputSettings defaults;
-  read_output(reader, defaults);
+  read_output_settings(reader, defaults);
   KILN_TRY(reader.status());
   KILN_TRY(read_clips(reader, draft, defaults, origin, folder));
+  KILN_TRY(read_shots(reader, draft, defaults, origin));
   KILN_TRY(read_variants(reader, draft, origin));
   if (const toml::table* compile = reader.table("compile")) KILN_TRY(read_compile(*compile, draft.request.compile, origin));
   KILN_TRY(reader.status());
   if (draft.model.empty()) return fail(bad_config("{}: 'model' names no package", origin));
-  if (draft.request.clips.empty()) return fail(bad_config("{}: it has no [[clip]]", origin));
+  if (draft.request.clips.empty()) return fail(bad_config("{}: it has no [[clip]] and no [[shot]]", origin));
+  check_mixture(reader, table);
+  KILN_TRY(reader.status());
   draft.model = absolute(folder, draft.model);
-  name_outputs(draft.request.clips);
+  if (draft.request.kind == net::JobKind::kUpscale) name_outputs(draft.request.clips);
   for (const net::ClipRequest& clip : draft.request.clips) {
     if (const Status good = check_output_name(clip.output.file_name); !good) {
       return fail(bad_config("{}: {}", origin, good.error().message));

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <toml++/impl/forward_declarations.h>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +28,12 @@ struct JobDraft {
 [[nodiscard]] Result<JobDraft> parse_job_file(std::string_view text, const std::string& origin,
                                               const std::string& folder);
 [[nodiscard]] Result<JobDraft> read_job_file(const std::string& path);
+
+// ---- for the parts of the reader ----
+class JobTable;
+void read_output_settings(JobTable& reader, net::OutputSettings& out);
+// `names`: of the outputs before it.
+void read_output_name(JobTable& reader, const toml::table& table, net::OutputSettings& out, std::set<std::string>& names);
 
 // A name that no other job has: from the title, with random digits.
 [[nodiscard]] net::JobName make_job_name(std::string_view title);

@@ -29,6 +29,15 @@ void JobTable::text(std::string_view key, std::string& out, std::size_t bytes_ma
   }
 }
 
+void JobTable::lines(std::string_view key, std::string& out, std::size_t bytes_max) {
+  const toml::node* node = table_.get(key);
+  if (node == nullptr) return;
+  const auto* value = node->as_string();
+  if (value == nullptr) return wrong(*node, fmt::format("'{}' is to be a text", key));
+  out = value->get();
+  if (out.size() > bytes_max) wrong(*node, fmt::format("'{}' has {} bytes; at most {} are possible", key, out.size(), bytes_max));
+}
+
 void JobTable::word(std::string_view key, std::string& out) {
   text(key, out, net::kWordBytesMax);
   if (!net::is_word(out)) wrong(*table_.get(key), fmt::format("'{}' is to be one word of printable ASCII", key));
@@ -58,6 +67,17 @@ std::optional<std::int64_t> JobTable::whole_number(std::string_view key, std::in
   if (value != nullptr && value->get() >= least && value->get() <= most) return value->get();
   wrong(*node, fmt::format("'{}' is to be a whole number from {} to {}", key, least, most));
   return std::nullopt;
+}
+
+void JobTable::real(std::string_view key, double& out, double least, double most) {
+  const toml::node* node = table_.get(key);
+  if (node == nullptr) return;
+  const auto value = node->is_number() ? node->value<double>() : std::nullopt;
+  if (value && *value >= least && *value <= most) {
+    out = *value;
+  } else {
+    wrong(*node, fmt::format("'{}' is to be a number from {} to {}", key, least, most));
+  }
 }
 
 void JobTable::job_names(std::string_view key, std::vector<std::string>& out) {

@@ -22,6 +22,7 @@ class JobTable {
   void allow(std::span<const std::string_view> keys);
   // A key that is not there leaves `out` as it is.
   void text(std::string_view key, std::string& out, std::size_t bytes_max = net::kTextBytesMax);
+  void lines(std::string_view key, std::string& out, std::size_t bytes_max);  // any text
   void word(std::string_view key, std::string& out);
   void choice(std::string_view key, std::string& out, std::span<const std::string_view> choices);
   void flag(std::string_view key, bool& out);
@@ -29,6 +30,7 @@ class JobTable {
   void number(std::string_view key, Number& out, std::int64_t least, std::int64_t most) {
     if (const auto value = whole_number(key, least, most)) out = static_cast<Number>(*value);
   }
+  void real(std::string_view key, double& out, double least, double most);
   void job_names(std::string_view key, std::vector<std::string>& out);
   // The tables of [[key]].
   [[nodiscard]] std::vector<const toml::table*> tables(std::string_view key);

@@ -21,8 +21,17 @@ struct PackageManifestFile {
 // Exit code 78, and what to do, where compile settings are unknown or not to be had.
 [[nodiscard]] Status check_available(const net::CompileSettings& settings);
 
+class BlobTransfer;
+
 // Told of each file before it is sent.
 using UploadProgress = std::function<void(const std::string& path)>;
+
+struct NamedFile {
+  std::string name;    // in the package
+  std::string sha256;  // empty: whatever it is
+};
+[[nodiscard]] Status upload_package_file(BlobTransfer& store, net::PackageRef& package, const std::string& folder,
+                                         const NamedFile& file, const UploadProgress& progress);
 
 // Image sequences and what is marked in_place stay where they are: every worker must see that path.
 [[nodiscard]] Status submit_job(FarmLink& link, JobDraft draft, const UploadProgress& progress);

@@ -21,6 +21,26 @@ void add(Sha256& hash, std::string_view field) {
   hash.update(field);
 }
 
+// All that a shot's frames depend on, and what could be mistaken for another.
+std::string shot_state(const net::Shot& shot) {
+  return fmt::format("shot {}:{} {}:{} {}x{}x{} steps {} guidance {} {} shift {} {} seed {}", shot.prompt.size(), shot.prompt,
+                     shot.negative_prompt.size(), shot.negative_prompt, shot.width, shot.height, shot.frames, shot.steps,
+                     shot.guidance, shot.low_noise_guidance, shot.shift, shot.solver, shot.seed);
+}
+
+// Its size and time.
+Result<std::string> checked_source(const std::string& source, const std::string& output) {
+  KILN_TRY_ASSIGN(std::string state, source_state(source, output));
+  std::error_code error;
+  if (!is_one_line(fs::absolute(source, error).string())) {
+    return fail(input_refused("{}: a line break or another control character in its path; rename it", source));
+  }
+  if (fs::equivalent(source, output, error)) {
+    return fail(output_unwritable("{}: is the source itself; choose another name", output));
+  }
+  return state;
+}
+
 std::string clip_identity(const UpscaleOptions& options, const std::string& manifest_sha256, const std::string& source,
                           const std::string& state, const std::string& output) {
   std::error_code error;
@@ -57,13 +77,11 @@ Result<ClipWork> open_clip_work(FileSystem& files, const UpscaleOptions& options
   ClipWork clip;
   clip.source = source;
   clip.output = output;
-  KILN_TRY_ASSIGN(const std::string state, source_state(source, output));
-  std::error_code error;
-  if (!is_one_line(fs::absolute(source, error).string())) {
-    return fail(input_refused("{}: a line break or another control character in its path; rename it", source));
-  }
-  if (fs::equivalent(source, output, error)) {
-    return fail(output_unwritable("{}: is the source itself; choose another name", output));
+  std::string state;
+  if (options.generates()) {
+    state = shot_state(options.shot);
+  } else {
+    KILN_TRY_ASSIGN(state, checked_source(source, output));
   }
   clip.identity = clip_identity(options, manifest_sha256, source, state, output);
   KILN_TRY(OutputPlace::complete(files, output, clip.identity));
@@ -104,8 +122,13 @@ net::JobRequest make_job_request(const UpscaleOptions& options, const std::vecto
   for (const ClipWork& clip : clips) {
     add(hash, clip.identity);
     net::ClipRequest one;
-    one.source.in_place = true;
-    one.source.path = fs::absolute(clip.source, error).string();
+    if (options.generates()) {
+      one.source.path = clip.source;
+      one.source.shot = options.shot;
+    } else {
+      one.source.in_place = true;
+      one.source.path = fs::absolute(clip.source, error).string();
+    }
     one.output.file_name = fs::path(clip.output).filename().string();
     one.output.codec = options.config.codec;
     one.output.quality = options.config.quality;
@@ -118,7 +141,8 @@ net::JobRequest make_job_request(const UpscaleOptions& options, const std::vecto
     request.clips.push_back(std::move(one));
   }
   request.job = std::string(kJobPrefix) + hash.finish().hex().substr(0, kJobDigits);
-  request.title = fs::path(clips.front().source).filename().string();
+  if (options.generates()) request.kind = net::JobKind::kGenerate;
+  request.title = fs::path(options.generates() ? clips.front().output : clips.front().source).filename().string();
   request.executor = options.config.executor;
   request.precision = options.config.precision;
   request.compile = compile_settings(options.config);

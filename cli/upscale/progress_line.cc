@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "cli/farm/farm_output.h"
 
 namespace kiln::cli {
 namespace {
@@ -34,6 +35,11 @@ std::string bar(const ProgressState& state) {
 }  // namespace
 
 std::string progress_text(const ProgressState& state, double frames_per_second, int columns) {
+  if (!state.stage.stage.empty() && state.frames_done == 0) {
+    std::string text = stage_text(state.stage);
+    if (text.size() > static_cast<std::size_t>(columns)) text.resize(static_cast<std::size_t>(columns));
+    return text;
+  }
   std::string left = "  --:-- left";
   if (frames_per_second > 0.0) {
     const auto frames_left = static_cast<double>(state.frames_total - state.frames_done);

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "net/shot.h"
+
 namespace kiln::cli {
 
 struct ProgressState {
@@ -15,6 +17,7 @@ struct ProgressState {
   std::int64_t frames_compiled = 0;
   std::size_t lanes = 0;
   bool compiling = false;
+  net::StageProgress stage{};  // of a shot
 };
 
 class ProgressLine {

@@ -9,8 +9,10 @@
 #include "base/fd.h"
 #include "base/sha256.h"
 #include "base/signal_fd.h"
+#include "cli/farm/generator_upload.h"
 #include "cli/farm/submission.h"
 #include "cli/upscale/upscale_session.h"
+#include "sharding/shot_rules.h"
 
 namespace kiln::cli {
 namespace {
@@ -25,6 +27,26 @@ Result<std::vector<std::string>> choose_outputs(const UpscaleOptions& options, s
   }
   const std::string scale = options.scale.empty() ? std::to_string(package_scale) : options.scale;
   return output_names(options.inputs, options.output, scale, options.config.codec);
+}
+
+struct Asked {
+  std::string manifest_sha256;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+};
+
+Result<Asked> check_clips(const UpscaleOptions& options) {
+  KILN_TRY_ASSIGN(const PackageManifestFile package, read_package_manifest(options.package));
+  KILN_TRY_ASSIGN(auto outputs, choose_outputs(options, package.manifest.scale));
+  return Asked{sha256(package.text).hex(), options.inputs, std::move(outputs)};
+}
+
+Result<Asked> check_shot(const UpscaleOptions& options) {
+  KILN_TRY_ASSIGN(const GeneratorManifestFile package, read_generator_manifest(options.package));
+  if (const Status good = sharding::check_shot(package.manifest, sharding::shot_wish_of(options.shot)); !good) {
+    return fail(make_error(ErrorCode::kInvalidArgument, ExitCode::kUsage, "{}", good.error().message));
+  }
+  return Asked{sha256(package.text).hex(), {"the prompt"}, {options.output}};
 }
 
 // Where nothing can be made or opened, nothing can run; what has an exit code of its own keeps it.
@@ -53,15 +75,14 @@ Result<State> open_state(FileSystem& files, const std::string& folder) {
 
 Result<int> run_upscale(const UpscaleOptions& options) {
   FileSystem& files = posix_file_system();
-  KILN_TRY_ASSIGN(const PackageManifestFile package, read_package_manifest(options.package));
-  KILN_TRY_ASSIGN(const auto outputs, choose_outputs(options, package.manifest.scale));
+  KILN_TRY_ASSIGN(const Asked asked, options.generates() ? check_shot(options) : check_clips(options));
   KILN_TRY_ASSIGN(const UniqueFd signals, open_signal_fd({SIGINT, SIGTERM}));
   auto state = open_state(files, options.config.state_dir);
   if (!state) return fail(state_error(state.error(), options.config.state_dir));
   std::vector<ClipWork> clips;
-  for (std::size_t i = 0; i < options.inputs.size(); ++i) {
-    KILN_TRY_ASSIGN(ClipWork clip, open_clip_work(files, options, *state->finished, sha256(package.text).hex(),
-                                                  options.inputs[i], outputs[i]));
+  for (std::size_t i = 0; i < asked.inputs.size(); ++i) {
+    KILN_TRY_ASSIGN(ClipWork clip, open_clip_work(files, options, *state->finished, asked.manifest_sha256, asked.inputs[i],
+                                                  asked.outputs[i]));
     clips.push_back(std::move(clip));
   }
   LocalFarm farm(options);

@@ -1,4 +1,4 @@
-// What `kiln run upscale` was asked for: its own flags beside the configuration.
+// What `kiln run upscale` or `kiln run generate` was asked for: its own flags beside the configuration.
 #pragma once
 
 #include <chrono>
@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "cli/config.h"
+#include "net/shot.h"
 
 namespace kiln::cli {
 
 struct UpscaleOptions {
   std::vector<std::string> inputs;
+  net::Shot shot;  // of `generate`: in place of inputs
   std::string output;  // a file, an image pattern, or with several inputs a folder
   std::string package;
   std::string scale;         // empty: the network's
@@ -19,6 +21,7 @@ struct UpscaleOptions {
   std::string encoder;     // software, hardware, auto; empty: software
   std::string frame_rate;  // of image sequences
   bool deinterlace = false;
+  [[nodiscard]] bool generates() const { return shot.frames > 0; }
   bool overwrite = false;
   bool json = false;
   bool verbose = false;

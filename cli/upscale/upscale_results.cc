@@ -92,7 +92,7 @@ Status UpscaleSession::fit_lanes(const net::WorkerStatus& worker) {
   if (options_.config.device == "auto" && have.arch == "cpu") {
     progress_.say(fmt::format("Lanes run on the CPU; {} says why.", farm_.log_path("worker")));
   }
-  if (have.toolchain.empty() && have.arch == "cpu" && options_.config.executor == "any") {
+  if (have.toolchain.empty() && have.arch == "cpu" && options_.config.executor == "any" && !options_.generates()) {
     progress_.say(fmt::format("Nothing is compiled here; see {}.", farm_.log_path("worker")));
   }
   for (std::size_t i = 0; i < clips_.size() && i < status_.clips.size(); ++i) {

@@ -262,6 +262,7 @@ void UpscaleSession::show_progress() {
   state.compiling = status_.compiling;
   state.frames_total = status_.summary.frames_total;
   state.frames_done = status_.summary.frames_done;
+  if (!status_.shots.empty()) state.stage = status_.shots.front().stage;
   progress_.show(state, elapsed_s());
 }
 

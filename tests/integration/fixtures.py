@@ -24,6 +24,7 @@ NETWORKS = ("double", "three_frames")
 WARM_SIZE = (64, 36)  # of the clips that the warm store has artifacts for
 IMPORT_DEADLINE_S = 240
 COMPILE_DEADLINE_S = 240
+WAN_IMPORT_DEADLINE_S = 480
 
 
 def environment() -> dict[str, str]:
@@ -43,6 +44,11 @@ def _packages() -> Path:
     importer = sorted((SOURCE / "python" / "kiln_import").glob("*.py"))
     networks = (HERE / "tiny_networks.py", HERE.parent / "models" / "three_frames.py")
     return ROOT / f"packages-{digest_of(*importer, *networks)}"
+
+
+def _generators() -> Path:
+    importer = sorted((SOURCE / "python" / "kiln_import").rglob("*.py"))
+    return ROOT / f"generators-{digest_of(*importer, HERE.parent / 'importer' / 'wan_models.py')}"
 
 
 def _warm() -> Path:
@@ -81,6 +87,21 @@ def package(name: str) -> Path:
     return _packages() / name / "package"
 
 
+def wan_package() -> Path:
+    """A tiny Wan 2.1 of random weights, in float32; its weights are links to a checkpoint's files."""
+    with _made_once(_generators()) as folder:
+        if folder is not None:
+            save = "import sys; sys.path.insert(0, sys.argv[1]); from wan_models import TinyWan; TinyWan(1).save(sys.argv[2])"
+            run([PYTHON, "-c", save, str(HERE.parent / "importer"), str(folder / "checkpoint")], IMPORT_DEADLINE_S)
+    package = _generators() / "package"
+    with _made_once(package) as folder:
+        if folder is not None:
+            folder.rmdir()
+            run([str(KILN), "import", "diffusers", str(_generators() / "checkpoint"), "-o", str(folder), "--dtype", "float32"],
+                WAN_IMPORT_DEADLINE_S)
+    return package
+
+
 def _warm_template() -> Path:
     target = _warm()
     with _made_once(target) as folder:
@@ -113,11 +134,12 @@ def copy_warm_farm(coordinator: Path, worker: Path) -> None:
 def main() -> None:
     if ROOT.exists():
         for old in ROOT.iterdir():
-            if old.is_dir() and old not in (_packages(), _warm()):
+            if old.is_dir() and old not in (_packages(), _warm(), _generators()):
                 shutil.rmtree(old, ignore_errors=True)
     for name in NETWORKS:
         print(package(name), flush=True)
     print(_warm_template(), flush=True)
+    print(wan_package(), flush=True)
 
 
 if __name__ == "__main__":
