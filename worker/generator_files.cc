@@ -63,6 +63,15 @@ Result<sharding::ExportedGraph> GeneratorFiles::graph(std::string_view component
   return parsed;
 }
 
+bool GeneratorFiles::is_for(std::string_view file, sharding::GraphDtype dtype) const {
+  const sharding::ShotDtypes dtypes = sharding::shot_dtypes(manifest, dtype);
+  const auto of_file = [&](const sharding::GeneratorGraph& graph) { return graph.file == file; };
+  if (std::none_of(manifest.graphs.begin(), manifest.graphs.end(), of_file)) return true;
+  return std::any_of(manifest.graphs.begin(), manifest.graphs.end(), [&](const sharding::GeneratorGraph& graph) {
+    return of_file(graph) && (graph.dtype == dtypes.text || graph.dtype == dtypes.transformer || graph.dtype == dtypes.vae);
+  });
+}
+
 Result<GeneratorFiles> open_generator(std::string manifest_text, const GeneratorLoaders& load, bool with_weights) {
   GeneratorFiles out;
   out.manifest_text = std::move(manifest_text);

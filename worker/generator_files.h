@@ -29,6 +29,8 @@ struct GeneratorFiles {
   // Many gigabytes: no copies. What came through the store was hashed then; of what lies where every worker sees it the size is checked.
   std::vector<File> weights;  // none: only to be looked at
 
+  // Whether a lane that renders in `dtype` opens that file: it has no use for the graphs of others.
+  [[nodiscard]] bool is_for(std::string_view file, sharding::GraphDtype dtype) const;
   [[nodiscard]] Result<sharding::ExportedGraph> graph(std::string_view component, sharding::GraphDtype dtype) const;
 };
 

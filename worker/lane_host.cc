@@ -120,6 +120,7 @@ Status LaneHost::use_generator(std::shared_ptr<const GeneratorFiles> files, shar
   std::vector<int> descriptors;
   for (const auto* shelf : {&files->parts, &files->weights}) {
     for (const GeneratorFiles::File& file : *shelf) {
+      if (!files->is_for(file.name, dtype)) continue;  // a message holds few descriptors
       load.files.push_back(file.name);
       descriptors.push_back(file.fd.get());
     }
