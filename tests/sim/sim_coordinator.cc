@@ -10,7 +10,8 @@ namespace kiln::sim {
 namespace {
 
 constexpr Millis kTick{50};
-constexpr int kEveryGenerates = 4;  // jobs
+constexpr int kEveryGenerates = 4;   // jobs
+constexpr int kCancelsOfAny = 200;  // in thousandths
 constexpr Millis kAskAgain{3'000};
 constexpr Millis kRestartMax{6'000};
 
@@ -171,9 +172,15 @@ void SimWorld::submit(int number) {
 
 void SimWorld::cancel_one() {
   if (!coordinator_.up || profile_.jobs < 2) return;
-  const auto number = below(profile_.jobs);
+  std::vector<net::JobName> open;  // most jobs have ended at most times, and what has ended is not cancelled
+  for (const auto& [name, job] : coordinator_.state.durable.jobs) {
+    if (!job.ended) open.push_back(name);
+  }
+  const bool any = open.empty() || chance(kCancelsOfAny);
+  const auto number = below(any ? profile_.jobs : static_cast<std::int64_t>(open.size()));
+  const net::JobName name = any ? fmt::format("job-{}", number) : open[static_cast<std::size_t>(number)];
   note("cancelled", static_cast<std::uint64_t>(number));
-  apply(coordinator::ClientAsked{"other", 1, true, "", net::ControlJob{fmt::format("job-{}", number), net::JobVerb::kCancel}});
+  apply(coordinator::ClientAsked{"other", 1, true, "", net::ControlJob{name, net::JobVerb::kCancel}});
 }
 
 void SimWorld::evict() {

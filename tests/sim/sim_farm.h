@@ -40,7 +40,7 @@ struct SimProfile {
   int task_faults = 40;         // a lane fails its task in one way or another
   int transfer_faults = 20;
   int disk_delay_ms_max = 30;
-  int cancels = 5;              // of some job, per second
+  int cancels = 5;              // of some job, mostly one that has not ended, per second
   int clock_jumps = 10;         // of the wall clock of some machine, by up to a day either way, per second
   int evictions = 200;          // the store throws away what nobody keeps, per second
   int bad_job = 1;              // has a frame on which every lane fails; -1: none
