@@ -68,12 +68,12 @@ Result<LatentGrid> latent_grid_of(const GeneratorManifest& manifest, const ShotS
   const ShotSize nearest{widths.nearest(size.width), heights.nearest(size.height), frames.nearest(size.frames)};
   if (nearest.width != size.width || nearest.height != size.height) {
     return fail(make_error(ErrorCode::kInvalidArgument,
-                           "a size of {}x{}: {} makes sides that are multiples of {} and {}, up to {}x{}; the nearest is {}x{}",
+                           "a size of {}x{}: {} makes multiples of {}x{} up to {}x{}; the nearest is {}x{}",
                            size.width, size.height, manifest.name, widths.step, heights.step, widths.last, heights.last,
                            nearest.width, nearest.height));
   }
   if (nearest.frames != size.frames) {
-    return fail(make_error(ErrorCode::kInvalidArgument, "{} frames: {} makes {}, and then {} more at a time, up to {}; the "
+    return fail(make_error(ErrorCode::kInvalidArgument, "{} frames: {} makes {} and then {} more at a time, up to {}; the "
                            "nearest is {}", size.frames, manifest.name, frames.first, frames.step, frames.last,
                            nearest.frames));
   }

@@ -1,18 +1,15 @@
-// How large a generated clip is, in pixels and in latents. Pure.
+// How large a generated clip is in latents. Pure. What a model can make at all is told in sharding/shot_rules.
 #pragma once
 
 #include <cstdint>
 
 #include "base/result.h"
 #include "sharding/package/generator_manifest.h"
+#include "sharding/shot_rules.h"
 
 namespace kiln::lane {
 
-struct ClipSize {
-  std::int64_t width = 832;
-  std::int64_t height = 480;
-  std::int64_t frames = 81;
-};
+using ClipSize = sharding::ShotSize;
 
 struct LatentSize {
   std::int64_t channels = 16;
