@@ -33,6 +33,9 @@ NOT_HERE = {
     "sbatch configs/slurm/kiln.sbatch job.toml results": "there is no Slurm; SlurmScriptTest runs the script itself",
     "docker compose build && docker compose up -d": "there is no container engine; ComposeTest runs the services' commands",
     "kiln import module pkg.mod:factory -o PACKAGE": "names stand for a user's own; the packages of these tests are made by it",
+    "kiln import diffusers Wan2.1-T2V-1.3B-Diffusers -o wan-1.3b": "a model of gigabytes; tests import small ones",
+    'kiln run generate --model wan-1.3b --prompt "a fox runs over a hill" --size 832x480 --frames 81 --steps 30 --cfg 6 --shift 5 '
+    "--seed 1 -o fox.mp4": "likewise; GenerateTest runs it with small models",
     "scripts/bundle": "a test of its own, Bundle",
     **{f"kiln run upscale clip.mp4 -o {rest}": "there is no card; tests/gpu/readme_run.py runs them where there is one" for rest in (
         "on-cards.mp4 --model realesr-animevideov3 --device cuda",
