@@ -1,6 +1,7 @@
 // Clips that are generated from words.
 #include "net/farm_codec_wire.h"
 #include "net/kiln.pb.h"
+#include "net/shot_codec.h"
 
 namespace kiln::net {
 namespace {
@@ -14,19 +15,7 @@ double strength(double value, std::string_view field, WireReader& read) {
 
 }  // namespace
 
-void put(const Shot& in, farm::Shot& out) {
-  out.set_prompt(in.prompt);
-  out.set_negative_prompt(in.negative_prompt);
-  out.set_width(in.width);
-  out.set_height(in.height);
-  out.set_frames(in.frames);
-  out.set_steps(in.steps);
-  out.set_guidance(in.guidance);
-  out.set_low_noise_guidance(in.low_noise_guidance);
-  out.set_shift(in.shift);
-  out.set_solver(in.solver);
-  out.set_seed(in.seed);
-}
+void put(const Shot& in, farm::Shot& out) { put_shot(in, out); }
 
 Shot get(const farm::Shot& in, WireReader& read) {
   Shot out;

@@ -1,6 +1,7 @@
 // Messages that a worker sends.
 #include "net/lane.pb.h"
 #include "net/lane_codec.h"
+#include "net/shot_codec.h"
 
 namespace kiln::net {
 namespace {
@@ -81,20 +82,6 @@ OfferArtifact get(const pb::OfferArtifact& in) {
   return out;
 }
 
-void put(const Shot& in, pb::Shot& out) {
-  out.set_prompt(in.prompt);
-  out.set_negative_prompt(in.negative_prompt);
-  out.set_width(in.width);
-  out.set_height(in.height);
-  out.set_frames(in.frames);
-  out.set_steps(in.steps);
-  out.set_guidance(in.guidance);
-  out.set_low_noise_guidance(in.low_noise_guidance);
-  out.set_shift(in.shift);
-  out.set_solver(in.solver);
-  out.set_seed(in.seed);
-}
-
 Shot get(const pb::Shot& in) {
   return {in.prompt(), in.negative_prompt(),    in.width(), in.height(), in.frames(), in.steps(),
           in.guidance(), in.low_noise_guidance(), in.shift(), in.solver(), in.seed()};
@@ -121,7 +108,7 @@ void put(const ProbeTask& in, pb::ProbeTask& out) {
   out.set_deinterlace(in.deinterlace);
   out.set_frame_rate(in.frame_rate);
   out.set_pixel_format(in.pixel_format);
-  if (in.shot.frames > 0) put(in.shot, *out.mutable_shot());
+  if (in.shot.frames > 0) put_shot(in.shot, *out.mutable_shot());
 }
 
 ProbeTask get(const pb::ProbeTask& in) {
@@ -159,7 +146,7 @@ void put(const SegmentTask& in, pb::SegmentTask& out) {
   out.set_output(in.output);
   out.set_encoder_threads(in.encoder_threads);
   out.set_encoder(in.encoder);
-  if (in.shot.frames > 0) put(in.shot, *out.mutable_shot());
+  if (in.shot.frames > 0) put_shot(in.shot, *out.mutable_shot());
 }
 
 SegmentTask get(const pb::SegmentTask& in) {
