@@ -357,20 +357,25 @@ Status LaneSession::on_message(const net::OfferKernels&, Descriptors&) {
   return fail(make_error(ErrorCode::kInternal, "kernels in the wrong queue"));
 }
 
-Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) const {
-  if (pipeline_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
+Result<SegmentSpec> LaneSession::begin_spec(const net::SegmentTask& task) const {
   const auto found = clips_.find(task.clip);
   if (found == clips_.end()) return fail(make_error(ErrorCode::kNotFound, "clip {} is not known", task.clip.value));
   SegmentSpec spec;
   spec.task = task.task;
   spec.attempt = task.attempt;
   spec.clip = found->second;
+  spec.path = task.path;
+  return spec;
+}
+
+Result<SegmentSpec> LaneSession::plan_segment(const net::SegmentTask& task) const {
+  if (pipeline_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no package is loaded"));
+  KILN_TRY_ASSIGN(SegmentSpec spec, begin_spec(task));
   spec.range = {task.first, task.last, manifest_.frames_before, manifest_.frames_after, spec.clip->frame_count()};
   if (task.first < 0 || task.first >= task.last || task.last > spec.clip->frame_count()) {
     return fail(make_error(ErrorCode::kOutOfRange, "frames {} to {} of a clip with {}", task.first, task.last,
                            spec.clip->frame_count()));
   }
-  spec.path = task.path;
   spec.tile = {manifest_.frames(), task.tile_height, task.tile_width};
   const sharding::TileShape tile{static_cast<int>(task.tile_height), static_cast<int>(task.tile_width)};
   spec.windows = sharding::tile_windows(spec.clip->height, spec.clip->width, tile, sharding::tiling_rules(manifest_));

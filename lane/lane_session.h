@@ -70,6 +70,8 @@ class LaneSession {
 
   [[nodiscard]] Result<net::PackageLoaded> load_network(const NetworkSource& source, std::uint64_t share);
   [[nodiscard]] Result<SegmentSpec> plan_segment(const net::SegmentTask& task) const;
+  // What the task says whatever its frames come from.
+  [[nodiscard]] Result<SegmentSpec> begin_spec(const net::SegmentTask& task) const;
   [[nodiscard]] Status bind(const net::OfferArtifact& offer, int sealed_fd);
   // Of a shot (lane_session_shots.cc).
   [[nodiscard]] Result<SegmentSpec> plan_shot(const net::SegmentTask& task) const;

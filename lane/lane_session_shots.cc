@@ -49,18 +49,12 @@ Status LaneSession::on_message(const net::LoadGenerator& message, Descriptors& d
 
 Result<SegmentSpec> LaneSession::plan_shot(const net::SegmentTask& task) const {
   if (shots_ == nullptr) return fail(make_error(ErrorCode::kFailedPrecondition, "no text-to-video model is loaded"));
-  const auto found = clips_.find(task.clip);
-  if (found == clips_.end()) return fail(make_error(ErrorCode::kNotFound, "clip {} is not known", task.clip.value));
-  SegmentSpec spec;
-  spec.task = task.task;
-  spec.attempt = task.attempt;
-  spec.clip = found->second;
+  KILN_TRY_ASSIGN(SegmentSpec spec, begin_spec(task));
   spec.range = {task.first, task.last, 0, 0, spec.clip->frame_count()};
   if (task.first != 0 || task.last != spec.clip->frame_count() || task.shot.frames != task.last) {
     return fail(make_error(ErrorCode::kOutOfRange, "frames {} to {} of a shot with {}: it is rendered as a whole", task.first,
                            task.last, spec.clip->frame_count()));
   }
-  spec.path = task.path;
   KILN_TRY_ASSIGN(spec.settings, plan_output(task, *spec.clip));
   return spec;
 }
