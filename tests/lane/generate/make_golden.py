@@ -8,19 +8,21 @@ DIR appears when it is complete; whoever asks for it at the same time waits."""
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import hashlib
 import itertools
 import json
 import os
-import shutil
+import sys
 import warnings
+from pathlib import Path
 
 import safetensors.torch
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
 from diffusers.utils.torch_utils import randn_tensor
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from made_once import made_once  # noqa: E402
 
 LATENTS = (1, 2, 3, 5, 7)
 SHIFTS = (1.0, 3.0, 5.0, 7.0, 8.0, 12.0)
@@ -155,21 +157,7 @@ def make(out: str) -> None:
         json.dump({"samplers": samplers, "pipelines": pipelines, "noise": noise_cases()}, file)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True)
-    out = parser.parse_args().out
-    warnings.filterwarnings("ignore")
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    with open(f"{out}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(out):
-            return
-        shutil.rmtree(f"{out}.partial", ignore_errors=True)
-        with torch.no_grad():
-            make(f"{out}.partial")
-        os.rename(f"{out}.partial", out)
-
-
 if __name__ == "__main__":
-    main()
+    warnings.filterwarnings("ignore")
+    with torch.no_grad():
+        made_once(__doc__, make)

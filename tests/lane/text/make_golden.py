@@ -10,13 +10,11 @@ DIR appears when it is complete; whoever asks for it at the same time waits."""
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import io
 import itertools
 import json
 import os
-import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +23,9 @@ import torch
 from diffusers import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from transformers import T5Tokenizer, UMT5Config, UMT5EncoderModel
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from made_once import made_once  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 CHINESE = "一只猫和一只狗在厨房里烤蛋糕。阳光透过窗户照进来，镜头缓慢推进，画面清晰，色彩鲜艳，细节丰富。"
@@ -133,19 +134,5 @@ def make(out: str) -> None:
     Path(out, "cases.json").write_text(json.dumps({"texts": cases, "prompts": list(prompts(tokenizer, pieces))}))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True)
-    out = parser.parse_args().out
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    with open(f"{out}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(out):
-            return
-        shutil.rmtree(f"{out}.partial", ignore_errors=True)
-        make(f"{out}.partial")
-        os.rename(f"{out}.partial", out)
-
-
 if __name__ == "__main__":
-    main()
+    made_once(__doc__, make)

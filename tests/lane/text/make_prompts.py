@@ -11,12 +11,10 @@ FILE appears when it is complete; whoever asks for it at the same time waits."""
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import html
 import json
-import os
 import random
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,9 @@ from pathlib import Path
 import ftfy
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean, whitespace_clean
 from ftfy.badness import is_bad
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from made_once import made_once  # noqa: E402
 
 SEED = 20
 BY_CHANCE = 16000
@@ -153,18 +154,5 @@ def make(out: str) -> None:
     Path(out).write_text(json.dumps({"prompts": cases}))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True)
-    out = parser.parse_args().out
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    with open(f"{out}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isfile(out):
-            return
-        make(f"{out}.partial")
-        os.rename(f"{out}.partial", out)
-
-
 if __name__ == "__main__":
-    main()
+    made_once(__doc__, make)

@@ -9,20 +9,18 @@ DIR appears when it is complete; whoever asks for it at the same time waits."""
 
 from __future__ import annotations
 
-import argparse
 import copy
-import fcntl
 import functools
 import itertools
 import json
 import os
-import shutil
 import sys
 import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "importer"), str(ROOT / "tests" / "lane" / "text")]
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "importer"), str(ROOT / "tests" / "lane"),
+                str(ROOT / "tests" / "lane" / "text")]
 
 import safetensors.torch  # noqa: E402
 import sentencepiece  # noqa: E402
@@ -33,6 +31,7 @@ from kiln_import.wan.package import write_wan_package  # noqa: E402
 from kiln_import.wan.parts import components_of  # noqa: E402
 from kiln_import.wan.sources import tensor_table  # noqa: E402
 from kiln_import.wan.trace_graph import make_graph  # noqa: E402
+from made_once import made_once  # noqa: E402
 from make_golden import t5_tokenizer  # noqa: E402
 from wan_models import BOUNDARY_RATIO, TinyWan  # noqa: E402
 
@@ -172,21 +171,7 @@ def make(out: str) -> None:
     Path(out, "cases.json").write_text(json.dumps(cases))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", required=True)
-    out = parser.parse_args().out
+if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)  # with networks as small as these, threads wait for each other most of the time
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    with open(f"{out}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(out):
-            return
-        shutil.rmtree(f"{out}.partial", ignore_errors=True)
-        make(f"{out}.partial")
-        os.rename(f"{out}.partial", out)
-
-
-if __name__ == "__main__":
-    main()
+    made_once(__doc__, make)
