@@ -80,7 +80,7 @@ kiln::Status read_prompt(const std::string& model) {
   namespace lane = kiln::lane;
   KILN_TRY_ASSIGN(const std::string bytes, kiln::read_file(model, lane::kTokenizerBytesMax));
   KILN_TRY_ASSIGN(const lane::Umt5Tokenizer tokenizer, lane::Umt5Tokenizer::load(std::as_bytes(std::span(bytes))));
-  KILN_TRY_ASSIGN(const std::string prompt, kiln::read_to_end(STDIN_FILENO, lane::kPromptBytesMax));
+  KILN_TRY_ASSIGN(const std::string prompt, kiln::read_to_end(STDIN_FILENO, lane::kPromptTextBytesMax));
   KILN_TRY_ASSIGN(const lane::ReadPrompt read, lane::read_prompt(tokenizer, prompt));
   fmt::print("{}\n", lane::to_json(read));
   return {};

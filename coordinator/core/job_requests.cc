@@ -13,6 +13,10 @@
 namespace kiln::coordinator {
 namespace {
 
+// Whatever a message may hold of a shot the rules judge, and say what is possible.
+static_assert(net::kPromptBytesMax == sharding::kShotPromptBytesMax && net::kStepsMax == sharding::kShotStepsMax &&
+              net::kGuidanceMax == sharding::kShotStrengthMax);
+
 using net::JobVerb;
 
 Error not_found(const net::JobName& job) {

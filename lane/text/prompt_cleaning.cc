@@ -140,8 +140,8 @@ std::u32string with_single_spaces(std::u32string_view text) {
 }  // namespace
 
 Result<CleanPrompt> clean_prompt(std::string_view prompt) {
-  if (prompt.size() > kPromptBytesMax) {
-    return fail(make_error(ErrorCode::kInvalidArgument, "a prompt of {} bytes: at most {}", prompt.size(), kPromptBytesMax));
+  if (prompt.size() > kPromptTextBytesMax) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "a prompt of {} bytes: at most {}", prompt.size(), kPromptTextBytesMax));
   }
   auto text = from_utf8(prompt);
   if (!text) return fail(text.error().with_context("prompt"));

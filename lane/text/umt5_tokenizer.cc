@@ -45,8 +45,8 @@ Result<Umt5Tokenizer> Umt5Tokenizer::load(std::span<const std::byte> model) {
 }
 
 Result<PromptTokens> Umt5Tokenizer::encode(std::string_view text, int length, UnknownText unknown) const {
-  if (text.size() > kPromptBytesMax) {
-    return fail(make_error(ErrorCode::kInvalidArgument, "a prompt of {} bytes: at most {}", text.size(), kPromptBytesMax));
+  if (text.size() > kPromptTextBytesMax) {
+    return fail(make_error(ErrorCode::kInvalidArgument, "a prompt of {} bytes: at most {}", text.size(), kPromptTextBytesMax));
   }
   if (length < 1 || length > kPromptTokensMax) {
     return fail(make_error(ErrorCode::kInvalidArgument, "a prompt of {} tokens: from 1 to {}", length, kPromptTokensMax));

@@ -104,8 +104,8 @@ TEST(RefusedPromptTest, WhatIsNoUtf8IsRefusedWithItsPlace) {
 }
 
 TEST(RefusedPromptTest, BeyondItsBoundsIsRefused) {
-  EXPECT_TRUE(clean_prompt(std::string(kPromptBytesMax, 'a')));
-  EXPECT_FALSE(clean_prompt(std::string(kPromptBytesMax + 1, 'a')));
+  EXPECT_TRUE(clean_prompt(std::string(kPromptTextBytesMax, 'a')));
+  EXPECT_FALSE(clean_prompt(std::string(kPromptTextBytesMax + 1, 'a')));
   const auto nested = [](int depth) {
     std::string text = "&";
     for (int i = 0; i < depth; ++i) text += "amp;";
@@ -121,9 +121,9 @@ TEST(RefusedPromptTest, BeyondItsBoundsIsRefused) {
 
 // Under AddressSanitizer, unoptimised, the longest of them would take a minute.
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t kLargeBytes = kPromptBytesMax / 16;
+constexpr std::size_t kLargeBytes = kPromptTextBytesMax / 16;
 #else
-constexpr std::size_t kLargeBytes = kPromptBytesMax;
+constexpr std::size_t kLargeBytes = kPromptTextBytesMax;
 #endif
 
 std::string repeated(std::string_view part, std::string_view begin) {

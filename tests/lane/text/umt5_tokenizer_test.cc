@@ -130,7 +130,7 @@ TEST(RefusedTokenizerTest, AskingForNoTokensOrTooLongATextIsAnError) {
   const Umt5Tokenizer ours = tokenizer();
   EXPECT_FALSE(ours.encode("a", 0));
   EXPECT_FALSE(ours.encode("a", kPromptTokensMax + 1));
-  EXPECT_FALSE(ours.encode(std::string(kPromptBytesMax + 1, 'a')));
+  EXPECT_FALSE(ours.encode(std::string(kPromptTextBytesMax + 1, 'a')));
 }
 
 }  // namespace
