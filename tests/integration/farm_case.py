@@ -36,12 +36,7 @@ class FarmCase(KilnCase):
     # ---- the farm's processes ----
 
     def spawn(self, *arguments: object, **options) -> subprocess.Popen:
-        with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
-            process = subprocess.Popen([str(fixtures.KILN), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True,
-                                       env=fixtures.environment(), **options)
-        self.started.append(process)
-        return process
+        return self.start_command([str(fixtures.KILN), *map(str, arguments)], **options)
 
     def start_coordinator(self, *flags: object) -> subprocess.Popen:
         """Another one on the same state folder is the same farm at the same address."""

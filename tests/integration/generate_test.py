@@ -47,13 +47,6 @@ class GenerateTest(KilnCase):
         self.assertEqual(run.code, 0, f"{run.out}\n{run.err}")
         return run.report()
 
-    def start_command(self, arguments: list[str]) -> subprocess.Popen:
-        with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
-            command = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True,
-                                       start_new_session=True, env=fixtures.environment())
-        self.started.append(command)
-        return command
-
     def wait_for_step(self, command: subprocess.Popen) -> processes.Process:
         """A lane is at the shot: it has the model's weights open, and keeps them so."""
         def at_work() -> processes.Process | None:

@@ -72,9 +72,12 @@ class KilnCase(unittest.TestCase):
 
     def start(self, sources, output, *flags: object, executor: str = "uncompiled", network=None, state=None,
               report: tuple[str, ...] = ("--json",), **options) -> subprocess.Popen:
-        """Starts, as a terminal would: a process group of its own."""
         arguments = self.arguments(sources, output, "--executor", executor, *flags, network=network, state=state,
                                    report=report)
+        return self.start_command(arguments, **options)
+
+    def start_command(self, arguments: list[str], **options) -> subprocess.Popen:
+        """Starts, as a terminal would: a process group of its own."""
         options.setdefault("env", fixtures.environment())
         with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
             command = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True,

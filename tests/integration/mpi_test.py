@@ -51,13 +51,6 @@ class MpiCase(FarmCase):
     def launch(self, ranks: int, job: Path, *flags: object) -> subprocess.Popen:
         return self.start_command(self.mpirun(ranks, job, *flags))
 
-    def start_command(self, command: list[str]) -> subprocess.Popen:
-        with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err, text=True,
-                                       start_new_session=True, env=fixtures.environment())
-        self.started.append(process)
-        return process
-
     def metric(self, name: str) -> float:
         """What the coordinator counts; 0 while it cannot be asked."""
         try:

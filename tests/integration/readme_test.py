@@ -77,12 +77,8 @@ class ReadmeCase(KilnCase):
         return run
 
     def leave_running(self, line: str) -> subprocess.Popen:
-        with open(self.folder / f"stderr-{len(self.started)}", "w") as err:
-            process = subprocess.Popen([*self.prefix, "bash", "-c", f"exec {line.removesuffix('&')}"], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.PIPE, stderr=err, text=True, start_new_session=True,
-                                       env=self.environment(), cwd=self.folder)
-        self.started.append(process)
-        return process
+        return self.start_command([*self.prefix, "bash", "-c", f"exec {line.removesuffix('&')}"], env=self.environment(),
+                                  cwd=self.folder)
 
     def job_file(self, name: str = "in.mp4") -> None:
         clips.make(self.folder / name, frames=FRAMES, rate="25")
